@@ -1,0 +1,179 @@
+"""`FitsFolder`: FITS files in a folder, found by position and band."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+from astropy.wcs import FITSFixedWarning
+
+from mantis_astro.bands import get_band
+from mantis_astro.cutouts.multiband import MultibandCutout
+from mantis_astro.cutouts.reading import _celestial_wcs, guess_band, read_cutout
+from mantis_astro.cutouts.source import NO_COVERAGE, OK, failed
+
+__all__ = ["FitsFolder"]
+
+log = logging.getLogger(__name__)
+
+_SUFFIXES = (".fits", ".fits.gz", ".fits.fz", ".fit", ".fts")
+_NOT_IMAGES = ("_mask", "_uncert", "invvar", "weight", "maskbits")
+
+
+class FitsFolder:
+    """
+    The FITS files of a folder as a source of cutouts.
+
+    Files are found by what is in them: the band by header (or file name), the target
+    by the image's WCS. So files may be called anything, and an image is never given
+    to an object that it does not show.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder, searched with its subfolders.
+
+    Attributes
+    ----------
+    skipped : dict of `~pathlib.Path` to str
+        Files that could not be used, and why.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist.
+
+    Examples
+    --------
+    >>> from mantis_astro import FitsFolder
+    >>> source = FitsFolder("my_cutouts")  # doctest: +SKIP
+    >>> for index, cutouts, statuses in source.iter_cutouts(coords, ["ps1.g"]):
+    ...     print(index, cutouts)  # doctest: +SKIP
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        if not self.path.is_dir():
+            msg = f"no folder {self.path}"
+            raise NotADirectoryError(msg)
+        self.skipped = {}
+        self._images = []  # (path, hdu index, band, unit vector of the centre, radius)
+        for file in sorted(self.path.rglob("*")):
+            if file.name.lower().endswith(_SUFFIXES):
+                self._index(file)
+        log.info("%s: %d images", self.path, len(self._images))
+
+    def __len__(self):
+        return len(self._images)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.path}: {len(self)} images>"
+
+    def iter_cutouts(self, coords, bands):
+        """
+        Yield the images that show each position.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,).
+        bands : sequence of Band or str
+            Bands wanted.
+
+        Yields
+        ------
+        index : int
+            Index into ``coords``, in order.
+        cutouts : MultibandCutout
+            For each band, the image whose centre is nearest among those that show
+            the position.
+        statuses : dict of Band to CutoutStatus
+            ``no_coverage`` where no image shows the position, ``failed`` where one
+            does and cannot be read.
+        """
+        bands = [get_band(band) for band in bands]
+        near = self._near(coords)
+        for index, coord in enumerate(coords):
+            cutouts, statuses = {}, dict.fromkeys(bands, NO_COVERAGE)
+            for path, hdu, band in near[index]:  # nearest centre first
+                if band not in statuses or statuses[band].is_ok:
+                    continue
+                try:
+                    cutout = read_cutout(path, band, hdu=hdu)
+                except (OSError, ValueError) as error:
+                    statuses[band] = failed(str(error))
+                    continue
+                if _shows(cutout, coord):
+                    cutouts[band] = cutout
+                    statuses[band] = OK
+            yield index, MultibandCutout(coord, cutouts), statuses
+
+    def _index(self, file):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FITSFixedWarning)
+            warnings.simplefilter("ignore", AstropyUserWarning)
+            try:
+                with fits.open(file) as hdus:
+                    for i, hdu in enumerate(hdus):
+                        self._index_hdu(file, i, hdu)
+            except (OSError, TypeError, ValueError, KeyError) as error:
+                self._skip(file, f"not a readable FITS file ({error})")
+
+    def _index_hdu(self, file, i, hdu):
+        name = f"{file.name} {hdu.name}".lower()
+        if (
+            not hdu.is_image
+            or len(hdu.shape) != 2
+            or any(w in name for w in _NOT_IMAGES)
+        ):
+            return
+        band = guess_band(hdu.header, file.name)
+        if band is None:
+            self._skip(file, "neither header nor file name tells the band")
+            return
+        wcs = _celestial_wcs(hdu.header)
+        if wcs is None:
+            self._skip(file, f"the image of {band} has no celestial WCS")
+            return
+        ny, nx = hdu.shape
+        corners = wcs.pixel_to_world([(nx - 1) / 2, -0.5], [(ny - 1) / 2, -0.5])
+        centre, corner = _unit_vectors(corners)
+        self._images.append((file, i, band, centre, np.linalg.norm(corner - centre)))
+
+    def _skip(self, file, reason):
+        self.skipped[file] = reason
+        log.warning("%s: %s", file, reason)
+
+    def _near(self, coords):
+        """For each position, (path, hdu, band) of the images that may show it."""
+        near = [[] for _ in range(len(coords))]
+        valid = np.isfinite(coords.icrs.ra.deg) & np.isfinite(coords.icrs.dec.deg)
+        if not self._images or not valid.any():
+            return near
+        from scipy.spatial import cKDTree
+
+        targets = cKDTree(_unit_vectors(coords[valid]))
+        indices = np.flatnonzero(valid)
+        found = []
+        for path, hdu, band, centre, radius in self._images:
+            for k in targets.query_ball_point(centre, radius * 1.01):
+                distance = np.linalg.norm(targets.data[k] - centre)
+                found.append((distance, indices[k], (path, hdu, band)))
+        for _, index, image in sorted(found, key=lambda row: row[0]):
+            near[index].append(image)
+        return near
+
+
+def _unit_vectors(coords):
+    """Unit vectors, shape (n, 3)."""
+    return coords.icrs.cartesian.xyz.to_value(u.one).T
+
+
+def _shows(cutout, coord):
+    x, y = cutout.wcs.world_to_pixel(SkyCoord(coord.icrs))
+    ny, nx = cutout.shape
+    return bool(-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5)

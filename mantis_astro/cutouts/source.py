@@ -1,0 +1,101 @@
+"""Where cutouts come from: the protocol, and the three ways a request can end."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+__all__ = ["NO_COVERAGE", "OK", "CutoutSource", "CutoutStatus", "failed"]
+
+_STATES = ("ok", "no_coverage", "failed")
+
+
+@dataclass(frozen=True)
+class CutoutStatus:
+    """
+    How the request for one band of one object ended.
+
+    Attributes
+    ----------
+    state : str
+        ``"ok"``, ``"no_coverage"`` (the survey never looked there) or ``"failed"``
+        (asking again may help).
+    message : str
+        Why, in a sentence; empty if ok.
+
+    Examples
+    --------
+    >>> from mantis_astro.cutouts import failed
+    >>> str(failed("time-out after 30 s"))
+    'failed: time-out after 30 s'
+    """
+
+    state: str
+    message: str = ""
+
+    def __post_init__(self):
+        if self.state not in _STATES:
+            msg = f"'state' must be one of {', '.join(_STATES)}, got {self.state!r}"
+            raise ValueError(msg)
+
+    def __str__(self):
+        return f"{self.state}: {self.message}" if self.message else self.state
+
+    @property
+    def is_ok(self):
+        """Whether there is a cutout."""
+        return self.state == "ok"
+
+    @property
+    def is_final(self):
+        """Whether asking again would give the same answer."""
+        return self.state != "failed"
+
+
+OK = CutoutStatus("ok")
+NO_COVERAGE = CutoutStatus("no_coverage")
+
+
+def failed(message):
+    """
+    Status of a request that failed.
+
+    Parameters
+    ----------
+    message : str
+        Why, in a sentence.
+
+    Returns
+    -------
+    CutoutStatus
+        Status with state ``"failed"``.
+    """
+    return CutoutStatus("failed", message)
+
+
+@runtime_checkable
+class CutoutSource(Protocol):
+    """
+    Anything that turns positions into cutouts: survey servers, a store, a folder.
+
+    One method is all it takes; the object need not inherit from this class.
+    """
+
+    def iter_cutouts(self, coords, bands):
+        """
+        Yield the cutouts of each position.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,).
+        bands : sequence of Band or str
+            Bands wanted.
+
+        Yields
+        ------
+        index : int
+            Index into ``coords``; each index comes exactly once, in any order.
+        cutouts : MultibandCutout
+            The bands that are ok; the others are absent.
+        statuses : dict of Band to CutoutStatus
+            One status for each band asked for.
+        """

@@ -1,0 +1,54 @@
+"""
+Errors and warnings of the package.
+
+Each error is also one of Python's own, so that ``except OSError`` or
+``except ValueError`` written by someone who never read this page still works.
+"""
+
+from astropy.utils.exceptions import AstropyUserWarning
+
+__all__ = [
+    "CoverageWarning",
+    "FetchError",
+    "InputSpecError",
+    "MantisError",
+    "MantisWarning",
+    "MissingBandError",
+    "OutOfDistributionWarning",
+    "PlaceholderModelWarning",
+]
+
+
+class MantisError(Exception):
+    """Base class of the errors that only this package raises."""
+
+
+class MissingBandError(MantisError, KeyError):
+    """A band was asked for that is not there, or is not known."""
+
+    # KeyError prints the repr of its argument: a sentence would come in quotes.
+    __str__ = Exception.__str__
+
+
+class InputSpecError(MantisError, ValueError):
+    """The input, or a weights file, is not what a network was trained on."""
+
+
+class FetchError(MantisError, OSError):
+    """A file could not be fetched, or what is on disk is not that file."""
+
+
+class MantisWarning(AstropyUserWarning):
+    """Base class of the warnings of this package."""
+
+
+class CoverageWarning(MantisWarning):
+    """Some targets lie outside a survey, or a band is missing."""
+
+
+class OutOfDistributionWarning(MantisWarning):
+    """The targets do not look like the sample a model was trained on."""
+
+
+class PlaceholderModelWarning(MantisWarning):
+    """The model is a stand-in, not trained for science."""

@@ -1,0 +1,168 @@
+"""
+Quality flags: what to distrust about a row, and why.
+
+Every bit has a name, a sentence and, where it depends on one, a threshold. All
+code that sets a flag and all text that explains it read this one table. Bits are
+never renumbered: a flag written years ago keeps its meaning.
+"""
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["FLAG_TABLE", "Flag", "FlagDefinition", "decode_flags", "describe_flags"]
+
+
+@dataclass(frozen=True)
+class FlagDefinition:
+    """
+    One quality bit.
+
+    Attributes
+    ----------
+    bit : int
+        Position of the bit, from 0.
+    name : str
+        Name in capitals.
+    description : str
+        What is the matter, in one sentence.
+    threshold : float or None
+        The number that the sentence refers to as ``{threshold}``.
+    """
+
+    bit: int
+    name: str
+    sentence: str
+    threshold: float | None = None
+
+    @property
+    def description(self):
+        """The sentence, with the threshold filled in."""
+        return self.sentence.format(threshold=self.threshold)
+
+
+FLAG_TABLE = tuple(
+    FlagDefinition(bit, *definition)
+    for bit, definition in enumerate(
+        [
+            ("NO_DATA", "Nothing usable was given; p(z) is uniform and masked."),
+            ("MISSING_GALEX", "At least one GALEX band the model reads is missing."),
+            ("MISSING_PS1", "At least one PS1 band the model reads is missing."),
+            ("MISSING_UNWISE", "At least one unWISE band the model reads is missing."),
+            (
+                "BAD_PIXELS",
+                "More than {threshold:.0%} of the pixels of a band are masked or "
+                "not finite.",
+                0.01,
+            ),
+            (
+                "PARTIAL_COVERAGE",
+                "The image of a band ends inside the field that the model reads.",
+            ),
+            ("OUT_OF_FOOTPRINT", "The position is outside a survey's footprint."),
+            (
+                "OFF_CENTRE",
+                "The centre of a cutout is more than {threshold} of its pixels from "
+                "the target.",
+                1.5,
+            ),
+            ("HIGH_EBV", "Galactic E(B-V) exceeds {threshold} mag.", 0.2),
+            (
+                "EBV_ASSUMED",
+                "E(B-V) was not given; the model's stated default was used.",
+            ),
+            (
+                "OOD_FEATURE",
+                "The features of this object are unlike the training set (ood_score "
+                "above the model's threshold).",
+            ),
+            (
+                "OOD_DOMAIN",
+                "The sample as a whole is unlike the training set (a domain "
+                "classifier tells them apart).",
+            ),
+            (
+                "MULTIMODAL",
+                "A second peak of p(z) holds more than {threshold:.0%} of the "
+                "probability.",
+                0.15,
+            ),
+            (
+                "BROAD",
+                "Half the 68 % interval of p(z), over 1 + z_median, exceeds "
+                "{threshold}.",
+                0.1,
+            ),
+            (
+                "EDGE_PDF",
+                "More than {threshold:.0%} of the probability lies in the outermost "
+                "2 % of the redshift range.",
+                0.1,
+            ),
+            ("BLEND", "Another source overlaps the target."),
+            ("FETCH_FAILED", "A cutout could not be fetched; asking again may help."),
+            ("BAD_COORDINATES", "The coordinates are missing or not on the sphere."),
+            ("BAD_WCS", "The WCS of a cutout is absent or cannot be right."),
+            ("SATURATED", "Pixels near the target are saturated."),
+            ("NON_DETECTION", "The target is not detected in any band."),
+            (
+                "PLACEHOLDER_MODEL",
+                "The model is a stand-in that was never trained for science.",
+            ),
+        ]
+    )
+)
+
+Flag = enum.IntFlag("Flag", {flag.name: 1 << flag.bit for flag in FLAG_TABLE})
+Flag.__doc__ = "The quality bits, by name; see `describe_flags` for what they mean."
+Flag.threshold = property(
+    lambda self: FLAG_TABLE[int(self).bit_length() - 1].threshold,
+    doc="The threshold of a single flag, or None.",
+)
+
+
+def decode_flags(flags):
+    """
+    Names of the bits that are set.
+
+    Parameters
+    ----------
+    flags : int or array_like of int
+        Flag values.
+
+    Returns
+    -------
+    list of str, or list of such lists
+        Names in the order of their bits; nested as the input is.
+
+    Examples
+    --------
+    >>> from mantis_astro.flags import Flag, decode_flags
+    >>> decode_flags(Flag.MISSING_GALEX | Flag.BROAD)
+    ['MISSING_GALEX', 'BROAD']
+    """
+    if np.ndim(flags):
+        return [decode_flags(value) for value in flags]
+    return [flag.name for flag in FLAG_TABLE if int(flags) >> flag.bit & 1]
+
+
+def describe_flags():
+    """
+    The table of all flags.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Columns ``bit``, ``value``, ``name`` and ``description``.
+
+    Examples
+    --------
+    >>> from mantis_astro.flags import describe_flags
+    >>> describe_flags()["name"][0]
+    'NO_DATA'
+    """
+    from astropy.table import Table
+
+    rows = [(f.bit, 1 << f.bit, f.name, f.description) for f in FLAG_TABLE]
+    return Table(rows=rows, names=("bit", "value", "name", "description"))

@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_torch_thread():
+    """Two workers with two torch threads each are slower than with one each."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real survey files, or skip."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    path = Path(os.environ.get("MANTIS_ASTRO_REAL_DATA", beside))
+    if not path.is_dir():
+        pytest.skip(f"no real data at {path}")
+    return path

@@ -1,0 +1,58 @@
+"""What all benchmarks share: interleaved timing, and one way to print and save."""
+
+import argparse
+import time
+from pathlib import Path
+from statistics import median
+
+from astropy.table import Table
+
+
+def interleaved(functions, *, repeats=5, warmup=1):
+    """
+    Time functions in turn (A B A B ...), so that a noisy machine is fair to all.
+
+    Parameters
+    ----------
+    functions : dict of str to callable
+        Each called without arguments.
+    repeats, warmup : int
+        Counted and uncounted rounds.
+
+    Returns
+    -------
+    dict of str to float
+        Median seconds of each.
+    """
+    seconds = {name: [] for name in functions}
+    for i in range(warmup + repeats):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if i >= warmup:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def run(benchmark, name):
+    """
+    Command line of a benchmark: ``python benchmarks/NAME.py [--short] [--output DIR]``.
+
+    Parameters
+    ----------
+    benchmark : callable
+        Takes ``short`` (bool), returns a `~astropy.table.Table` of what was measured,
+        whose ``meta["title"]`` says what it is.
+    name : str
+        Stem of the CSV file.
+    """
+    parser = argparse.ArgumentParser(description=benchmark.__doc__)
+    parser.add_argument("--short", action="store_true", help="small sizes, few repeats")
+    parser.add_argument("--output", type=Path, help="folder to write NAME.csv to")
+    arguments = parser.parse_args()
+    table = Table(benchmark(arguments.short))
+    print(table.meta.get("title", name))
+    table.pprint(max_lines=-1, max_width=-1)
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        table.write(arguments.output / f"{name}.csv", overwrite=True)

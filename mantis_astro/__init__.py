@@ -28,7 +28,7 @@ _PUBLIC = {
     "list_bands": "bands",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  the names above
 
 
 def __getattr__(name):

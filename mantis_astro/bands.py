@@ -205,7 +205,7 @@ def register_survey(survey):
 
 def get_survey(name):
     """
-    A registered survey by name.
+    Return a registered survey by name.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def get_survey(name):
 
 def get_band(band):
     """
-    A registered band by name.
+    Return a registered band by name.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def get_band(band):
 
 def list_surveys():
     """
-    All registered surveys.
+    List the registered surveys.
 
     Returns
     -------
@@ -285,7 +285,7 @@ def list_surveys():
 
 def list_bands():
     """
-    All registered bands.
+    List the registered bands.
 
     Returns
     -------

@@ -52,8 +52,10 @@ FLAG_TABLE = tuple(
             ("MISSING_UNWISE", "At least one unWISE band the model reads is missing."),
             (
                 "BAD_PIXELS",
-                "More than {threshold:.0%} of the pixels of a band are masked or "
-                "not finite.",
+                (
+                    "More than {threshold:.0%} of the pixels of a band are masked or "
+                    "not finite."
+                ),
                 0.01,
             ),
             (
@@ -63,8 +65,10 @@ FLAG_TABLE = tuple(
             ("OUT_OF_FOOTPRINT", "The position is outside a survey's footprint."),
             (
                 "OFF_CENTRE",
-                "The centre of a cutout is more than {threshold} of its pixels from "
-                "the target.",
+                (
+                    "The centre of a cutout is more than {threshold} of its pixels "
+                    "from the target."
+                ),
                 1.5,
             ),
             ("HIGH_EBV", "Galactic E(B-V) exceeds {threshold} mag.", 0.2),
@@ -74,30 +78,40 @@ FLAG_TABLE = tuple(
             ),
             (
                 "OOD_FEATURE",
-                "The features of this object are unlike the training set (ood_score "
-                "above the model's threshold).",
+                (
+                    "The features of this object are unlike the training set "
+                    "(ood_score above the model's threshold)."
+                ),
             ),
             (
                 "OOD_DOMAIN",
-                "The sample as a whole is unlike the training set (a domain "
-                "classifier tells them apart).",
+                (
+                    "The sample as a whole is unlike the training set (a domain "
+                    "classifier tells them apart)."
+                ),
             ),
             (
                 "MULTIMODAL",
-                "A second peak of p(z) holds more than {threshold:.0%} of the "
-                "probability.",
+                (
+                    "A second peak of p(z) holds more than {threshold:.0%} of the "
+                    "probability."
+                ),
                 0.15,
             ),
             (
                 "BROAD",
-                "Half the 68 % interval of p(z), over 1 + z_median, exceeds "
-                "{threshold}.",
+                (
+                    "Half the 68 % interval of p(z), over 1 + z_median, exceeds "
+                    "{threshold}."
+                ),
                 0.1,
             ),
             (
                 "EDGE_PDF",
-                "More than {threshold:.0%} of the probability lies in the outermost "
-                "2 % of the redshift range.",
+                (
+                    "More than {threshold:.0%} of the probability lies in the "
+                    "outermost 2 % of the redshift range."
+                ),
                 0.1,
             ),
             ("BLEND", "Another source overlaps the target."),
@@ -124,7 +138,7 @@ Flag.threshold = property(
 
 def decode_flags(flags):
     """
-    Names of the bits that are set.
+    List the names of the bits that are set.
 
     Parameters
     ----------
@@ -149,7 +163,7 @@ def decode_flags(flags):
 
 def describe_flags():
     """
-    The table of all flags.
+    Make the table of all flags.
 
     Returns
     -------
@@ -159,8 +173,8 @@ def describe_flags():
     Examples
     --------
     >>> from mantis_astro.flags import describe_flags
-    >>> describe_flags()["name"][0]
-    'NO_DATA'
+    >>> print(describe_flags()["name"][0])
+    NO_DATA
     """
     from astropy.table import Table
 

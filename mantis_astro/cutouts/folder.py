@@ -13,7 +13,7 @@ from astropy.wcs import FITSFixedWarning
 
 from mantis_astro.bands import get_band
 from mantis_astro.cutouts.multiband import MultibandCutout
-from mantis_astro.cutouts.reading import _celestial_wcs, guess_band, read_cutout
+from mantis_astro.cutouts.reading import celestial_wcs, guess_band, read_cutout
 from mantis_astro.cutouts.source import NO_COVERAGE, OK, failed
 
 __all__ = ["FitsFolder"]
@@ -135,7 +135,7 @@ class FitsFolder:
         if band is None:
             self._skip(file, "neither header nor file name tells the band")
             return
-        wcs = _celestial_wcs(hdu.header)
+        wcs = celestial_wcs(hdu.header)
         if wcs is None:
             self._skip(file, f"the image of {band} has no celestial WCS")
             return
@@ -169,7 +169,7 @@ class FitsFolder:
 
 
 def _unit_vectors(coords):
-    """Unit vectors, shape (n, 3)."""
+    """Return unit vectors, shape (n, 3)."""
     return coords.icrs.cartesian.xyz.to_value(u.one).T
 
 

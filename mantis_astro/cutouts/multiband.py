@@ -294,5 +294,5 @@ def _from_hdus(hdus, name):
 
 
 def _native(array):
-    """Same numbers in this machine's byte order (FITS is big-endian)."""
+    """Return the same numbers in this machine's byte order (FITS is big-endian)."""
     return array.astype(array.dtype.newbyteorder("="))

@@ -1,5 +1,6 @@
 """Reading a survey's own FITS files: unit, zero point, mask and WCS put right."""
 
+import contextlib
 import re
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from astropy.wcs import WCS, FITSFixedWarning
 from mantis_astro.bands import get_band, get_survey, list_bands
 from mantis_astro.exceptions import FetchError, InputSpecError
 
-__all__ = ["guess_band", "read_cutout"]
+__all__ = ["celestial_wcs", "guess_band", "read_cutout"]
 
 # Spellings of units in the wild, where they mean what the survey's unit means.
 _UNIT_ALIASES = {
@@ -76,7 +77,7 @@ def read_cutout(path, band=None, *, hdu=None):
         warnings.simplefilter("ignore", AstropyUserWarning)  # "may have been truncated"
         data, header = _read_image(path, hdu, name)
         band = _settle_band(band, guess_band(header, str(name)), name)
-        wcs = _celestial_wcs(header)
+        wcs = celestial_wcs(header)
     survey = get_survey(band.survey)
     _check_unit(header, survey, name)
     if "BSOFTEN" in header and "BOFFSET" in header:
@@ -95,7 +96,7 @@ def read_cutout(path, band=None, *, hdu=None):
 
 def guess_band(header, filename=""):
     """
-    The band that a header, or else a file name, tells.
+    Tell the band from a header, or else from a file name.
 
     Parameters
     ----------
@@ -136,18 +137,14 @@ def _read_image(path, hdu, name):
     try:
         with fits.open(path, memmap=False) as hdus:
             if hdu is None:
-                hdu = next(
-                    (i for i, h in enumerate(hdus) if h.is_image and h.shape), None
-                )
-            if hdu is None:
-                msg = f"{name} holds no image"
-                raise FetchError(msg)
+                hdu = next(i for i, h in enumerate(hdus) if h.is_image and h.shape)
             data, header = hdus[hdu].data, hdus[hdu].header
-    except FetchError:
+    except StopIteration:
+        msg = f"{name} holds no image"
+        raise FetchError(msg) from None
+    except (FileNotFoundError, PermissionError):
         raise
-    except (OSError, TypeError, ValueError, KeyError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
+    except (OSError, TypeError, ValueError, LookupError) as error:
         msg = f"{name} is cut short or not a FITS file ({error})"
         raise FetchError(msg) from error
     if data.ndim != 2:
@@ -171,11 +168,27 @@ def _check_unit(header, survey, name):
     text = str(header.get("BUNIT", "")).strip()
     unit = _UNIT_ALIASES.get(text.lower(), text)
     if unit is not None and u.Unit(unit, parse_strict="silent") != survey.unit:
-        msg = f"{name}: {survey.title} images are in {survey.unit}, the header says {text}"
+        msg = (
+            f"{name}: {survey.title} images are in {survey.unit}, "
+            f"the header says {text}"
+        )
         raise InputSpecError(msg)
 
 
-def _celestial_wcs(header):
+def celestial_wcs(header):
+    """
+    Make the celestial WCS of a header, or None.
+
+    Parameters
+    ----------
+    header : `~astropy.io.fits.Header`
+        Header of a two-dimensional image.
+
+    Returns
+    -------
+    `~astropy.wcs.WCS` or None
+        None if the header has no celestial axes or its WCS is broken.
+    """
     try:
         wcs = WCS(header)
     except Exception:  # noqa: BLE001  wcslib raises many kinds for a broken header
@@ -187,10 +200,9 @@ def _facts(header, band):
     meta = {"magsys": get_survey(band.survey).magsys}
     if "EXPTIME" in header:
         meta["exposure_time"] = float(header["EXPTIME"])
-    try:
+    # Without an exposure time there is no zero point: photometry says so if needed.
+    with contextlib.suppress(ValueError):
         meta["zero_point_ab"] = band.zero_point_ab(
             meta.get("exposure_time"), header.get("MAGZP")
         )
-    except ValueError:
-        pass  # no exposure time, no zero point: photometry asks for it when needed
     return meta

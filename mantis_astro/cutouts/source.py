@@ -56,7 +56,7 @@ NO_COVERAGE = CutoutStatus("no_coverage")
 
 def failed(message):
     """
-    Status of a request that failed.
+    Make the status of a request that failed.
 
     Parameters
     ----------

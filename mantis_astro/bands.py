@@ -147,6 +147,11 @@ class Survey:
         Southern limit of the footprint.
     reference : str
         ADS bibcode to cite.
+    band_codes : str
+        Letters by which the server's header card ``BANDS`` names the bands, in the
+        order of ``bands``; empty where those are the names themselves.
+    hips : str or None
+        Identifier of the survey's HiPS at the CDS, with ``{band}`` for the band.
     """
 
     name: str
@@ -163,6 +168,8 @@ class Survey:
     declination_limit: u.Quantity | None = field(
         compare=False, repr=False, default=None
     )
+    band_codes: str = field(compare=False, repr=False, default="")
+    hips: str | None = field(compare=False, repr=False, default=None)
 
     def __str__(self):
         return self.name
@@ -323,6 +330,8 @@ register_survey(
         service="legacy_survey",
         layer="galex",
         reference="2007ApJS..173..682M",
+        band_codes="nf",
+        hips="CDS/P/GALEXGR6_7/{band}",
     )
 )
 register_survey(
@@ -348,6 +357,7 @@ register_survey(
         reference="2016arXiv161205560C",
         summed_over_exposure=True,
         declination_limit=-30.5 * u.deg,
+        hips="CDS/P/PanSTARRS/DR1/{band}",
     )
 )
 register_survey(
@@ -368,6 +378,8 @@ register_survey(
         service="legacy_survey",
         layer="unwise-neo7",
         reference="2014AJ....147..108L",
+        band_codes="12",
+        hips="CDS/P/unWISE/{band}",
     )
 )
 

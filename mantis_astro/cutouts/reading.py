@@ -15,7 +15,7 @@ from astropy.wcs import WCS, FITSFixedWarning
 from mantis_astro.bands import get_band, get_survey, list_bands
 from mantis_astro.exceptions import FetchError, InputSpecError
 
-__all__ = ["celestial_wcs", "guess_band", "read_cutout"]
+__all__ = ["celestial_wcs", "guess_band", "make_cutout", "read_cutout"]
 
 # Spellings of units in the wild, where they mean what the survey's unit means.
 _UNIT_ALIASES = {
@@ -29,6 +29,11 @@ _UNIT_ALIASES = {
     "counts/s": u.ct / u.s,
     "cps": u.ct / u.s,
 }
+_WCS_CARD = re.compile(
+    r"WCSAXES|NAXIS[12]?$|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[12]|CD[12]_[12]"
+    r"|PC[12]_[12]|PC00[12]00[12]|PV[12]_|LONPOLE|LATPOLE|RADE|EQUINOX|EPOCH"
+    r"|[AB]P?_(ORDER|\d)"
+)
 _SURVEY_ALIASES = {"panstarrs": "ps1", "panstarrs1": "ps1", "ps": "ps1"}
 
 
@@ -76,10 +81,39 @@ def read_cutout(path, band=None, *, hdu=None):
         warnings.simplefilter("ignore", FITSFixedWarning)
         warnings.simplefilter("ignore", AstropyUserWarning)  # "may have been truncated"
         data, header = _read_image(path, hdu, name)
-        band = _settle_band(band, guess_band(header, str(name)), name)
-        wcs = celestial_wcs(header)
+    band = _settle_band(band, guess_band(header, str(name)), name)
+    return make_cutout(data, header, band, name=name)
+
+
+def make_cutout(data, header, band, *, name="the image"):
+    """
+    Give pixels what their survey means by them: unit, zero point, mask and WCS.
+
+    Parameters
+    ----------
+    data : `~numpy.ndarray`
+        Pixels as the server wrote them, shape (ny, nx).
+    header : `~astropy.io.fits.Header`
+        Header of the image, or of the cube that it is a plane of.
+    band : Band
+        Band of the image.
+    name : str, optional
+        What to call the image in an error.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData`
+        What `read_cutout` describes, in native float32.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if the header names another unit.
+    """
     survey = get_survey(band.survey)
     _check_unit(header, survey, name)
+    wcs = celestial_wcs(header)
+    data = data.astype(np.float32)
     if "BSOFTEN" in header and "BOFFSET" in header:
         data = header["BOFFSET"] + header["BSOFTEN"] * (
             10 ** (0.4 * data) - 10 ** (-0.4 * data)
@@ -150,7 +184,7 @@ def _read_image(path, hdu, name):
     if data.ndim != 2:
         msg = f"{name}: expected a two-dimensional image, got shape {data.shape}"
         raise InputSpecError(msg)
-    return data.astype(np.float32), header
+    return data, header
 
 
 def _settle_band(asked, told, name):
@@ -179,20 +213,27 @@ def celestial_wcs(header):
     """
     Make the celestial WCS of a header, or None.
 
+    Only the cards that matter are parsed: survey headers are long, and wcslib then
+    takes nine times as long (6.5 ms against 0.7 for a Pan-STARRS1 cutout).
+
     Parameters
     ----------
     header : `~astropy.io.fits.Header`
-        Header of a two-dimensional image.
+        Header of an image, or of a cube whose planes share a WCS.
 
     Returns
     -------
     `~astropy.wcs.WCS` or None
-        None if the header has no celestial axes or its WCS is broken.
+        Two-dimensional; None if the header has no celestial axes or its WCS is broken.
     """
-    try:
-        wcs = WCS(header)
-    except Exception:  # noqa: BLE001  wcslib raises many kinds for a broken header
-        return None
+    cards = [card for card in header.cards if _WCS_CARD.match(card.keyword)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        try:
+            wcs = WCS(fits.Header(cards), naxis=2)
+        except Exception:  # noqa: BLE001  wcslib raises many kinds for a broken header
+            return None
     return wcs if wcs.has_celestial and wcs.naxis == 2 else None
 
 

@@ -1,0 +1,230 @@
+"""`fetch_file`: from a name to a verified file on this machine."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import time
+
+from mantis_astro.exceptions import FetchError
+from mantis_astro.files.configuration import conf
+from mantis_astro.files.download import discard, download, length
+from mantis_astro.files.known import get_file, local_path
+
+__all__ = ["fetch_file"]
+
+log = logging.getLogger(__name__)
+
+
+def fetch_file(name, *, progress=None, timeout=None):
+    """
+    Return the path of a file, fetching it first if it is not there.
+
+    A file that is there is used without asking the network: its size is checked each
+    time, its SHA-256 the first time and whenever it was touched. So a file brought by
+    hand to `local_path` works as well. A download that breaks is kept as ``*.part``
+    and resumed, now or by the next call; two processes may fetch the same file at
+    once, and one waits for the other.
+
+    Parameters
+    ----------
+    name : str or KnownFile
+        The file.
+    progress : callable, optional
+        Called as ``progress(done, total)``, in bytes, while it downloads.
+    timeout : float or tuple of float, optional
+        Seconds to wait for more bytes, or ``(connect, read)``; by default
+        ``conf.connect_timeout`` and ``conf.read_timeout``.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        The verified file.
+
+    Raises
+    ------
+    OSError
+        `~mantis_astro.exceptions.FetchError` if the server does not give the file,
+        what came is not that file, or it cannot be written.
+    ValueError
+        If no file of that name is registered.
+
+    Notes
+    -----
+    ``astropy.utils.data.conf.allow_internet = False`` is respected.
+
+    Examples
+    --------
+    >>> from mantis_astro.files import fetch_file
+    >>> fetch_file("mantis-shrimp-early")  # doctest: +SKIP
+    PosixPath('/home/me/.cache/mantis_astro/mantis-shrimp-early-411536eb.pt')
+    """
+    known = get_file(name)
+    path = local_path(known)
+    if _is_verified(known, path):
+        return path
+    _check_internet_allowed(known, path)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(known, part):
+            if _is_verified(known, path):  # another process was faster
+                return path
+            if not part.exists():
+                _show_licence(known)
+            download(known, part, _timeouts(timeout), progress)
+            _verify_part(known, part)
+            _flush(part)
+            part.replace(path)
+            discard(part)
+            _write_stamp(known, path)
+    except FetchError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        keep = ""
+        if error.errno == errno.ENOSPC:
+            keep = "what has arrived is kept, and a further call resumes; "
+        msg = (
+            f"'{known.name}' could not be written to {path.parent} ({reason}): {keep}"
+            "make room or set MANTIS_ASTRO_CACHE to another folder"
+        )
+        raise FetchError(msg) from error
+    log.info("%s is at %s", known.name, path)
+    return path
+
+
+def _timeouts(timeout):
+    if timeout is None:
+        return conf.connect_timeout, conf.read_timeout
+    return timeout if isinstance(timeout, tuple) else (conf.connect_timeout, timeout)
+
+
+def _check_internet_allowed(known, path):
+    from astropy.utils.data import conf as data_conf
+
+    if not data_conf.allow_internet:
+        msg = (
+            f"'{known.name}' is not at {path}, and astropy's 'allow_internet' is "
+            f"False: allow it, or bring the file there from {known.url}"
+        )
+        raise FetchError(msg)
+
+
+def _show_licence(known):
+    log.warning(
+        "%s (%.0f MB) comes from %s under its own licence: %s%s. By using it you "
+        "accept that licence.",
+        known.name,
+        known.size / 1e6,
+        known.url,
+        known.licence,
+        f" ({known.licence_url})" if known.licence_url else "",
+    )
+
+
+def _is_verified(known, path):
+    """Whether the file is there and is the right one."""
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if stat.st_size != known.size:
+        log.warning(
+            "%s has %d bytes, not %d: fetching it anew", path, stat.st_size, known.size
+        )
+        return False
+    if _stamp_path(path).exists() and _read_stamp(path) == _stamp(known, stat):
+        return True
+    if _sha256(path) != known.sha256:
+        log.warning("%s has another SHA-256 than expected: fetching it anew", path)
+        return False
+    _write_stamp(known, path)
+    return True
+
+
+def _sha256(path):
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _stamp(known, stat):
+    return {"sha256": known.sha256, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def _stamp_path(path):
+    return path.with_name(f"{path.name}.verified")
+
+
+def _read_stamp(path):
+    try:
+        return json.loads(_stamp_path(path).read_text())
+    except ValueError:  # cut short by a crash: the SHA-256 is computed again
+        return None
+
+
+def _write_stamp(known, path):
+    """Note that the SHA-256 was right, where the folder lets us."""
+    with contextlib.suppress(OSError):
+        _stamp_path(path).write_text(json.dumps(_stamp(known, path.stat())))
+
+
+def _verify_part(known, part):
+    found = _sha256(part)
+    if found != known.sha256:
+        discard(part)
+        msg = (
+            f"'{known.name}' from {known.url} is not the file it should be: expected "
+            f"SHA-256 {known.sha256}, got {found}; the download was deleted. Try once "
+            "more; if it stays so, the file was changed at its source: please report it"
+        )
+        raise FetchError(msg)
+
+
+def _flush(part):
+    """Put the bytes on the disk, so that a crash cannot leave a hollow file."""
+    with part.open("r+b") as handle:
+        os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def _lock(known, part):
+    """Hold the right to download; the system frees it if this process dies."""
+    with part.with_name(f"{part.name}.lock").open("a+b") as handle:
+        seen, since = -1, time.monotonic()
+        while not _try_lock(handle):
+            if seen == -1:
+                log.info("another process fetches %s: waiting for it", known.name)
+            if length(part) != seen:
+                seen, since = length(part), time.monotonic()
+            if time.monotonic() - since > conf.lock_timeout:
+                msg = (
+                    f"'{known.name}' is being fetched by another process, which has "
+                    f"made no progress for {conf.lock_timeout:g} s: stop that process "
+                    "and try again"
+                )
+                raise FetchError(msg)
+            time.sleep(0.2)
+        yield
+
+
+def _try_lock(handle):
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # some network file systems know no locks
+        log.warning("downloading without a lock (%s)", error)
+    return True

@@ -1,0 +1,207 @@
+"""Images for the local sky: made galaxies, or what the caller gives."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.nddata import CCDData
+
+from mantis_astro.bands import get_band, get_survey
+
+__all__ = ["GivenImages", "MadeImages"]
+
+_NJY_AT_AB_ZERO = 3631e9
+# Noise of one pixel, in the survey's unit; PS1 for the exposure of EXPOSURE_TIME.
+_NOISE = {"galex": 0.002, "ps1": 70.0, "unwise": 2.0, "legacysurvey": 0.01}
+EXPOSURE_TIME = 860.0
+
+
+class MadeImages:
+    """
+    Made galaxies: one stands at every position that is asked for.
+
+    A galaxy is an exponential disc with its own size, shape, brightness and colour;
+    noise is its own too, so that no two images agree in their pixels and a swap shows.
+    Everything follows from the seed, the position (to 0.01 arcsec) and the band.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Another seed, another sky.
+    """
+
+    def __init__(self, seed=0):
+        self.seed = seed
+
+    def draw(self, band, ra, dec, *, shape, pixel, pixel_scale, exposure_time=None):
+        """
+        Draw the galaxy at a position.
+
+        Parameters
+        ----------
+        band : Band
+            Band to draw it in.
+        ra, dec : float
+            Position, degrees.
+        shape : tuple of int
+            Shape ``(ny, nx)`` in pixels.
+        pixel : tuple of float
+            Where the position falls, ``(x, y)`` from 0.
+        pixel_scale : float
+            Side of a pixel, arcsec.
+        exposure_time : float, optional
+            Seconds, where pixels are summed over the exposure.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Image in the unit of the survey, float32.
+        """
+        key = [self.seed, round(ra % 360 * 3.6e5), round((dec + 90) * 3.6e5)]
+        galaxy = np.random.default_rng(key)
+        mag, slope, size, q, angle = galaxy.uniform(
+            (16.5, 1.0, 0.6, 0.3, 0), (19.5, 2.5, 2.5, 1.0, np.pi)
+        )
+        fwhm = band.psf_fwhm.to_value("arcsec")
+        y, x = np.ogrid[: shape[0], : shape[1]]
+        dx, dy = (x - pixel[0]) * pixel_scale, (y - pixel[1]) * pixel_scale
+        u = dx * np.cos(angle) + dy * np.sin(angle)
+        v = (dy * np.cos(angle) - dx * np.sin(angle)) / q
+        # softened by the seeing rather than convolved with it: a toy, and a fast one
+        r = np.sqrt(u**2 + v**2 + (fwhm / 2.355) ** 2)
+        h = np.hypot(size, fwhm / 2.355)
+        profile = np.exp(-r / h) * pixel_scale**2 / (2 * np.pi * h**2 * q)
+        flux = _NJY_AT_AB_ZERO * 10 ** (-0.4 * mag)
+        flux *= (band.pivot.to_value("AA") / 6200) ** slope
+        unit = _NJY_AT_AB_ZERO * 10 ** (-0.4 * band.zero_point_ab(exposure_time))
+        sigma = _NOISE.get(band.survey, 1.0) * np.sqrt(
+            (exposure_time or EXPOSURE_TIME) / EXPOSURE_TIME
+        )
+        name = hashlib.blake2b(str(band).encode(), digest_size=4).digest()
+        noise = np.random.default_rng([*key, int.from_bytes(name, "big")])
+        image = noise.standard_normal(shape, dtype="f4") * np.float32(sigma)
+        image += (flux / unit * profile).astype("f4")
+        return image
+
+
+class GivenImages:
+    """
+    Images that the caller gives, found by position and band.
+
+    Parameters
+    ----------
+    images : CutoutSource, mapping, iterable of MultibandCutout, or callable
+        Something with ``iter_cutouts``; or ``{(ra, dec): {band: CCDData}}`` with
+        degrees; or multiband cutouts, each at its ``coord``; or
+        ``images(coord, band)`` returning a CCDData, or None where there is none.
+    tolerance : float, optional
+        How far, in arcsec, a request may be from an image's position.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+
+    def __init__(self, images, *, tolerance=1.0):
+        if hasattr(images, "iter_cutouts"):
+            self._find = lambda coord, band: _from_source(images, coord, band)
+        elif callable(images):
+            self._find = images
+        elif isinstance(images, Mapping) or np.iterable(images):
+            self._find = _Nearest(images, tolerance)
+        else:
+            msg = (
+                "'images' must be a CutoutSource, a mapping from (ra, dec), "
+                f"multiband cutouts or a callable, got {type(images).__name__}"
+            )
+            raise TypeError(msg)
+
+    def find(self, band, ra, dec):
+        """
+        Return the image of a position.
+
+        Parameters
+        ----------
+        band : Band
+            Band wanted.
+        ra, dec : float
+            Position, degrees.
+
+        Returns
+        -------
+        `~astropy.nddata.CCDData` or None
+            None where there is no image.
+        """
+        image = self._find(SkyCoord(ra, dec, unit="deg"), band)
+        if image is not None and not isinstance(image, CCDData):
+            msg = f"'images' must give a CCDData or None, got {type(image).__name__}"
+            raise TypeError(msg)
+        return image
+
+
+def _from_source(source, coord, band):
+    _, cutouts, _ = next(iter(source.iter_cutouts(coord.reshape(1), [band])))
+    return cutouts.get(band)
+
+
+class _Nearest:
+    """The image of the nearest position, if near enough."""
+
+    def __init__(self, images, tolerance):
+        if isinstance(images, Mapping):
+            self.positions = np.array(list(images), dtype=float).reshape(-1, 2)
+            self.cutouts = list(images.values())
+        else:
+            self.cutouts = list(images)
+            self.positions = np.array(
+                [(c.coord.icrs.ra.deg, c.coord.icrs.dec.deg) for c in self.cutouts]
+            ).reshape(-1, 2)
+        self.cutouts = [{get_band(b): i for b, i in c.items()} for c in self.cutouts]
+        self.tolerance = tolerance / 3600
+
+    def __call__(self, coord, band):
+        if not self.cutouts:
+            return None
+        ra, dec = self.positions.T
+        east = (ra - coord.ra.deg + 180) % 360 - 180
+        distance = np.hypot(east * np.cos(np.radians(dec)), dec - coord.dec.deg)
+        nearest = int(np.argmin(distance))
+        if distance[nearest] > self.tolerance:
+            return None
+        return self.cutouts[nearest].get(band)
+
+
+def fits_into(image, *, pixel, shape, fill):
+    """
+    Cut a larger or smaller image to a shape around a pixel, nearest pixel.
+
+    Returns the array and the 0-based pixel of the image at its first pixel.
+    """
+    x0, y0 = (round(p - (n - 1) / 2) for p, n in zip(pixel, shape[::-1], strict=True))
+    array = np.full(shape, fill, dtype="f4")
+    ny, nx = image.shape
+    to_y = slice(max(-y0, 0), min(ny - y0, shape[0]))
+    to_x = slice(max(-x0, 0), min(nx - x0, shape[1]))
+    if to_y.start < to_y.stop and to_x.start < to_x.stop:
+        array[to_y, to_x] = image[
+            to_y.start + y0 : to_y.stop + y0, to_x.start + x0 : to_x.stop + x0
+        ]
+    return array, (x0, y0)
+
+
+def survey_of_layer(layer):
+    """Return the survey that the viewer serves under a name, or None."""
+    from mantis_astro.bands import list_surveys
+
+    for survey in list_surveys():
+        if survey.service == "legacy_survey" and survey.layer == layer:
+            return survey
+    return None
+
+
+def is_above_limit(survey, dec):
+    """Whether a declination is inside the survey's limit, if it has one."""
+    limit = get_survey(survey).declination_limit
+    return limit is None or dec > limit.to_value("deg")

@@ -1,0 +1,551 @@
+"""
+A sky on this machine: HTTP servers that speak the survey services' protocols.
+
+`LocalSky` stands in for the servers of Pan-STARRS1 and of the Legacy Survey viewer in
+tests, tutorials and benchmarks. It answers as they do, quirks included, and fails as
+they do, on order. It listens on 127.0.0.1 only.
+"""
+
+import http.server
+import logging
+import re
+import socket
+import socketserver
+import struct
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from mantis_astro.simulation.faults import (
+    FAULTS,
+    Fault,
+    choose_fault,
+    mixed_faults,
+    spoil_query,
+    spoil_rows,
+)
+from mantis_astro.simulation.protocols import (
+    Answer,
+    FilesProtocol,
+    PanstarrsProtocol,
+    Sky,
+    ViewerProtocol,
+    cut_range,
+    text_answer,
+)
+
+__all__ = ["FAULTS", "Fault", "LocalSky", "Request", "mixed_faults"]
+
+log = logging.getLogger(__name__)
+
+_HTML = (
+    "<!DOCTYPE html><html><head><title>Down for maintenance</title></head>"
+    "<body>Please come back later.</body></html>"
+)
+_REDIRECTED = "redirected"
+
+
+@dataclass
+class Request:
+    """
+    One request that reached the server.
+
+    Attributes
+    ----------
+    host : str
+        ``"panstarrs"``, ``"legacy_survey"`` or ``"files"``.
+    method, path : str
+        As sent.
+    query : dict of str to str
+        Parameters of the address.
+    url : str
+        Path and query, as sent.
+    identity : str
+        Same for requests of the same thing: method, address and a digest of the body.
+    attempt : int
+        How many requests with this identity came before.
+    n_positions : int
+        Positions in the body of a file list request; 1 otherwise.
+    headers : dict of str to str
+        Headers as sent.
+    status : int or None
+        HTTP status of the answer; None until there is one.
+    fault : str or int or None
+        Kind of the fault that struck.
+    start, stop : float
+        `time.monotonic` when the request was read and when its answer was sent; NaN
+        until then.
+    n_bytes : int
+        Bytes of body sent.
+    """
+
+    host: str
+    method: str
+    path: str
+    query: dict
+    url: str
+    identity: str
+    attempt: int
+    n_positions: int = 1
+    headers: dict = field(default_factory=dict, repr=False)
+    status: int | None = None
+    fault: str | int | None = None
+    start: float = float("nan")
+    stop: float = float("nan")
+    n_bytes: int = 0
+
+
+class LocalSky:
+    """
+    Survey servers on this machine, for tests, tutorials and benchmarks.
+
+    Each of the three hosts (Pan-STARRS1, the Legacy Survey viewer, files) has a port
+    of its own on 127.0.0.1, so that limits per host show. Threads are daemons and the
+    whole stops at the end of the ``with`` block, or of its lifetime.
+
+    Parameters
+    ----------
+    images : CutoutSource, mapping, iterable of MultibandCutout, callable, optional
+        Images to serve: anything with ``iter_cutouts``; ``{(ra, dec): {band:
+        CCDData}}`` in degrees; multiband cutouts; or ``images(coord, band)`` giving a
+        CCDData or None. By default a made galaxy stands wherever one asks.
+    seed : int, optional
+        Seed of the made galaxies and of the faults.
+    coverage : mapping of str to callable, optional
+        For the name of a survey, ``covers(ra, dec) -> bool`` (degrees): where it
+        looked. Declination limits hold besides.
+    files : mapping of str to bytes or callable, optional
+        Whole files by path, served with byte ranges; a callable makes its file when
+        it is first asked for.
+    latency : float, optional
+        Seconds before each answer.
+    bandwidth : float, optional
+        Bytes per second on each connection.
+    max_connections : int, optional
+        Connections open at the same time on each host; more are answered 503.
+    faults : sequence of Fault, optional
+        What goes wrong; the first that strikes wins. May be assigned later too.
+    lifetime : float, optional
+        Seconds after which the servers stop whatever happens.
+
+    Attributes
+    ----------
+    urls : dict of str to str
+        Address of each service: ``panstarrs_filenames``, ``panstarrs_fitscut``,
+        ``legacy_survey`` and ``files`` (to which a path is added).
+    requests : list of Request
+        Every request so far.
+
+    Examples
+    --------
+    >>> from urllib.request import urlopen
+    >>> from mantis_astro.simulation.server import Fault, LocalSky
+    >>> with LocalSky(seed=1, faults=[Fault(503, attempts=[0])]) as sky:
+    ...     url = sky.urls["legacy_survey"] + "?ra=150&dec=2&size=32&layer=galex"
+    ...     try:
+    ...         urlopen(url)
+    ...     except OSError as error:
+    ...         print(error)
+    ...     print(len(urlopen(url).read()))  # the second attempt
+    ...     sky.count("galex"), sky.count(status=200)
+    HTTP Error 503: Service Unavailable
+    11520
+    (2, 1)
+    """
+
+    def __init__(
+        self,
+        images=None,
+        *,
+        seed=0,
+        coverage=None,
+        files=None,
+        latency=0.0,
+        bandwidth=None,
+        max_connections=None,
+        faults=(),
+        lifetime=600.0,
+    ):
+        self.seed = seed
+        self.latency = latency
+        self.bandwidth = bandwidth
+        self.max_connections = max_connections
+        self.faults = faults
+        self.lifetime = lifetime
+        self.requests = []
+        self.stopped = threading.Event()
+        self._sky = Sky(images, seed, coverage)
+        self._lock = threading.Lock()
+        self._attempts = Counter()
+        protocols = {
+            "panstarrs": PanstarrsProtocol(self._sky),
+            "legacy_survey": ViewerProtocol(self._sky),
+            "files": FilesProtocol(dict(files or {})),
+        }
+        self._hosts = {
+            name: _Host(self, name, protocol) for name, protocol in protocols.items()
+        }
+        address = {name: host.address for name, host in self._hosts.items()}
+        filenames, fitscut = PanstarrsProtocol.paths
+        self.urls = {
+            "panstarrs_filenames": address["panstarrs"] + filenames,
+            "panstarrs_fitscut": address["panstarrs"] + fitscut,
+            "legacy_survey": address["legacy_survey"] + ViewerProtocol.paths[0],
+            "files": address["files"],
+        }
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def __repr__(self):
+        state = "stopped" if self.stopped.is_set() else self._hosts["files"].address
+        return f"<{type(self).__name__} {state}: {len(self.requests)} requests>"
+
+    def start(self):
+        """
+        Start to listen; the ``with`` statement does this.
+
+        Returns
+        -------
+        LocalSky
+            The same object.
+        """
+        for host in self._hosts.values():
+            threading.Thread(
+                target=host.serve_forever, args=(0.02,), daemon=True
+            ).start()
+        self._timer = threading.Timer(self.lifetime, self.stop)
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def stop(self):
+        """Close every connection and stop to listen."""
+        if self.stopped.is_set():
+            return
+        self.stopped.set()
+        self._timer.cancel()
+        for host in self._hosts.values():
+            host.shutdown()
+            host.close_connections()
+            host.server_close()
+
+    @contextmanager
+    def configure(self, conf):
+        """
+        Point the services at this sky for a while.
+
+        Parameters
+        ----------
+        conf : `~astropy.config.ConfigNamespace`
+            Configuration whose items have the names of `urls`; others are left alone.
+
+        Yields
+        ------
+        LocalSky
+            The same object.
+        """
+        with ExitStack() as stack:
+            for name, url in self.urls.items():
+                if name in conf:
+                    stack.enter_context(conf.set_temp(name, url))
+            yield self
+
+    def count(self, match="", **facts):
+        """
+        Count requests.
+
+        Parameters
+        ----------
+        match : str, optional
+            Regular expression searched for in ``"METHOD /path?query"``.
+        **facts
+            Attributes of `Request` and the values they must have, such as
+            ``host="panstarrs"``, ``status=200`` or ``fault=None``.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        return len(self.find_requests(match, **facts))
+
+    def find_requests(self, match="", **facts):
+        """
+        Return the requests that match; parameters as in `count`.
+
+        Parameters
+        ----------
+        match : str, optional
+            Regular expression searched for in ``"METHOD /path?query"``.
+        **facts
+            Attributes of `Request` and the values they must have.
+
+        Returns
+        -------
+        list of Request
+            In the order in which they came.
+        """
+        with self._lock:
+            requests = list(self.requests)
+        return [
+            request
+            for request in requests
+            if re.search(match, f"{request.method} {request.url}")
+            and all(getattr(request, name) == value for name, value in facts.items())
+        ]
+
+    def repeats(self):
+        """
+        Count how often each thing was asked for.
+
+        Returns
+        -------
+        `~collections.Counter` of str
+            Number of requests by identity.
+        """
+        with self._lock:
+            return Counter(self._attempts)
+
+    def peak_in_flight(self, host):
+        """
+        Tell how many requests were being answered at the same time.
+
+        Parameters
+        ----------
+        host : str
+            ``"panstarrs"``, ``"legacy_survey"`` or ``"files"``.
+
+        Returns
+        -------
+        int
+            Largest number since the start.
+        """
+        return self._hosts[host].peak_in_flight
+
+    def identify(self, image):
+        """
+        Tell whose image this is.
+
+        Every image that was served is remembered by its pixels.
+
+        Parameters
+        ----------
+        image : `~astropy.nddata.CCDData` or array_like
+            An image as received, all pixels of it.
+
+        Returns
+        -------
+        tuple of (str, float, float) or None
+            Band, and the right ascension and declination (degrees) that it was asked
+            with; None if this sky never served it.
+        """
+        return self._sky.identify(getattr(image, "data", image))
+
+    def _note(self, host, method, url, body, headers):
+        """Put a request on record."""
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        again = {k: v for k, v in query.items() if k != _REDIRECTED}
+        identity = f"{method} {parts.path}?{urlencode(sorted(again.items()))}"
+        positions = re.findall(rb"^[-+\d.eE]+[ \t]+[-+\d.eE]+[ \t]*\r?$", body, re.M)
+        if body:
+            # without the boundary, which differs from request to request
+            content = b"\n".join(positions) or body
+            identity += f" {blake2b(content, digest_size=6).hexdigest()}"
+        request = Request(
+            host=host,
+            method=method,
+            path=parts.path,
+            query=query,
+            url=url,
+            identity=identity,
+            attempt=0,
+            n_positions=max(len(positions), 1),
+            headers=headers,
+            start=time.monotonic(),
+        )
+        with self._lock:
+            request.attempt = self._attempts[identity]
+            self._attempts[identity] += 1
+            self.requests.append(request)
+        return request
+
+
+class _Host(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """One listening port, with its own limits."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, sky, name, protocol):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.sky = sky
+        self.name = name
+        self.protocol = protocol
+        self.address = f"http://127.0.0.1:{self.server_address[1]}"
+        self.peak_in_flight = 0
+        self.connections = set()
+        self._in_flight = 0
+        self._lock = threading.Lock()
+
+    def server_bind(self):
+        """Bind without asking a name server for this machine's name."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+    def handle_error(self, request, client_address):
+        """Log what went wrong; a client that hangs up is no news."""
+        log.debug("%s from %s: %s", request, client_address, sys.exception())
+
+    def close_connections(self):
+        """Close what is still open."""
+        for connection in list(self.connections):
+            with suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def in_flight(self):
+        """Count a request that is being answered."""
+        with self._lock:
+            self._in_flight += 1
+            self.peak_in_flight = max(self.peak_in_flight, self._in_flight)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Reads requests of one connection and sends answers, or what a fault makes."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 120
+
+    def setup(self):
+        super().setup()
+        self.server.connections.add(self.connection)
+
+    def finish(self):
+        self.server.connections.discard(self.connection)
+        super().finish()
+
+    def do_GET(self):
+        """Answer a request."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        sky = self.server.sky
+        request = sky._note(
+            self.server.name, self.command, self.path, body, dict(self.headers)
+        )
+        with self.server.in_flight():
+            self._answer(sky, request, body)
+            request.stop = time.monotonic()
+
+    do_POST = do_GET  # noqa: N815
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, template, *args):
+        """Send the access log where all logging goes."""
+        log.debug(template, *args)
+
+    def _answer(self, sky, request, body):
+        limit = sky.max_connections
+        if limit is not None and len(self.server.connections) > limit:
+            self.close_connection = True
+            self._send(request, text_answer(503, "too many connections"))
+            return
+        if sky.stopped.wait(sky.latency):
+            self.close_connection = True
+            return
+        fault = choose_fault(sky.faults, request, sky.seed)
+        if _REDIRECTED in request.query and getattr(fault, "kind", "") == "redirect":
+            fault = None  # one redirection is the fault, a ring of them is not
+        request.fault = fault and fault.kind
+        if request.fault == "hang":
+            sky.stopped.wait(fault.seconds)
+            self.close_connection = True
+            return
+        self._send(request, self._make_answer(request, body, fault), fault)
+
+    def _make_answer(self, request, body, fault):
+        kind = fault and fault.kind
+        if isinstance(kind, int):
+            answer = text_answer(kind, "try again later")
+            if fault.retry_after is not None:
+                answer.headers["Retry-After"] = str(fault.retry_after)
+            return answer
+        if kind == "html":
+            return text_answer(200, _HTML, "text/html; charset=utf-8")
+        if kind == "no_such_layer":
+            return text_answer(200, "no such layer")
+        if kind == "empty":
+            return Answer()
+        if kind == "redirect":
+            url = f"{request.url}{'&' if '?' in request.url else '?'}{_REDIRECTED}=1"
+            status = 302 if request.method == "GET" else 307
+            return Answer(status, headers={"Location": url})
+        query = spoil_query(kind, request.query)
+        content_type = self.headers.get("Content-Type", "")
+        answer = self.server.protocol.answer(request.path, query, body, content_type)
+        if answer is None:
+            return text_answer(404, f"no {request.path} here")
+        if kind is not None and kind.endswith("_rows"):
+            answer.body = spoil_rows(kind, answer.body.decode(), 0).encode()
+        if "Range" in self.headers:
+            answer = cut_range(answer, self.headers["Range"])
+        return answer
+
+    def _send(self, request, answer, fault=None):
+        request.status = answer.status
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        body = answer.body
+        kind = fault and fault.kind
+        if kind in {"hang_in_body", "reset", "cut_short"}:
+            self._write(request, body[: len(body) // 2])
+            self._break_off(kind, fault.seconds)
+        elif kind == "slow_drip":
+            self._write(request, body, len(body) / fault.seconds)
+        else:
+            self._write(request, body, self.server.sky.bandwidth)
+
+    def _write(self, request, body, bandwidth=None):
+        """Send a body, at no more than some bytes per second."""
+        step = len(body) if bandwidth is None else max(int(bandwidth / 20), 1)
+        for start in range(0, len(body), max(step, 1)):
+            part = body[start : start + step]
+            self.wfile.write(part)
+            request.n_bytes += len(part)
+            if bandwidth is not None and self.server.sky.stopped.wait(
+                len(part) / bandwidth
+            ):
+                return
+
+    def _break_off(self, kind, seconds):
+        self.close_connection = True
+        if kind == "hang_in_body":
+            self.server.sky.stopped.wait(seconds)
+        elif kind == "reset":
+            # a linger time of zero makes close() send RST; shutdown() would send FIN
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            socket.close(self.connection.detach())

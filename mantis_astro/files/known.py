@@ -222,3 +222,55 @@ register_file(
         **_BATTELLE,
     )
 )
+
+# Dust maps. Sizes and hashes are those of Git LFS pointers too: of the repository of
+# the published network (CSFD, Planck) and of github.com/adrn/SFD (SFD).
+_SFD = "https://media.githubusercontent.com/media/adrn/SFD/ce1435d241c60587ca3d0022c66d758d80a360c8/sfd/data"
+register_file(
+    KnownFile(
+        name="csfd",
+        url="https://zenodo.org/record/8207175/files/csfd_ebv.fits",
+        size=201_335_040,
+        sha256="379017a424b6f50e98d03df1eac7417750dc0ceba31a34441c63ea182ce01f6e",
+        licence="as stated on Zenodo; cite Chiang 2023, ApJ 958, 118",
+        licence_url="https://zenodo.org/record/8207175",
+        description="Dust map: E(B-V), corrected SFD (Chiang 2023)",
+    )
+)
+register_file(
+    KnownFile(
+        name="planck",
+        url=(
+            "https://irsa.ipac.caltech.edu/data/Planck/release_1/all-sky-maps/maps/"
+            "HFI_CompMap_ThermalDustModel_2048_R1.20.fits"
+        ),
+        size=1_610_625_600,
+        sha256="84961f842ab0ffce43f7da30117f3730c1d8bdefb931c905f11b56fa038fd98b",
+        licence="public; cite Planck Collaboration XI 2014, A&A 571, A11",
+        licence_url="https://www.cosmos.esa.int/web/planck",
+        description="Dust map: thermal dust model with E(B-V) (Planck 2013)",
+    )
+)
+for _pole, _name, _sha256 in (
+    (
+        "ngp",
+        "northern",
+        "e2a8270891494329fb92b81cbbb83ef5e897b731ee986ea93ba81e840c882bce",
+    ),
+    (
+        "sgp",
+        "southern",
+        "6401fdf10bfd3a47ea9b524a82003511246582848fafdc7719cd0f742b1c15bb",
+    ),
+):
+    register_file(
+        KnownFile(
+            name=f"sfd-{_pole}",
+            url=f"{_SFD}/SFD_dust_4096_{_pole}.fits",
+            size=67_112_640,
+            sha256=_sha256,
+            licence="public; cite Schlegel, Finkbeiner & Davis 1998, ApJ 500, 525",
+            licence_url="https://doi.org/10.7910/DVN/EWCNL5",
+            description=f"Dust map: E(B-V), {_name} galactic hemisphere (SFD 1998)",
+        )
+    )

@@ -1,0 +1,305 @@
+"""
+Where the pixels of one grid fall on another.
+
+Over a cutout, the map between two celestial grids is very nearly linear, so it is
+fitted by a quadratic through the true positions of 25 points, and the error of the
+fit is measured at those points: below 1e-6 px for Pan-STARRS1 cutouts two degrees
+from their tangent point, where a linear fit errs by 3e-4 px. Where the error exceeds
+`TOLERANCE` (strong distortion, wide fields, the far side of the sky) every pixel is
+transformed instead. Evaluating all points through a WCS costs milliseconds for each
+band, the quadratic some microseconds.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from astropy.coordinates import ICRS, CartesianRepresentation, SkyCoord
+from astropy.wcs.utils import wcs_to_celestial_frame
+
+__all__ = [
+    "TOLERANCE",
+    "PixelMap",
+    "check_points",
+    "directions_of",
+    "pixel_centres",
+    "pixel_corners",
+    "pixels_of",
+    "quadrilateral_area",
+    "target_direction",
+]
+
+#: Largest error of a fitted map, in input pixels: 1e-5 of the peak of an image whose
+#: brightness falls by no more than half the peak from one pixel to the next.
+TOLERANCE = 2e-5
+# The same for its area, relative: the fit takes one pixel area for the whole grid.
+_AREA_TOLERANCE = 1e-4
+_N_SIDE = 5  # points along a side of the fit
+_rotations = {}
+
+
+def target_direction(coord):
+    """
+    Unit vector of a position, in ICRS.
+
+    Parameters
+    ----------
+    coord : `~astropy.coordinates.SkyCoord`
+        The position, a scalar.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Shape (3,).
+    """
+    coord = coord if coord.frame.name == "icrs" else coord.icrs
+    return _unit_vectors(coord.ra.rad, coord.dec.rad)
+
+
+def directions_of(wcs, x, y):
+    """
+    Unit vectors, in ICRS, of pixel positions.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        Celestial WCS of two axes.
+    x, y : `numpy.ndarray`
+        Positions in pixels from 0, shape (n,).
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Shape (n, 3); NaN where the projection has no sky.
+    """
+    if wcs.has_distortion:
+        x, y = wcs.pix2foc(x, y, 0)
+    world = wcs.wcs.p2s(np.stack([x, y], axis=-1), 0)["world"]
+    lon, lat = np.radians(world[:, [wcs.wcs.lng, wcs.wcs.lat]].T)
+    directions = _unit_vectors(lon, lat)
+    rotation = _rotation_to_icrs(wcs)
+    if rotation is not None:
+        return directions @ rotation.T
+    frame = wcs_to_celestial_frame(wcs)
+    coords = SkyCoord(CartesianRepresentation(directions.T), frame=frame)
+    return coords.icrs.cartesian.xyz.value.T
+
+
+def pixels_of(wcs, directions):
+    """
+    Pixel positions of directions on the sky.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        Celestial WCS of two axes.
+    directions : `numpy.ndarray`
+        Unit vectors in ICRS, shape (n, 3).
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Columns x and y in pixels from 0, shape (n, 2); NaN where the projection does
+        not reach.
+    """
+    rotation = _rotation_to_icrs(wcs)
+    if rotation is not None:
+        directions = directions @ rotation
+    else:
+        coords = SkyCoord(CartesianRepresentation(directions.T), frame="icrs")
+        frame = wcs_to_celestial_frame(wcs)
+        directions = coords.transform_to(frame).cartesian.xyz.value.T
+    world = np.empty((len(directions), 2))
+    vx, vy, vz = directions.T
+    world[:, wcs.wcs.lng] = np.degrees(np.arctan2(vy, vx))
+    world[:, wcs.wcs.lat] = np.degrees(np.arctan2(vz, np.hypot(vx, vy)))
+    if wcs.has_distortion:
+        return wcs.all_world2pix(world, 0, quiet=True)
+    try:
+        return wcs.wcs.s2p(world, 0)["pixcrd"]
+    except ValueError:  # wcslib refuses them all when one is out of reach
+        return _pixels_in_reach(wcs, world)
+
+
+def _pixels_in_reach(wcs, world):
+    pixels = np.full_like(world, np.nan)
+    for i, point in enumerate(world):
+        try:
+            pixels[i] = wcs.wcs.s2p(point[None], 0)["pixcrd"][0]
+        except ValueError:
+            continue
+    return pixels
+
+
+def _unit_vectors(lon, lat):
+    return np.stack(
+        [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1
+    )
+
+
+def _rotation_to_icrs(wcs):
+    """Matrix from the frame of a WCS to ICRS, or None if it is no rotation (FK4)."""
+    w = wcs.wcs
+    equinox = None if np.isnan(w.equinox) else w.equinox
+    key = (w.radesys, equinox, w.lngtyp)
+    if key not in _rotations:
+        frame = wcs_to_celestial_frame(wcs)
+        axes = SkyCoord(CartesianRepresentation(np.eye(3)), frame=frame)
+        matrix = axes.transform_to(ICRS()).cartesian.xyz.value
+        is_rotation = np.allclose(matrix @ matrix.T, np.eye(3), rtol=0, atol=1e-12)
+        _rotations[key] = matrix if is_rotation else None
+    return _rotations[key]
+
+
+@lru_cache(maxsize=64)
+def check_points(shape):
+    """
+    Points of a grid through which its maps are fitted, from edge to edge.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape ``(ny, nx)`` of the grid.
+
+    Returns
+    -------
+    x, y : `numpy.ndarray`
+        Positions in pixels from 0, shape (25,) each.
+    """
+    side = np.linspace(-1, 1, _N_SIDE)
+    v, u = (side.ravel() for side in np.meshgrid(side, side, indexing="ij"))
+    ny, nx = shape
+    return (nx * (u + 1) - 1) / 2, (ny * (v + 1) - 1) / 2
+
+
+def _basis(u, v):
+    return np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=-1)
+
+
+@lru_cache(maxsize=1)
+def _fit_matrices():
+    x, y = check_points((1, 1))
+    basis = _basis(2 * x, 2 * y)  # (25, 6)
+    return basis, np.linalg.pinv(basis)
+
+
+@dataclass(frozen=True, eq=False)
+class PixelMap:
+    """
+    Maps from one output grid to many input grids.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape ``(ny, nx)`` of the output grid.
+    positions : `numpy.ndarray`
+        Input pixel positions of the grid's check points, shape (n_map, 25, 2).
+    """
+
+    shape: tuple
+    positions: np.ndarray
+
+    @cached_property
+    def coefficients(self):
+        """
+        Coefficients of 1, u, v, u^2, uv, v^2, shape (n_map, 6, 2).
+
+        The output grid runs from -1 to 1 in u (along x) and v, edge to edge.
+        """
+        return np.matmul(_fit_matrices()[1], self.positions)
+
+    @cached_property
+    def error(self):
+        """Largest error of the fit at the check points, in input pixels, (n_map,)."""
+        fitted = np.matmul(_fit_matrices()[0], self.coefficients)
+        return np.abs(fitted - self.positions).max(axis=(1, 2))
+
+    @cached_property
+    def determinant(self):
+        """Jacobian d(input x, y) / d(output x, y) at the grid's centre, (n_map,)."""
+        c = self.coefficients
+        ny, nx = self.shape
+        return (c[:, 1, 0] * c[:, 2, 1] - c[:, 1, 1] * c[:, 2, 0]) * 4 / (nx * ny)
+
+    @property
+    def area(self):
+        """Area of an output pixel in input pixels, shape (n_map,)."""
+        return np.abs(self.determinant)
+
+    @cached_property
+    def is_accurate(self):
+        """Whether the fit is within the tolerances, shape (n_map,)."""
+        _, a, b, uu, uv, vv = np.moveaxis(self.coefficients, 1, 0)  # (n_map, 2) each
+        # first order change of the Jacobian from the centre to an edge, along u and v
+        along_u = 2 * _cross(uu, b) + _cross(a, uv)
+        along_v = _cross(uv, b) + 2 * _cross(a, vv)
+        change = (np.abs(along_u) + np.abs(along_v)) / np.abs(_cross(a, b))
+        return (self.error <= TOLERANCE) & (change <= _AREA_TOLERANCE)
+
+
+def pixel_corners(wcs_out, wcs_in, shape):
+    """
+    Input positions of the corners of every output pixel, each transformed in full.
+
+    Parameters
+    ----------
+    wcs_out, wcs_in : `~astropy.wcs.WCS`
+        Output and input grid.
+    shape : tuple of int
+        Shape ``(ny, nx)`` of the output grid.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Columns x and y in input pixels, shape (ny + 1, nx + 1, 2).
+    """
+    return _transform(wcs_out, wcs_in, shape[0] + 1, shape[1] + 1, -0.5)
+
+
+def pixel_centres(wcs_out, wcs_in, shape):
+    """
+    Input positions of the centre of every output pixel, each transformed in full.
+
+    Parameters
+    ----------
+    wcs_out, wcs_in : `~astropy.wcs.WCS`
+        Output and input grid.
+    shape : tuple of int
+        Shape ``(ny, nx)`` of the output grid.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Columns x and y in input pixels, shape (ny, nx, 2).
+    """
+    return _transform(wcs_out, wcs_in, *shape, 0.0)
+
+
+def _transform(wcs_out, wcs_in, n_y, n_x, first):
+    y, x = np.mgrid[:n_y, :n_x] + first
+    directions = directions_of(wcs_out, x.ravel(), y.ravel())
+    return pixels_of(wcs_in, directions).reshape(n_y, n_x, 2)
+
+
+def quadrilateral_area(corners):
+    """
+    Areas of the pixels that corners enclose.
+
+    Parameters
+    ----------
+    corners : `numpy.ndarray`
+        Shape (ny + 1, nx + 1, 2).
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Shape (ny, nx), in the corners' unit squared.
+    """
+    diagonal = corners[1:, 1:] - corners[:-1, :-1]
+    other = corners[1:, :-1] - corners[:-1, 1:]
+    cross = diagonal[..., 0] * other[..., 1] - diagonal[..., 1] * other[..., 0]
+    return np.abs(cross) / 2
+
+
+def _cross(a, b):
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]

@@ -1,0 +1,110 @@
+"""What is sent to a server, and what the answer must show: plain values."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+__all__ = ["HttpRequest", "ImageRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """
+    One HTTP request.
+
+    Attributes
+    ----------
+    url : str
+        Whole address.
+    method : str
+        ``"GET"`` or ``"POST"``.
+    data : dict or None
+        Fields of a form.
+    files : dict or None
+        Files of a form, ``{field: (name, bytes)}``. Bytes, not open files: a request
+        that is sent again must send them again.
+    """
+
+    url: str
+    method: str = "GET"
+    data: dict | None = None
+    files: dict | None = None
+
+    @property
+    def host(self):
+        """Name and port of the server."""
+        return urlsplit(self.url).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """
+    A request for the images of one survey at one position.
+
+    Attributes
+    ----------
+    http : HttpRequest
+        What is sent.
+    bands : tuple of Band
+        Bands that one answer brings.
+    ra, dec : float
+        Position, ICRS degrees.
+    shape : tuple of int
+        Shape ``(ny, nx)`` of the images.
+    pixel_scale : float
+        Side of a pixel in arcsec.
+    """
+
+    http: HttpRequest
+    bands: tuple
+    ra: float
+    dec: float
+    shape: tuple
+    pixel_scale: float
+
+
+def build_url(server, **parameters):
+    """
+    Make an address from a server and parameters.
+
+    Parameters
+    ----------
+    server : str
+        Address without parameters.
+    **parameters
+        Name and value of each; all are sent.
+
+    Returns
+    -------
+    str
+        Whole address. Slashes stay readable, as PS1's file names have many.
+
+    Examples
+    --------
+    >>> from mantis_astro.services.request import build_url
+    >>> build_url("http://x/cut", ra=1.5, red="/a/b.fits")
+    'http://x/cut?ra=1.5&red=/a/b.fits'
+    """
+    return f"{server}?{urlencode(parameters, safe='/')}"
+
+
+def degrees_text(value):
+    """
+    Write an angle for a server.
+
+    Parameters
+    ----------
+    value : float
+        Angle in degrees.
+
+    Returns
+    -------
+    str
+        With seven decimals, 0.4 mas: the same position always gives the same address.
+
+    Examples
+    --------
+    >>> from mantis_astro.services.request import degrees_text
+    >>> degrees_text(-0.1)
+    '-0.1000000'
+    """
+    return f"{value:.7f}"

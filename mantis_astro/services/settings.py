@@ -1,0 +1,74 @@
+"""Configuration: servers, time-outs, retries, cache. Read at each call, never kept."""
+
+from astropy import config
+
+__all__ = ["Conf", "conf"]
+
+_SECTION = "mantis_astro.services"
+
+
+def _item(default, description):
+    return config.ConfigItem(default, description, module=_SECTION)
+
+
+class Conf(config.ConfigNamespace):
+    """
+    Configuration of `mantis_astro.services`.
+
+    Set an item for the session (``conf.timeout = 60``), for a block
+    (``with conf.set_temp("timeout", 60):``) or for good, in the file
+    ``mantis_astro.cfg`` of astropy's configuration folder.
+    """
+
+    panstarrs_filenames = _item(
+        "https://ps1images.stsci.edu/cgi-bin/ps1filenames.py",
+        "Pan-STARRS1 server that lists the images at a position.",
+    )
+    panstarrs_fitscut = _item(
+        "https://ps1images.stsci.edu/cgi-bin/fitscut.cgi",
+        "Pan-STARRS1 cutout server.",
+    )
+    legacy_survey = _item(
+        "https://www.legacysurvey.org/viewer/fits-cutout",
+        "Legacy Survey viewer, which serves GALEX and unWISE as well.",
+    )
+    hips = _item(
+        "https://alasky.cds.unistra.fr/hips-image-services/hips2fits",
+        "CDS hips2fits server.",
+    )
+    connect_timeout = _item(10.0, "Seconds to wait for a connection.")
+    timeout = _item(30.0, "Seconds to wait for the next byte of an answer.")
+    answer_timeout = _item(
+        120.0, "Seconds for one whole answer, first try to last byte."
+    )
+    total_timeout = _item(
+        900.0, "Seconds for a request with all its retries and waits."
+    )
+    retries = _item(4, "How often a request is repeated after its first try.")
+    backoff = _item(1.0, "Seconds before the first repetition; doubles each time.")
+    backoff_max = _item(60.0, "Longest wait before a repetition, in seconds.")
+    retry_after_max = _item(
+        300.0, "Longest wait that a server's Retry-After is granted, in seconds."
+    )
+    give_up_after = _item(
+        40, "Tries in a row that may fail on a host before it counts as down."
+    )
+    connections_per_host = _item(4, "Requests under way at one host.")
+    requests_per_second = _item(
+        0.0, "Requests started per second at one host; 0 for no limit but the above."
+    )
+    positions_per_list = _item(200, "Positions in one request for PS1's file list.")
+    seconds_per_request = _item(
+        0.8, "Typical seconds per answer, for the time that a plan expects."
+    )
+    contact = _item(
+        "https://github.com/mantis-astro/mantis-astro",
+        "Contact that servers are told in the User-Agent; your e-mail is better.",
+    )
+    cache = _item(
+        default=True,
+        description="Whether single images are kept in astropy's cache folder.",
+    )
+
+
+conf = Conf()

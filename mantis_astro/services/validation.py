@@ -1,0 +1,264 @@
+"""Is this answer the image that was asked for? Nothing unproved is accepted."""
+
+import io
+import math
+import warnings
+from datetime import UTC, datetime
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import CCDData
+from astropy.utils.exceptions import AstropyWarning
+from astroquery.exceptions import RemoteServiceError
+
+from mantis_astro.bands import get_survey
+from mantis_astro.cutouts.reading import guess_band, make_cutout
+from mantis_astro.exceptions import InputSpecError
+
+__all__ = ["BadAnswerError", "check_image", "check_status", "read_images"]
+
+CENTRE_TOLERANCE = 1.5  # pixels, from the centre of the image to the position
+SCALE_TOLERANCE = 0.01  # of the pixel scale
+_FITS_BLOCK = 2880
+# The viewer says this, in an error or with status 200, off the edge of a survey.
+_NO_OVERLAP = b"no overlap"
+
+
+class BadAnswerError(RemoteServiceError):
+    """
+    An answer that is not what was asked for.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong with it, in a sentence.
+    lasting : bool, optional
+        Whether the same answer is likely to come again.
+    """
+
+    def __init__(self, message, *, lasting=False):
+        super().__init__(message)
+        self.lasting = lasting
+
+
+def check_status(status, content):
+    """
+    Refuse an answer by its HTTP status.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    content : bytes
+        Body.
+
+    Raises
+    ------
+    BadAnswerError
+        For a status of 400 or more, unless the body says "no overlap": off the edge of
+        a survey is an answer.
+    """
+    if status < 400 or _says_no_overlap(content):
+        return
+    passing = status in (408, 425, 429) or status >= 500
+    msg = f"HTTP status {status}"
+    text = _excerpt(content)
+    raise BadAnswerError(f"{msg}: {text}" if text else msg, lasting=not passing)
+
+
+def read_images(content, request):
+    """
+    Read the images of an answer, or say why they are not what was asked for.
+
+    Parameters
+    ----------
+    content : bytes
+        Body of the answer: a FITS image, or a cube whose header card ``BANDS`` names
+        the planes.
+    request : ImageRequest
+        What was asked for.
+
+    Returns
+    -------
+    dict of Band to `~astropy.nddata.CCDData` or None
+        An image for each band; None where the survey has no data.
+
+    Raises
+    ------
+    BadAnswerError
+        If the answer is no FITS file, is cut short, or differs from the request in
+        shape, band, centre (by more than 1.5 pixels), pixel scale or unit.
+    """
+    if _says_no_overlap(content):
+        return dict.fromkeys(request.bands)
+    data, header = _open(content)
+    planes = _planes(data, header, request)
+    missing = [str(band) for band in request.bands if band not in planes]
+    if missing:
+        found = ", ".join(map(str, planes)) or "none"
+        msg = f"the answer lacks {', '.join(missing)}; it has {found}"
+        raise BadAnswerError(msg)
+    return {
+        band: check_image(_meaningful(planes[band], header, band), band, request)
+        for band in request.bands
+    }
+
+
+def check_image(image, band, request):
+    """
+    Compare an image with what was asked for, and note where it came from.
+
+    Parameters
+    ----------
+    image : `~astropy.nddata.CCDData`
+        The image; not changed.
+    band : Band
+        Its band.
+    request : ImageRequest
+        What was asked for.
+
+    Returns
+    -------
+    `~astropy.nddata.CCDData` or None
+        The image with ``url``, ``server``, ``date`` and ``band`` in its meta, pixels
+        without data masked, and ``zero_point_ab`` that of its pixel scale; None if no
+        pixel has data.
+
+    Raises
+    ------
+    BadAnswerError
+        If it differs in shape, centre or pixel scale.
+    """
+    if image.shape != request.shape:
+        msg = f"{band}: asked for shape {request.shape}, got {image.shape}"
+        raise BadAnswerError(msg)
+    _check_wcs(image.wcs, band, request)
+    bad = _without_data(image)
+    if bad.all():
+        return None
+    return CCDData(
+        image.data,
+        unit=image.unit,
+        wcs=image.wcs,
+        mask=bad if bad.any() else None,
+        meta={**image.meta, **_provenance(image, band, request)},
+    )
+
+
+def _open(content):
+    if not content:
+        msg = "the answer is empty"
+        raise BadAnswerError(msg)
+    if not content.startswith(b"SIMPLE"):
+        msg = f"the answer is no FITS file but {_excerpt(content)!r}"
+        raise BadAnswerError(msg, lasting=b"no such layer" in content[:200])
+    if len(content) % _FITS_BLOCK:
+        msg = f"the answer is cut short: {len(content)} bytes are not whole FITS blocks"
+        raise BadAnswerError(msg)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyWarning)
+            with fits.open(io.BytesIO(content), memmap=False) as hdus:
+                image = next(hdu for hdu in hdus if hdu.is_image and hdu.shape)
+                return image.data, image.header
+    except StopIteration:
+        msg = "the FITS file in the answer holds no image"
+        raise BadAnswerError(msg) from None
+    except (OSError, TypeError, ValueError, LookupError) as error:
+        msg = f"the FITS file in the answer is cut short or broken ({error})"
+        raise BadAnswerError(msg) from error
+
+
+def _planes(data, header, request):
+    """Arrays by band: of a cube by the letters of its BANDS card, never by position."""
+    survey = get_survey(request.bands[0].survey)
+    if "BANDS" in header:
+        codes = survey.band_codes or [band.name for band in survey.bands]
+        bands = dict(zip(codes, survey.bands, strict=True))
+        letters = str(header["BANDS"]).strip()
+        cube = data.reshape(-1, *data.shape[-2:])
+        if len(letters) != len(cube):
+            msg = f"BANDS = '{letters}' does not match a cube of {len(cube)} planes"
+            raise BadAnswerError(msg)
+        named = zip(letters, cube, strict=True)
+        return {bands[letter]: plane for letter, plane in named if letter in bands}
+    if data.ndim != 2:
+        msg = f"the planes of a cube of shape {data.shape} are not named (no BANDS)"
+        raise BadAnswerError(msg)
+    try:
+        told = guess_band(header)
+    except KeyError as error:
+        raise BadAnswerError(str(error)) from error
+    return {told or request.bands[0]: data}
+
+
+def _meaningful(data, header, band):
+    try:
+        return make_cutout(data, header, band)
+    except InputSpecError as error:
+        raise BadAnswerError(str(error)) from error
+
+
+def _check_wcs(wcs, band, request):
+    if wcs is None:
+        msg = f"{band}: the image has no celestial WCS"
+        raise BadAnswerError(msg)
+    x, y = wcs.wcs_world2pix(request.ra, request.dec, 0)
+    ny, nx = request.shape
+    off = float(np.hypot(x - (nx - 1) / 2, y - (ny - 1) / 2))
+    if not off <= CENTRE_TOLERANCE:  # NaN too, where the tangent plane does not reach
+        msg = f"{band}: the image is centred {off:.1f} pixels from the position"
+        raise BadAnswerError(msg)
+    scale = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))) * 3600
+    if abs(scale / request.pixel_scale - 1) > SCALE_TOLERANCE:
+        msg = (
+            f"{band}: asked for pixels of {request.pixel_scale:g} arcsec, "
+            f"got {scale:.4g} arcsec"
+        )
+        raise BadAnswerError(msg)
+
+
+def _without_data(image):
+    """
+    Pixels that are masked, not finite or exactly zero.
+
+    Servers write zero where a survey has no data. In an image whose sky was subtracted
+    (it then has negative pixels) nothing else is exactly zero; in one that was not,
+    as in GALEX's all-sky survey, zero may mean that no photon came, and only an image
+    of nothing but zeros has no data.
+    """
+    data = image.data
+    bad = ~np.isfinite(data)
+    if image.mask is not None:
+        bad |= image.mask
+    zero = data == 0
+    if (data < 0).any() or (zero | bad).all():
+        bad |= zero
+    return bad
+
+
+def _provenance(image, band, request):
+    facts = {
+        "band": str(band),
+        "url": request.http.url,
+        "server": request.http.host,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    native = get_survey(band.survey).pixel_scale.to_value("arcsec")
+    if "zero_point_ab" in image.meta and request.pixel_scale != native:
+        # Servers interpolate the values of native pixels: a pixel of another size
+        # holds as much more flux as its area is larger.
+        facts["zero_point_ab"] = image.meta["zero_point_ab"] - 5 * math.log10(
+            request.pixel_scale / native
+        )
+    return facts
+
+
+def _says_no_overlap(content):
+    return len(content) < 1000 and _NO_OVERLAP in content.lower()
+
+
+def _excerpt(content):
+    """Quote the first words of a text answer, on one line."""
+    text = content[:300].decode("ascii", "replace")
+    return " ".join(text.split())[:80]

@@ -1,0 +1,6 @@
+"""Redshift probability densities: `RedshiftPDF`, array-like over galaxies."""
+
+from mantis_astro.pdf.redshift_pdf import RedshiftPDF
+from mantis_astro.pdf.summaries import Peaks
+
+__all__ = ["Peaks", "RedshiftPDF"]

@@ -1,0 +1,85 @@
+"""Small pictures of densities for notebooks, as SVG text."""
+
+import numpy as np
+
+from mantis_astro import binned
+
+__all__ = ["draw_svg", "make_html"]
+
+N_ROWS = 5  # galaxies shown of an array
+N_COLUMNS = 120  # columns drawn of the density
+WIDTH, HEIGHT, FOOT = 240, 60, 14
+
+
+def draw_svg(pdf):
+    """
+    Picture of one density: its curve, median and central 68 % interval.
+
+    Parameters
+    ----------
+    pdf : RedshiftPDF
+        One galaxy.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element that takes the colour of the text around it.
+    """
+    first, last = pdf.bin_edges[[0, -1]]
+    grid = np.linspace(first, last, N_COLUMNS + 1)
+    height = pdf.probability.astype(float) @ binned.overlap(pdf.bin_edges, grid)
+    top = HEIGHT - 2
+    y = np.repeat(HEIGHT - top * height / height.max(), 2)
+    x = np.repeat(np.linspace(0, WIDTH, N_COLUMNS + 1), 2)[1:-1]
+    outline = " ".join(f"{a:.4g},{b:.3g}" for a, b in zip(x, y, strict=True))
+    quantiles = (pdf.to_quantiles([0.16, 0.5, 0.84]).value - first) / (last - first)
+    low, median, high = quantiles * WIDTH
+    text = '<text y="{y}" x="{x}" text-anchor="{side}">{label}</text>'
+    y_text = HEIGHT + FOOT - 3
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
+        f'height="{HEIGHT + FOOT}" viewBox="0 0 {WIDTH} {HEIGHT + FOOT}" '
+        'role="img" aria-label="p(z)" font-size="10" fill="currentColor">'
+        f'<rect x="{low:.4g}" width="{high - low:.3g}" height="{HEIGHT}" '
+        'fill="#4477aa" fill-opacity="0.25"/>'
+        f'<polygon points="0,{HEIGHT} {outline} {WIDTH},{HEIGHT}" '
+        'fill="#4477aa" stroke="#4477aa" stroke-width="0.5"/>'
+        f'<path d="M{median:.4g} 0V{HEIGHT}" stroke="#ee6677"/>'
+        f'<path d="M0 {HEIGHT}H{WIDTH}" stroke="currentColor"/>'
+        + text.format(y=y_text, x=0, side="start", label=f"{first:.3g}")
+        + text.format(y=y_text, x=WIDTH, side="end", label=f"{last:.3g}")
+        + text.format(y=y_text, x=WIDTH / 2, side="middle", label="z")
+        + "</svg>"
+    )
+
+
+def make_html(pdf):
+    """
+    Make what a notebook shows: a picture of each of the first few galaxies.
+
+    Parameters
+    ----------
+    pdf : RedshiftPDF
+        Any number of galaxies.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    from html import escape
+
+    title = f"<code>{escape(repr(pdf))}</code>"
+    if pdf.isscalar:
+        return f"<div>{title}<br/>{draw_svg(pdf)}</div>"
+    rows = []
+    for index in list(np.ndindex(pdf.shape))[:N_ROWS]:
+        one = pdf[index]
+        label = escape(f"[{', '.join(map(str, index))}]")
+        rows.append(
+            f"<tr><td>{label}</td><td>{draw_svg(one)}</td>"
+            f"<td>{escape(one.summary())}</td></tr>"
+        )
+    more = pdf.size - len(rows)
+    tail = f"<tr><td>...</td><td>{more} more</td><td></td></tr>" if more else ""
+    return f"<div>{title}<table>{''.join(rows)}{tail}</table></div>"

@@ -14,6 +14,7 @@ except ImportError:  # not installed, and no version file written
 
 _PUBLIC = {
     "Band": "bands",
+    "CutoutStore": "store",
     "FitsFolder": "cutouts",
     "Flag": "flags",
     "InputSpec": "models",

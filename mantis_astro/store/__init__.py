@@ -1,0 +1,6 @@
+"""Cutouts of many objects on disk: few files, crash-safe, random access."""
+
+from mantis_astro.store.cutout_store import CutoutStore
+from mantis_astro.store.keys import position_key
+
+__all__ = ["CutoutStore", "position_key"]

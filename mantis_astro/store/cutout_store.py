@@ -1,0 +1,653 @@
+"""`CutoutStore`: the cutouts of many objects on disk."""
+
+import logging
+import zlib
+from contextlib import closing
+from itertools import groupby
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+from astropy.coordinates import SkyCoord, angular_separation
+from astropy.table import Table
+
+from mantis_astro.bands import get_band, list_bands
+from mantis_astro.cutouts import (
+    NO_COVERAGE,
+    OK,
+    CutoutStatus,
+    FitsFolder,
+    MultibandCutout,
+    failed,
+)
+from mantis_astro.exceptions import FetchError
+from mantis_astro.store.blobs import decode_cutout, encode_cutout
+from mantis_astro.store.keys import (
+    find_cell,
+    neighbour_cells,
+    normalise_key,
+    position_key,
+)
+from mantis_astro.store.manifest import Manifest, WriterLock
+from mantis_astro.store.readme import README
+from mantis_astro.store.segments import Segments
+
+__all__ = ["CutoutStore"]
+
+log = logging.getLogger(__name__)
+
+_SAME_OBJECT = 1.0  # arcsec
+
+
+class CutoutStore:
+    """
+    The cutouts of many objects on disk.
+
+    A folder with a manifest (SQLite), a few large files of pixels that are only
+    appended to, and a README that says how to read them without this package. Any
+    number of processes may read while one writes. What `add` has returned from is on
+    the disk whatever happens next; what it has not returned from leaves no trace.
+    Every read is checked against a checksum.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder.
+    mode : {"r", "a"}, optional
+        ``"r"`` reads a store that exists; ``"a"`` also adds to it, and makes it if
+        there is none.
+    compress : bool, optional
+        Whether to compress the pixels that are added, without loss. Survey images are
+        noise: it saves about an eighth and makes reading several times slower.
+
+    Raises
+    ------
+    OSError
+        FileNotFoundError if there is no store to read; BlockingIOError if another
+        process (or object) has it open for writing and ``mode`` is ``"a"``.
+    ValueError
+        If the folder holds something else.
+
+    Notes
+    -----
+    Why not zarr: its unit is a file per chunk, or a shard that is written in one go,
+    and neither a commit over several arrays nor a lock comes with it. Here SQLite's
+    write-ahead log gives both, and pixels stay out of it, in plain arrays, so that the
+    database remains small. The order of writing is pixels, fsync, commit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.coordinates import SkyCoord, angular_separation
+    >>> from astropy.nddata import CCDData
+    >>> from mantis_astro import CutoutStore
+    >>> coord = SkyCoord(150.1, 2.2, unit="deg")
+    >>> image = CCDData(np.ones((32, 32), dtype="f4"), unit="adu")
+    >>> with CutoutStore(getfixture("tmp_path") / "galaxies", "a") as store:
+    ...     store.add("NGC 1", coord, {"ps1.g": image})
+    ...     print(store["NGC 1"])
+    'NGC 1'
+    <MultibandCutout at 150.10000 +2.20000: ps1.g 32x32 adu>
+    """
+
+    def __init__(self, path, mode="r", *, compress=False):
+        if mode not in {"r", "a"}:
+            msg = f"'mode' must be 'r' (read) or 'a' (append), got {mode!r}"
+            raise ValueError(msg)
+        self.path = Path(path)
+        self.mode = mode
+        self.compress = compress
+        self._lock = self._manifest = None
+        self._segments = Segments(self.path)
+        manifest = self.path / "manifest.sqlite"
+        if mode == "r" and not manifest.is_file():
+            msg = f"no store at {self.path}; pass mode='a' to make one"
+            raise FileNotFoundError(msg)
+        if mode == "a":
+            self._prepare_folder(manifest)
+        self._manifest = Manifest(manifest, writable=mode == "a")
+        if mode == "a":
+            self._recover()
+
+    def _prepare_folder(self, manifest):
+        if not manifest.exists() and self.path.exists() and any(self.path.iterdir()):
+            known = {"manifest.sqlite", "writer.lock"}
+            strangers = {file.name for file in self.path.iterdir()} - known
+            if strangers:
+                msg = f"{self.path} holds something else ({', '.join(strangers)})"
+                raise ValueError(msg)
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock = WriterLock(self.path / "writer.lock")
+        except BlockingIOError:
+            msg = (
+                f"{self.path} is open for writing{self._name_of_writer(manifest)}; "
+                "open it with mode='r' to read beside it, or wait until it is closed"
+            )
+            raise BlockingIOError(msg) from None
+
+    @staticmethod
+    def _name_of_writer(manifest):
+        try:
+            with closing(Manifest(manifest, writable=False)) as reader:
+                rows = reader.fetch("SELECT value FROM store WHERE name = 'writer'")
+        except (OSError, ValueError):
+            return ""
+        return f" by {rows[0][0]}" if rows else ""
+
+    def _recover(self):
+        rows = self._manifest.fetch(
+            "SELECT segment, max(start + length) FROM cutouts WHERE segment = "
+            "(SELECT max(segment) FROM cutouts)"
+        )
+        number, end = rows[0]
+        self._segments.recover(number or 0, end or 0)
+        readme = self.path / "README.txt"
+        if not readme.exists():
+            readme.write_text(README)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        self.close()
+
+    def __reduce__(self):
+        return type(self), (self.path,)  # another process may read
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.path} ({self.mode}): {len(self)} objects>"
+
+    def __len__(self):
+        return self._manifest.fetch("SELECT count(*) FROM objects")[0][0]
+
+    def __contains__(self, key):
+        return bool(
+            self._manifest.fetch(
+                "SELECT 1 FROM objects WHERE key = ?", [normalise_key(key)]
+            )
+        )
+
+    def __iter__(self):
+        return iter(self.keys())
+
+    def __getitem__(self, key):
+        return self.get(key)
+
+    def close(self):
+        """Close the store and let another write; the ``with`` statement does this."""
+        if self._manifest is not None:
+            self._manifest.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def keys(self):
+        """
+        List the objects.
+
+        Returns
+        -------
+        list of str
+            Their keys, in the order in which they were added.
+        """
+        rows = self._manifest.fetch("SELECT key FROM objects ORDER BY id")
+        return [key for (key,) in rows]
+
+    @property
+    def coords(self):
+        """Positions of the objects, a `~astropy.coordinates.SkyCoord`, as `keys`."""
+        rows = self._manifest.fetch("SELECT ra, dec FROM objects ORDER BY id")
+        ra, dec = np.array(rows, dtype=float).reshape(-1, 2).T
+        return SkyCoord(ra, dec, unit="deg")
+
+    def add(self, key, coord, cutouts, statuses=None):
+        """
+        Put cutouts of one object on disk.
+
+        Bands may come in several calls; a band that comes again replaces what was
+        there. ``no_coverage`` is kept too, unless there is an image already;
+        ``failed`` is not kept, so that it is asked for again.
+
+        Parameters
+        ----------
+        key : str, int or None
+            Name of the object; None for its position, rounded to 0.01 arcsec.
+        coord : `~astropy.coordinates.SkyCoord`
+            Position, a scalar.
+        cutouts : mapping of Band or str to `~astropy.nddata.CCDData`
+            Images, such as a `~mantis_astro.MultibandCutout`.
+        statuses : mapping of Band or str to CutoutStatus, optional
+            How each band ended; needed only for bands without an image.
+
+        Returns
+        -------
+        str
+            The key.
+
+        Raises
+        ------
+        ValueError
+            If the store is open for reading, the key belongs to another position, the
+            position is not finite, or a band is ok without an image.
+        OSError
+            If the disk is full; the store stays as it was.
+        """
+        self._require_writable()
+        ra, dec = float(coord.icrs.ra.deg), float(coord.icrs.dec.deg)
+        cell = find_cell(ra, dec)
+        key = position_key(coord) if key is None else normalise_key(key)
+        cutouts = {get_band(band): cutout for band, cutout in cutouts.items()}
+        empty = _bands_without_coverage(statuses or {}, cutouts)
+        if not cutouts and not empty:
+            return key
+        records = [
+            encode_cutout(cutout, key, band, compress=self.compress)
+            for band, cutout in cutouts.items()
+        ]
+        with self._manifest.transaction() as execute:
+            number = self._object_number(execute, key, ra, dec, cell)
+            for band, status in empty.items():
+                execute(
+                    "INSERT OR IGNORE INTO cutouts VALUES (?, ?, ?, ?, NULL, NULL, "
+                    "NULL, NULL)",
+                    [number, str(band), status.state, status.message],
+                )
+            if records:
+                segment, starts = self._segments.append(records)
+                for band, start, record in zip(cutouts, starts, records, strict=True):
+                    place = (segment, start, len(record), zlib.crc32(record))
+                    execute(
+                        "INSERT OR REPLACE INTO cutouts VALUES (?, ?, 'ok', '', ?, ?, "
+                        "?, ?)",
+                        [number, str(band), *place],
+                    )
+        return key
+
+    def _require_writable(self):
+        if not self._manifest.writable:
+            msg = f"{self.path} is open for reading; open it with mode='a' to change it"
+            raise ValueError(msg)
+
+    @staticmethod
+    def _object_number(execute, key, ra, dec, cell):
+        rows = execute("SELECT id, ra, dec FROM objects WHERE key = ?", [key])
+        found = rows.fetchone()
+        if found is None:
+            return execute(
+                "INSERT INTO objects (key, ra, dec, cell_ra, cell_dec) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [key, ra, dec, *cell],
+            ).lastrowid
+        distance = 3600 * np.degrees(
+            angular_separation(*np.radians((*found[1:], ra, dec)))
+        )
+        if distance > _SAME_OBJECT:
+            msg = (
+                f"key {key!r} is the object at {found[1]:.6f} {found[2]:+.6f}, "
+                f"{distance:.1f} arcsec from 'coord' {ra:.6f} {dec:+.6f}; give each "
+                "object a key of its own"
+            )
+            raise ValueError(msg)
+        return found[0]
+
+    def get(self, key, bands=None):
+        """
+        Read the cutouts of one object.
+
+        Parameters
+        ----------
+        key : str or int
+            Its name.
+        bands : sequence of Band or str, optional
+            Bands to read; by default all that there are.
+
+        Returns
+        -------
+        MultibandCutout
+            Those of the bands that have an image, as they were added; ``meta["key"]``
+            is the key.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        OSError
+            `~mantis_astro.exceptions.FetchError` if what is on disk is not what was
+            written.
+        """
+        key = normalise_key(key)
+        number, coord = self._find_key(key)
+        cutouts = {}
+        for band, cutout in self._read(number, key, bands):
+            if isinstance(cutout, str):
+                msg = (
+                    f"{band} of {key!r} in {self.path} is damaged ({cutout}); remove() "
+                    "it and fetch it again"
+                )
+                raise FetchError(msg)
+            cutouts[band] = cutout
+        return MultibandCutout(coord, cutouts, meta={"key": key})
+
+    def _find_key(self, key):
+        rows = self._manifest.fetch(
+            "SELECT id, ra, dec FROM objects WHERE key = ?", [key]
+        )
+        if not rows:
+            msg = f"no object {key!r} among the {len(self)} of {self.path}"
+            raise KeyError(msg)
+        number, ra, dec = rows[0]
+        return number, SkyCoord(ra, dec, unit="deg")
+
+    def _read(self, number, key, bands=None):
+        """Yield (band, cutout), or (band, what is wrong with it)."""
+        wanted = None if bands is None else {str(get_band(band)) for band in bands}
+        rows = self._manifest.fetch(
+            "SELECT segment, start, length, crc32, band FROM cutouts "
+            "WHERE object = ? AND state = 'ok' ORDER BY segment, start",
+            [number],
+        )
+        rows = [row for row in rows if wanted is None or row[-1] in wanted]
+        for segment, group in groupby(rows, key=lambda row: row[0]):
+            here = list(group)
+            try:
+                records = self._segments.read(segment, [row[1:3] for row in here])
+            except OSError as error:
+                records = [error] * len(here)
+            for (*_, crc, band), record in zip(here, records, strict=True):
+                yield get_band(band), _decode(record, crc, key, band)
+
+    def statuses(self, key):
+        """
+        Tell what is known of one object.
+
+        Parameters
+        ----------
+        key : str or int
+            Its name.
+
+        Returns
+        -------
+        dict of Band to CutoutStatus
+            ``ok`` or ``no_coverage`` for each band that was ever added.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        return self._statuses(self._find_key(normalise_key(key))[0])
+
+    def _statuses(self, number):
+        rows = self._manifest.fetch(
+            "SELECT band, state, message FROM cutouts WHERE object = ?", [number]
+        )
+        return {
+            get_band(band): _STATUSES.get((state, message))
+            or CutoutStatus(state, message)
+            for band, state, message in rows
+        }
+
+    def find(self, coord):
+        """
+        Return the key of the object at a position.
+
+        Parameters
+        ----------
+        coord : `~astropy.coordinates.SkyCoord`
+            Position, a scalar.
+
+        Returns
+        -------
+        str or None
+            Key of the object whose position agrees to 0.01 arcsec (the nearest, then
+            the first added, if several do); None if there is none.
+        """
+        found = self._find_position(coord.icrs.ra.deg, coord.icrs.dec.deg)
+        return None if found is None else found[1]
+
+    def _find_position(self, ra, dec):
+        """Return (number, key) of the object at a position, or None."""
+        try:
+            ras, decs = neighbour_cells(ra, dec)
+        except ValueError:  # a position that is not finite is nowhere
+            return None
+        rows = self._manifest.fetch(
+            "SELECT id, key, ra, dec FROM objects "
+            "WHERE cell_dec IN (?, ?, ?) AND cell_ra IN (?, ?, ?) ORDER BY id",
+            [*decs, *ras],
+        )
+        rows.sort(key=lambda row: abs(row[2] - ra) + abs(row[3] - dec))
+        return rows[0][:2] if rows else None
+
+    def missing(self, coords, bands, *, keys=None):
+        """
+        Tell what is still to be fetched.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,).
+        bands : sequence of Band or str
+            Bands wanted.
+        keys : sequence of str or int, optional
+            Names of the objects; by default they are found by position.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            Shape (n, n_band): True where there is neither an image nor a
+            ``no_coverage``.
+        """
+        bands = [get_band(band) for band in bands]
+        missing = np.ones((len(coords), len(bands)), dtype=bool)
+        for i, (ra, dec) in enumerate(_degrees(coords)):
+            if keys is None:
+                found = self._find_position(ra, dec)
+            else:
+                found = self._manifest.fetch(
+                    "SELECT id FROM objects WHERE key = ?", [normalise_key(keys[i])]
+                )
+                found = found[0] if found else None
+            if found is not None:
+                known = self._statuses(found[0])
+                missing[i] = [band not in known for band in bands]
+        return missing
+
+    def iter_cutouts(self, coords, bands):
+        """
+        Yield the cutouts of each position.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,); they must agree with the stored ones to 0.01 arcsec.
+        bands : sequence of Band or str
+            Bands wanted.
+
+        Yields
+        ------
+        index : int
+            Index into ``coords``, in order.
+        cutouts : MultibandCutout
+            The bands that are ok.
+        statuses : dict of Band to CutoutStatus
+            As stored; ``failed`` for what is not in the store or is damaged.
+        """
+        bands = [get_band(band) for band in bands]
+        absent = failed(f"not in {self.path}")
+        for index, (ra, dec) in enumerate(_degrees(coords)):
+            statuses = dict.fromkeys(bands, absent)
+            cutouts, found = {}, self._find_position(ra, dec)
+            if found is not None:
+                known = self._statuses(found[0])
+                statuses = {band: known.get(band, absent) for band in bands}
+                for band, cutout in self._read(*found, bands):
+                    if isinstance(cutout, str):
+                        statuses[band] = failed(f"damaged on disk ({cutout})")
+                    else:
+                        cutouts[band] = cutout
+            meta = None if found is None else {"key": found[1]}
+            yield index, MultibandCutout(coords[index], cutouts, meta=meta), statuses
+
+    def remove(self, key, bands=None):
+        """
+        Forget cutouts, so that they count as missing.
+
+        Parameters
+        ----------
+        key : str or int
+            Name of the object.
+        bands : sequence of Band or str, optional
+            Bands to forget; by default the whole object.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        ValueError
+            If the store is open for reading.
+        """
+        self._require_writable()
+        number, _ = self._find_key(normalise_key(key))
+        with self._manifest.transaction() as execute:
+            if bands is None:
+                execute("DELETE FROM cutouts WHERE object = ?", [number])
+                execute("DELETE FROM objects WHERE id = ?", [number])
+                return
+            for band in bands:
+                execute(
+                    "DELETE FROM cutouts WHERE object = ? AND band = ?",
+                    [number, str(get_band(band))],
+                )
+
+    def check(self):
+        """
+        Read everything and compare it with its checksums.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            What is wrong: columns ``key``, ``band`` and ``problem``; no rows if all
+            is well.
+        """
+        problems = [
+            ("", "", f"manifest: {text}")
+            for (text,) in self._manifest.fetch("PRAGMA integrity_check")
+            if text != "ok"
+        ]
+        for number, key in self._manifest.fetch("SELECT id, key FROM objects"):
+            problems += [
+                (key, str(band), cutout)
+                for band, cutout in self._read(number, key)
+                if isinstance(cutout, str)
+            ]
+        return Table(
+            rows=problems or None,
+            names=("key", "band", "problem"),
+            dtype=(str, str, str) if not problems else None,
+        )
+
+    def export_fits(self, folder, keys=None, *, overwrite=False):
+        """
+        Write one FITS file for each object.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Where to; made if needed.
+        keys : iterable of str or int, optional
+            Objects to write; by default all.
+        overwrite : bool, optional
+            Whether existing files may be replaced.
+
+        Returns
+        -------
+        list of `~pathlib.Path`
+            The files, named by key. `MultibandCutout.write` says what is in them.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for key in self.keys() if keys is None else map(normalise_key, keys):
+            path = folder / f"{quote(key, safe=' +')}.fits"
+            self.get(key).write(path, overwrite=overwrite)
+            paths.append(path)
+        return paths
+
+    def import_fits(self, folder, coords=None, *, keys=None):
+        """
+        Add what FITS files hold.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Folder of files that `export_fits` wrote; or, with ``coords``, of any FITS
+            images that `~mantis_astro.FitsFolder` can tell position and band of.
+        coords : `~astropy.coordinates.SkyCoord`, optional
+            Positions, shape (n,).
+        keys : sequence of str or int, optional
+            Names of these objects; by default their positions.
+
+        Returns
+        -------
+        list of str
+            Keys of the objects that were added to.
+
+        Raises
+        ------
+        OSError
+            If the folder does not exist, or a file is not what `export_fits` writes.
+        """
+        self._require_writable()
+        if coords is None:
+            files = sorted(Path(folder).glob("*.fits"))
+            return [self._import_file(path) for path in files]
+        added = []
+        source = FitsFolder(folder).iter_cutouts(coords, list_bands())
+        for index, cutouts, _ in source:
+            if cutouts:
+                key = None if keys is None else keys[index]
+                added.append(self.add(key, coords[index], cutouts))
+        return added
+
+    def _import_file(self, path):
+        cutouts = MultibandCutout.read(path)
+        key = cutouts.meta.get("key", unquote(path.stem))
+        return self.add(key, cutouts.coord, cutouts)
+
+
+_STATUSES = {("ok", ""): OK, ("no_coverage", ""): NO_COVERAGE}
+
+
+def _degrees(coords):
+    """Pairs of ICRS right ascension and declination, in degrees."""
+    icrs = coords.icrs
+    return zip(icrs.ra.deg.tolist(), icrs.dec.deg.tolist(), strict=True)
+
+
+def _bands_without_coverage(statuses, cutouts):
+    """Return the bands to be kept as looked for and not there."""
+    empty = {}
+    for name, status in statuses.items():
+        band = get_band(name)
+        if status.is_ok and band not in cutouts:
+            msg = f"the status of {band} is ok, but 'cutouts' has no image of it"
+            raise ValueError(msg)
+        if status.is_final and not status.is_ok and band not in cutouts:
+            empty[band] = status
+    return empty
+
+
+def _decode(record, crc, key, band):
+    """Return the cutout, or what is wrong with it in words."""
+    if isinstance(record, OSError):
+        return f"{type(record).__name__}: {record.filename}"
+    if zlib.crc32(record) != crc:
+        return "its checksum does not match"
+    try:
+        return decode_cutout(record, key, band)
+    except (ValueError, KeyError) as error:
+        return str(error)

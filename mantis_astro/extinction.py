@@ -19,6 +19,7 @@ __all__ = [
     "extinction_coefficients",
     "extinction_curve",
     "resolve_ebv",
+    "select_ebv",
 ]
 
 #: Maps of E(B-V) that have a name here, and the paper to cite for each.
@@ -224,6 +225,36 @@ def resolve_ebv(ebv, n, maps=("csfd",), *, default=0.0):
     flags = np.where(known.all(axis=1), 0, int(Flag.EBV_ASSUMED))
     high = (values > Flag.HIGH_EBV.threshold).any(axis=1)
     return values, flags | np.where(high, int(Flag.HIGH_EBV), 0)
+
+
+def select_ebv(ebv, rows):
+    """
+    Take E(B-V) of some of the objects, in whatever form it was given for all.
+
+    Parameters
+    ----------
+    ebv : None, float, array_like or mapping of str to those
+        As `resolve_ebv` takes it.
+    rows : slice or array_like of int
+        Which objects.
+
+    Returns
+    -------
+    None, float, array_like or dict of str to those
+        The same form, for those objects; what is one number for all stays that.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.extinction import select_ebv
+    >>> select_ebv({"csfd": np.array([0.1, 0.2, 0.3]), "planck": 0.5}, slice(1, 3))
+    {'csfd': array([0.2, 0.3]), 'planck': 0.5}
+    """
+    if isinstance(ebv, Mapping):
+        return {name: select_ebv(values, rows) for name, values in ebv.items()}
+    if isinstance(ebv, list | tuple):
+        ebv = np.asarray(ebv)
+    return ebv[rows] if np.ndim(ebv) else ebv
 
 
 def _column(ebv, n, n_maps):

@@ -1,0 +1,60 @@
+"""
+Networks: what they read, what they are, where their weights are.
+
+Two doors: `InputSpec.to_tensor` (or `PhotometrySpec.to_tensor`) makes tensors of
+cutouts (or of a table of fluxes); `predict_probability` runs a network over them. Between the
+two there is only torch.
+"""
+
+from mantis_astro.models.acceleration import accelerate
+from mantis_astro.models.checkpoints import load_model, save_model
+from mantis_astro.models.encoders import EncoderConfig
+from mantis_astro.models.geometry import CommonGrid, NativeCrops
+from mantis_astro.models.inference import (
+    MICRO_BATCH,
+    predict_features,
+    predict_probability,
+)
+from mantis_astro.models.inputs import InputSpec, NetworkInput
+from mantis_astro.models.networks import (
+    EarlyFusion,
+    EarlyFusionConfig,
+    LateFusion,
+    LateFusionConfig,
+    Photometric,
+    PhotometricConfig,
+    build_network,
+)
+from mantis_astro.models.registry import (
+    DEFAULT_MODEL,
+    ModelCard,
+    get_card,
+    list_models,
+    register_model,
+)
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "MICRO_BATCH",
+    "CommonGrid",
+    "EarlyFusion",
+    "EarlyFusionConfig",
+    "EncoderConfig",
+    "InputSpec",
+    "LateFusion",
+    "LateFusionConfig",
+    "ModelCard",
+    "NativeCrops",
+    "NetworkInput",
+    "Photometric",
+    "PhotometricConfig",
+    "accelerate",
+    "build_network",
+    "get_card",
+    "list_models",
+    "load_model",
+    "predict_features",
+    "predict_probability",
+    "register_model",
+    "save_model",
+]

@@ -1,0 +1,254 @@
+"""Files of weights: a network and its card, there and back."""
+
+import hashlib
+import json
+import logging
+import pickle
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from mantis_astro.exceptions import FetchError, InputSpecError
+from mantis_astro.models.networks import build_network
+from mantis_astro.models.registry import (
+    CARD_KEY,
+    DEFAULT_MODEL,
+    embedded_file,
+    get_card,
+    list_models,
+    read_card,
+)
+
+__all__ = ["load_model", "save_model"]
+
+log = logging.getLogger(__name__)
+
+# Keys of a compiled, distributed model; only at the start, each at most once.
+_WRAPPERS = re.compile(r"^(_orig_mod\.)?(module\.)?")
+
+
+def load_model(name_or_path=None, *, card=None, device=None):
+    """
+    Load a network and its card.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like, optional
+        Name of a model, see `list_models` (its weights are fetched on first use if they
+        are not in the package), or a file: ours (``.safetensors``, with its card
+        inside), or a state dictionary saved by torch. By default the model in the
+        package.
+    card : ModelCard, optional
+        What a file without a card is; by default the published early-fusion network.
+        For a name or a file with a card it must be left out.
+    device : str or `torch.device`, optional
+        Where the weights go; by default the CPU.
+
+    Returns
+    -------
+    network : `torch.nn.Module`
+        In evaluation mode, without gradients; called as ``network(images, ebv)``.
+    card : ModelCard
+        Its card, with the file's SHA-256.
+
+    Raises
+    ------
+    OSError
+        `~mantis_astro.exceptions.FetchError` if the file cannot be fetched, is cut
+        short, is no weights file, or would run code when loaded.
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if there is no such model, or names
+        or shapes of the weights are not those of the network; the message says which.
+
+    Notes
+    -----
+    The network is built without memory for its weights, and the file is mapped: loading
+    takes little more memory than the weights themselves.
+
+    Examples
+    --------
+    >>> from mantis_astro.models import load_model
+    >>> network, card = load_model("placeholder-early")
+    >>> card.placeholder
+    True
+    """
+    path, known = _find(name_or_path)
+    if known is not None and card is not None:
+        msg = f"{name_or_path!r} has a card of its own: leave out 'card'"
+        raise InputSpecError(msg)
+    weights, own = _read(path)
+    if own is not None and card is not None:
+        msg = f"{path} has a card of its own: leave out 'card'"
+        raise InputSpecError(msg)
+    card = own or known or card or get_card("mantis-shrimp-early")
+    with torch.device("meta"):
+        network = build_network(card.network)
+    check_weights(weights, network.state_dict(), path)
+    network.load_state_dict(weights, strict=True, assign=True)
+    network.requires_grad_(requires_grad=False)
+    if device is not None:
+        network.to(device)
+    if not card.sha256:
+        card = replace(card, sha256=_sha256(path))
+    return network, card
+
+
+def save_model(path, network, card):
+    """
+    Write a network and its card into one file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write, a ``.safetensors``; it appears whole or not at all.
+    network : `torch.nn.Module`
+        Network that the card describes.
+    card : ModelCard
+        Its card.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if the network is not the card's.
+
+    Examples
+    --------
+    >>> from mantis_astro.models import load_model, save_model
+    >>> network, card = load_model()
+    >>> save_model("mine.safetensors", network, card)  # doctest: +SKIP
+    """
+    path = Path(path)
+    with torch.device("meta"):
+        expected = build_network(card.network).state_dict()
+    weights = {k: v.detach().contiguous() for k, v in network.state_dict().items()}
+    check_weights(weights, expected, "the network")
+    plain = replace(card, sha256="").to_plain()
+    temporary = path.with_name(path.name + ".part")
+    try:
+        safetensors.torch.save_file(
+            weights, temporary, metadata={CARD_KEY: json.dumps(plain)}
+        )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_weights(weights, expected, source):
+    """
+    Compare names and shapes of weights with those of a network.
+
+    Parameters
+    ----------
+    weights, expected : dict of str to `torch.Tensor`
+        What there is, and the network's own.
+    source : str or path-like
+        Where the weights come from, for the message.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` naming what differs.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in expected.items()}
+    differing = [
+        f"{name} is {shapes[name]}, not {wanted[name]}"
+        for name in wanted
+        if name in shapes and shapes[name] != wanted[name]
+    ]
+    not_numbers = [
+        f"{name} is {tensor.dtype}"
+        for name, tensor in weights.items()
+        if not tensor.is_floating_point()
+    ]
+    differences = [
+        f"{len(names)} {what}: {_some(names)}"
+        for what, names in (
+            ("missing", [name for name in wanted if name not in shapes]),
+            ("unexpected", [name for name in shapes if name not in wanted]),
+            ("of another shape", differing),
+            ("not of floating point", not_numbers),
+        )
+        if names
+    ]
+    if differences:
+        msg = f"weights of {source} do not fit the network; {'; '.join(differences)}"
+        raise InputSpecError(msg)
+
+
+def _some(names, most=3):
+    rest = f", ... ({len(names) - most} more)" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _find(name_or_path):
+    """The file, and the card if a named model was asked for."""
+    if name_or_path is None:
+        name_or_path = DEFAULT_MODEL
+    if isinstance(name_or_path, str) and name_or_path in {
+        c.name for c in list_models()
+    }:
+        return _file_of(get_card(name_or_path)), get_card(name_or_path)
+    path = Path(name_or_path)
+    if not path.exists():
+        there = ", ".join(card.name for card in list_models())
+        msg = f"no model and no file {str(name_or_path)!r}; there are models {there}"
+        raise InputSpecError(msg)
+    return path, None
+
+
+def _file_of(card):
+    if embedded_file(card.name).exists():
+        return embedded_file(card.name)
+    if not card.file:
+        msg = f"the weights of {card.name} are not public: {card.description}"
+        raise FetchError(msg)
+    from mantis_astro.files import fetch_file
+
+    return Path(fetch_file(card.file))
+
+
+def _read(path):
+    """Weights by name, and the card if the file has one."""
+    with path.open("rb") as stream:
+        head = stream.read(9)
+    if head[8:] == b"{":  # safetensors: eight bytes of length, then JSON
+        return _read_safetensors(path)
+    return _read_torch(path), None
+
+
+def _read_safetensors(path):
+    try:
+        with safetensors.safe_open(path, "pt") as stream:
+            weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  no mapping
+    except safetensors.SafetensorError as error:
+        msg = f"{path} is cut short or no safetensors file ({error})"
+        raise FetchError(msg) from error
+    return weights, read_card(path)
+
+
+def _read_torch(path):
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        msg = (
+            f"{path} would run code when loaded, or is no weights file; only tensors "
+            f"are read ({str(error).splitlines()[0]})"
+        )
+        raise FetchError(msg) from error
+    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+        msg = f"{path} is cut short or no weights file ({error})"
+        raise FetchError(msg) from error
+    if not isinstance(loaded, dict) or not all(map(torch.is_tensor, loaded.values())):
+        msg = f"{path} must hold a state dictionary of tensors, got {type(loaded)}"
+        raise InputSpecError(msg)
+    return {_WRAPPERS.sub("", name): tensor for name, tensor in loaded.items()}
+
+
+def _sha256(path):
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

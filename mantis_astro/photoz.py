@@ -1,0 +1,386 @@
+"""`PhotoZ`: a network, its card, and what one does with them."""
+
+import warnings
+from collections.abc import Mapping
+from importlib import metadata
+from itertools import islice
+
+import numpy as np
+from astropy.table import Table
+
+from mantis_astro import __version__, redshift_table
+from mantis_astro.bands import get_band, get_survey
+from mantis_astro.cutouts import MultibandCutout
+from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
+from mantis_astro.extinction import select_ebv
+from mantis_astro.flags import FLAG_TABLE, Flag
+from mantis_astro.models import (
+    load_model,
+    predict_features,
+    predict_probability,
+    save_model,
+)
+from mantis_astro.pdf import RedshiftPDF
+
+__all__ = ["PhotoZ"]
+
+_CHUNK = 64  # objects prepared at once: 32 MB of images as the published network reads
+_ROWS = 8192  # rows of photometry prepared at once
+_PACKAGES = ("astropy", "numpy", "torch")
+
+
+class PhotoZ:
+    """
+    Redshift probability densities from images or photometry.
+
+    Made by `from_pretrained` or `from_file`. It never changes; what it computes depends
+    on the input alone, bit for bit, whatever else is computed with it.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        Called as ``network(images, ebv)``; gives logits of redshift bins.
+    card : `~mantis_astro.models.ModelCard`
+        What the network reads and means.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from mantis_astro import PhotoZ
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # that it is a placeholder
+    ...     photoz = PhotoZ.from_pretrained("placeholder-early")
+    >>> photoz
+    <PhotoZ placeholder-early: early_fusion of 9 bands, z = 0 to 1>
+    """
+
+    def __init__(self, network, card):
+        self.network = network
+        self.card = card
+        if card.placeholder:
+            msg = (
+                f"'{card.name}' is a stand-in trained on made data, for trying things "
+                "out: its redshifts mean nothing. For science use "
+                'PhotoZ.from_pretrained("mantis-shrimp-early")'
+            )
+            warnings.warn(msg, PlaceholderModelWarning, stacklevel=3)
+
+    def __repr__(self):
+        edges = self.card.bin_edges
+        return (
+            f"<{type(self).__name__} {self.card.name}: {self.card.network.kind} of "
+            f"{len(self.card.bands)} bands, z = {edges[0]:g} to {edges[-1]:g}>"
+        )
+
+    @classmethod
+    def from_pretrained(cls, name=None, *, device=None):
+        """
+        Load a named model.
+
+        Parameters
+        ----------
+        name : str, optional
+            A name that `~mantis_astro.models.list_models` shows; by default the
+            embedded model, which needs no network. Other weights are fetched once,
+            verified, and kept.
+        device : str or `torch.device`, optional
+            Where to compute; by default the processor.
+
+        Returns
+        -------
+        PhotoZ
+            Ready to predict.
+
+        Raises
+        ------
+        OSError
+            `~mantis_astro.exceptions.FetchError` if the weights cannot be had.
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if there is no such model, or the
+            weights are not those of its card.
+        """
+        return cls(*load_model(name, device=device))
+
+    @classmethod
+    def from_file(cls, path, *, device=None):
+        """
+        Load a file of weights.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file that `save` wrote, or a checkpoint in the published layout.
+        device : str or `torch.device`, optional
+            Where to compute; by default the processor.
+
+        Returns
+        -------
+        PhotoZ
+            Ready to predict.
+
+        Raises
+        ------
+        OSError
+            `~mantis_astro.exceptions.FetchError` if the file is missing, cut short or
+            holds more than weights.
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if the weights are not of a known
+            layout; the message names what differs.
+        """
+        return cls(*load_model(path, device=device))
+
+    def save(self, path):
+        """
+        Write weights and card into one safetensors file.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to.
+        """
+        save_model(path, self.network, self.card)
+
+    def predict(self, data, *, ebv=None, dihedral=False):
+        """
+        Compute p(z), without touching the network of computers.
+
+        Parameters
+        ----------
+        data : MultibandCutout, iterable of MultibandCutout, or `~astropy.table.Table`
+            Images of one object or of many, which are read a chunk at a time; or, for
+            a photometric model, a table with columns such as ``flux_ps1_g`` and
+            ``flux_err_ps1_g`` (nJy; masked where not observed).
+        ebv : float, array_like or mapping, optional
+            Galactic E(B-V) in magnitudes, for all objects or one each; a mapping gives
+            it map by map (``{"csfd": ..., "planck": ...}``). Where it is not given or
+            not finite the model's default is used, and flagged.
+        dihedral : bool, optional
+            Average p(z) over the eight orientations of each image, at eight times the
+            cost.
+
+        Returns
+        -------
+        RedshiftPDF
+            Shape () for one MultibandCutout, else (n,). ``flags`` says what was the
+            matter with each object; one of which nothing could be used gets a uniform
+            density and ``NO_DATA``. ``meta`` says what made it.
+
+        Raises
+        ------
+        TypeError
+            If the data are not what the model reads.
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if ``ebv`` or the columns do not
+            fit.
+
+        Notes
+        -----
+        The p(z) carry the n(z) that the model was trained with, see
+        ``card.training_prior``; `RedshiftPDF.reweight` brings in another.
+        """
+        if isinstance(data, MultibandCutout):
+            return self._predict_cutouts([data], ebv, dihedral=dihedral)[0]
+        if isinstance(data, Table):
+            return self._predict_table(data, ebv)
+        return self._predict_cutouts(data, ebv, dihedral=dihedral)
+
+    def features(self, data, *, ebv=None):
+        """
+        Compute what the last layer of the network reads.
+
+        Parameters
+        ----------
+        data, ebv
+            As for `predict`.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n, n_feature), float32.
+        """
+        if isinstance(data, MultibandCutout):
+            data = [data]
+        prepared = self.prepare(data if isinstance(data, Table) else list(data), ebv)
+        return predict_features(self.network, prepared.images, prepared.ebv)
+
+    def prepare(self, data, ebv=None):
+        """
+        Prepare data as the network reads them.
+
+        Parameters
+        ----------
+        data : sequence of MultibandCutout, or `~astropy.table.Table`
+            What the model reads.
+        ebv : float, array_like or mapping, optional
+            As for `predict`.
+
+        Returns
+        -------
+        `~mantis_astro.models.NetworkInput`
+            Tensors, flags and usability.
+
+        Raises
+        ------
+        TypeError
+            If the data are not what the model reads.
+        """
+        if isinstance(data, Table) != self.card.is_photometric:
+            reads = "a table of fluxes" if self.card.is_photometric else "cutouts"
+            got = "a table" if isinstance(data, Table) else "cutouts"
+            msg = f"'{self.card.name}' reads {reads}, got {got}"
+            if isinstance(data, Table):
+                msg += (
+                    "; add_redshifts takes a table of positions and finds the cutouts"
+                )
+            raise TypeError(msg)
+        return self.card.spec.to_tensor(data, ebv)
+
+    def infer(self, prepared, *, dihedral=False):
+        """
+        Run the network on prepared data.
+
+        Parameters
+        ----------
+        prepared : `~mantis_astro.models.NetworkInput`
+            What `prepare` returned.
+        dihedral : bool, optional
+            As for `predict`.
+
+        Returns
+        -------
+        probability : `~numpy.ndarray`
+            Shape (n, n_bins), float32; uniform in density where nothing was usable or
+            the network's answer is not finite.
+        flags : `~numpy.ndarray`
+            Quality flags of the input and of the shape of p(z), shape (n,), int32.
+        """
+        if dihedral and self.card.is_photometric:
+            msg = "photometry has no orientation: leave 'dihedral' out"
+            raise InputSpecError(msg)
+        options = {"dihedral": True} if dihedral else {}
+        probability = predict_probability(
+            self.network, prepared.images, prepared.ebv, **options
+        )
+        probability[~prepared.usable] = 0  # nothing is known: made uniform, flagged
+        pdf = RedshiftPDF.from_batch(
+            self.card.bin_edges, probability, flags=prepared.flags
+        )
+        flags = pdf.flags | pdf.shape_flags()
+        if self.card.placeholder:
+            flags |= int(Flag.PLACEHOLDER_MODEL)
+        return pdf.probability, flags.astype(np.int32)
+
+    def add_redshifts(self, table, source=None, **options):
+        """
+        Add redshift columns to a table of galaxies.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            The galaxies: ``ra`` and ``dec`` or a SkyCoord column (see
+            `~mantis_astro.catalog.find_coordinates`), or fluxes for a photometric
+            model. Not changed.
+        source : CutoutSource, optional
+            Where cutouts come from: `FitsFolder`, `CutoutStore`, `SimulatedSky`, ...;
+            by default the surveys' servers, through `SurveyCutouts`.
+        **options
+            Keywords of `mantis_astro.redshift_table.add_redshifts`: ``ra``, ``dec``,
+            ``ebv``, ``prefix``, ``columns``, ``dihedral``, ``rng``, ``chunk``,
+            ``progress``, ``resume``.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            All that the table had, and the redshift columns.
+
+        Raises
+        ------
+        KeyError
+            If coordinates or fluxes are not found in the table.
+        ValueError
+            If a column of that name is there already: choose another ``prefix``.
+        """
+        return redshift_table.add_redshifts(self, table, source, **options)
+
+    def provenance(self):
+        """
+        Facts to keep beside results.
+
+        Returns
+        -------
+        dict
+            Flat, with keys that fit FITS headers: model, SHA-256 of its weights, the
+            prior its p(z) carry, versions of packages, thresholds of flags, what to
+            cite.
+        """
+        versions = [f"mantis_astro {__version__}"]
+        versions += [f"{name} {metadata.version(name)}" for name in _PACKAGES]
+        thresholds = [
+            f"{flag.name} {flag.threshold}" for flag in FLAG_TABLE if flag.threshold
+        ]
+        return {
+            "PZMODEL": self.card.name,
+            "PZSHA256": self.card.sha256,
+            "PZPRIOR": self.card.training_prior,
+            "PZVERS": ", ".join(versions),
+            "PZTHRESH": ", ".join(thresholds),
+            "PZCITE": ", ".join(self.citations()),
+        }
+
+    def citations(self):
+        """
+        List what to cite when these redshifts are used.
+
+        Returns
+        -------
+        list of str
+            ADS bibcodes or arXiv numbers: the model's, then the surveys'.
+        """
+        surveys = [get_survey(get_band(band).survey) for band in self.card.bands]
+        papers = [*self.card.citations, *(survey.reference for survey in surveys)]
+        return list(dict.fromkeys(papers))
+
+    def _predict_cutouts(self, cutouts, ebv, *, dihedral):
+        if isinstance(cutouts, str | bytes | dict) or not hasattr(cutouts, "__iter__"):
+            msg = (
+                "'data' must be a MultibandCutout, an iterable of them, or a table of "
+                f"photometry, got {type(cutouts)}"
+            )
+            raise TypeError(msg)
+        cutouts = iter(cutouts)
+        parts, n = [], 0
+        while chunk := list(islice(cutouts, _CHUNK)):
+            rows = slice(n, n + len(chunk))
+            prepared = self.prepare(chunk, select_ebv(ebv, rows))
+            parts.append(self.infer(prepared, dihedral=dihedral))
+            n += len(chunk)
+        _check_used_up(ebv, n)
+        return self._joined(parts)
+
+    def _predict_table(self, table, ebv):
+        _check_used_up(ebv, len(table))
+        parts = []
+        for start in range(0, len(table), _ROWS):
+            rows = slice(start, start + _ROWS)
+            prepared = self.prepare(table[rows], select_ebv(ebv, rows))
+            parts.append(self.infer(prepared))
+        return self._joined(parts)
+
+    def _joined(self, parts):
+        n_bins = self.card.n_bins
+        probability = [np.empty((0, n_bins), np.float32), *(p for p, _ in parts)]
+        flags = [np.empty(0, np.int32), *(f for _, f in parts)]
+        return RedshiftPDF(
+            self.card.bin_edges,
+            np.concatenate(probability),
+            flags=np.concatenate(flags),
+            meta=self.provenance(),
+        )
+
+
+def _check_used_up(ebv, n):
+    """E(B-V) given one each must have been given for as many as there were."""
+    for values in ebv.values() if isinstance(ebv, Mapping) else [ebv]:
+        if np.ndim(values) and len(values) != n:
+            msg = f"'ebv' has {len(values)} values for {n} objects"
+            raise InputSpecError(msg)

@@ -1,0 +1,314 @@
+"""Redshift columns on a table: streaming, resumable, nothing of the table lost."""
+
+import contextlib
+import hashlib
+import logging
+import sys
+from itertools import islice
+
+import numpy as np
+from astropy.table import QTable
+from astropy.utils.console import ProgressBar
+
+from mantis_astro.catalog import find_coordinates
+from mantis_astro.cutouts import CutoutSource
+from mantis_astro.extinction import select_ebv
+from mantis_astro.flags import FLAG_TABLE, Flag
+from mantis_astro.journal import RowJournal
+from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.pdf.columns import COLUMNS
+
+__all__ = ["add_redshifts"]
+
+log = logging.getLogger(__name__)
+
+
+def add_redshifts(
+    photoz,
+    table,
+    source=None,
+    *,
+    ra=None,
+    dec=None,
+    ebv=None,
+    prefix="",
+    columns=None,
+    dihedral=False,
+    rng=None,
+    chunk=64,
+    progress=False,
+    resume=None,
+):
+    """
+    Add redshift columns to a table of galaxies.
+
+    Rows are predicted as their cutouts come, so that memory does not grow with the
+    table beyond the columns themselves. Trouble with a row is a flag and a masked
+    value, and never stops the others.
+
+    Parameters
+    ----------
+    photoz : PhotoZ
+        The model.
+    table : `~astropy.table.Table`
+        The galaxies; not changed.
+    source : CutoutSource, optional
+        Where cutouts come from; by default the surveys' servers. Not allowed with a
+        photometric model, which reads fluxes from the table.
+    ra, dec : str, optional
+        Names of the columns of coordinates, where they are not found.
+    ebv : float, array_like, mapping or str, optional
+        Galactic E(B-V) in magnitudes, or the name of its column, or a mapping of dust
+        map to either. By default a column ``ebv`` if there is one, else the model's
+        default, which is flagged.
+    prefix : str, optional
+        Put before the names of all new columns.
+    columns : sequence of str, optional
+        Which of the new columns to keep, without prefix; by default all.
+    dihedral : bool, optional
+        Average p(z) over the eight orientations of each image.
+    rng : `numpy.random.Generator`, optional
+        Adds a column ``z_mc``: one draw from each p(z).
+    chunk : int, optional
+        How many objects are predicted at once. Answers do not depend on it.
+    progress : bool, optional
+        Whether to show a progress bar on standard error.
+    resume : str or path-like, optional
+        A file that keeps finished rows as they come. If it is there already, its rows
+        are not computed again: call again with the same arguments after a crash, a
+        kill or Ctrl-C. Rows of which a cutout failed to be fetched are not kept, so
+        that they are tried again.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        All columns, units, masks, meta and indices of the input; then the columns of
+        `RedshiftPDF.to_table`. Rows without data have masked estimates, a ``pz``
+        uniform in density, and say why in ``flags``. ``meta`` tells model, versions,
+        thresholds and redshift bins.
+
+    Raises
+    ------
+    KeyError
+        If coordinates, fluxes or a named column are not there.
+    TypeError
+        If ``source`` is no source of cutouts.
+    ValueError
+        If a new column has the name of an old one, or an argument does not fit.
+    MantisError
+        If the file to resume from belongs to another table or model.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from astropy.table import QTable
+    >>> from mantis_astro import FitsFolder, PhotoZ
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # that it is a placeholder
+    ...     photoz = PhotoZ.from_pretrained("placeholder-early")
+    >>> empty_sky = FitsFolder(getfixture("tmp_path"))
+    >>> table = QTable({"name": ["NGC 1"], "ra": [1.816], "dec": [27.708]})
+    >>> table = photoz.add_redshifts(table, empty_sky, columns=["z_median", "flags"])
+    >>> table.colnames
+    ['name', 'ra', 'dec', 'z_median', 'flags']
+    >>> table["z_median"].mask
+    array([ True])
+    """
+    output = QTable(table, copy=True)
+    names = _new_names(output, prefix, columns, with_draws=rng is not None)
+    ebv = _find_ebv(output, ebv)
+    card, n = photoz.card, len(output)
+    probability = np.ones((n, card.n_bins), np.float32)
+    flags = np.full(n, Flag.NO_DATA, np.int32)
+    identity = {"model": card.name, "sha256": card.sha256, "dihedral": dihedral}
+    if card.is_photometric:
+        if source is not None:
+            msg = f"'{card.name}' reads fluxes from the table: leave 'source' out"
+            raise TypeError(msg)
+        todo = np.ones(n, bool)
+        identity["table"] = _fingerprint(*_plain_columns(output))
+
+        def predict(rows):
+            return _from_photometry(photoz, output, rows, ebv)
+
+    else:
+        coords, todo = find_coordinates(output, ra=ra, dec=dec)
+        flags[~todo] |= Flag.BAD_COORDINATES
+        source = _check_source(source, coords[todo], card.bands)
+        identity["table"] = _fingerprint(coords.ra.deg, coords.dec.deg)
+
+        def predict(rows):
+            return _from_cutouts(
+                photoz, coords, rows, source, ebv, dihedral=dihedral, chunk=chunk
+            )
+
+    with _open_journal(resume, identity, card.n_bins) as journal:
+        if journal is not None:
+            done, done_flags, done_probability = journal.read()
+            flags[done], probability[done] = done_flags, done_probability
+            todo[done] = False
+            log.info("%d of %d rows were finished before", len(done), n)
+        with _progress_bar(np.count_nonzero(todo), progress) as bar:
+            for rows, p, f, is_final in predict(np.flatnonzero(todo)):
+                probability[rows], flags[rows] = p, f
+                if journal is not None:
+                    journal.append(rows[is_final], f[is_final], p[is_final])
+                bar(len(rows))
+
+    empty = (flags & Flag.NO_DATA) != 0
+    probability[empty] = 0  # made uniform in density
+    pdf = RedshiftPDF.from_batch(card.bin_edges, probability, flags=flags)
+    _report(flags)
+    return _attach(output, pdf, names, prefix, photoz.provenance(), rng)
+
+
+def _from_cutouts(photoz, coords, rows, source, ebv, *, dihedral, chunk):
+    """Yield (rows, probability, flags, is_final) for each chunk of cutouts that came."""
+    awaited = np.ones(len(rows), bool)
+    answers = iter(source.iter_cutouts(coords[rows], photoz.card.bands))
+    with contextlib.ExitStack() as stack:
+        if hasattr(answers, "close"):  # a source may hold connections
+            stack.callback(answers.close)
+        while batch := list(islice(answers, chunk)):
+            index, cutouts, statuses = zip(*batch, strict=True)
+            index = np.array(index)
+            if not awaited[index].all() or len(set(index.tolist())) < len(index):
+                msg = "'source' yielded an index twice: the answers cannot be trusted"
+                raise ValueError(msg)
+            awaited[index] = False
+            part = rows[index]
+            prepared = photoz.prepare(cutouts, select_ebv(ebv, part))
+            probability, flags = photoz.infer(prepared, dihedral=dihedral)
+            flags |= [_status_flags(by_band.values()) for by_band in statuses]
+            yield part, probability, flags, (flags & Flag.FETCH_FAILED) == 0
+    lost = rows[awaited]
+    if len(lost):
+        log.warning("the source gave no answer for %d positions", len(lost))
+        flags = np.full(len(lost), Flag.FETCH_FAILED | Flag.NO_DATA, np.int32)
+        yield lost, 1.0, flags, np.zeros(len(lost), bool)
+
+
+def _from_photometry(photoz, table, rows, ebv, size=8192):
+    """Yield (rows, probability, flags, is_final) for each chunk of rows."""
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        prepared = photoz.prepare(table[part], select_ebv(ebv, part))
+        yield part, *photoz.infer(prepared), np.ones(len(part), bool)
+
+
+def _status_flags(statuses):
+    flags = 0
+    for status in statuses:
+        if status.state == "no_coverage":
+            flags |= int(Flag.OUT_OF_FOOTPRINT)
+        elif status.state == "failed":
+            flags |= int(Flag.FETCH_FAILED)
+    return flags
+
+
+def _check_source(source, coords, bands):
+    if source is None:
+        from mantis_astro.services import SurveyCutouts
+
+        source = SurveyCutouts()
+        log.info("%s", source.plan(coords, bands))
+    if not isinstance(source, CutoutSource):
+        msg = (
+            "'source' must have a method iter_cutouts(coords, bands), as FitsFolder or "
+            f"CutoutStore have, got {type(source)}"
+        )
+        raise TypeError(msg)
+    return source
+
+
+def _new_names(table, prefix, columns, *, with_draws):
+    """Names of the new columns, without prefix; none of them taken."""
+    known = [definition.name for definition in COLUMNS]
+    if with_draws:
+        known.append("z_mc")
+    strangers = [name for name in columns or () if name not in known]
+    if strangers:
+        msg = f"'columns' may hold {', '.join(known)}; got {strangers}"
+        raise ValueError(msg)
+    names = [name for name in known if columns is None or name in columns]
+    taken = [prefix + name for name in names if prefix + name in table.colnames]
+    if taken:
+        msg = (
+            f"the table has {', '.join(taken)} already: choose another 'prefix' "
+            f"(now {prefix!r}) or fewer 'columns'"
+        )
+        raise ValueError(msg)
+    return names
+
+
+def _find_ebv(table, ebv):
+    """E(B-V) with the names of columns replaced by the columns."""
+    if ebv is None:
+        ebv = next((name for name in table.colnames if name.lower() == "ebv"), None)
+    if isinstance(ebv, str):
+        if ebv not in table.colnames:
+            msg = f"no column '{ebv}' of E(B-V); there are {', '.join(table.colnames)}"
+            raise KeyError(msg)
+        return table[ebv]
+    if isinstance(ebv, dict):
+        return {dust_map: _find_ebv(table, values) for dust_map, values in ebv.items()}
+    if np.ndim(ebv) and len(ebv) != len(table):
+        msg = f"'ebv' has {len(ebv)} values for {len(table)} rows"
+        raise ValueError(msg)
+    return ebv
+
+
+def _plain_columns(table):
+    """Columns of numbers as arrays, to be fingerprinted."""
+    columns = (np.asarray(getattr(c, "unmasked", c)) for c in table.itercols())
+    return [column for column in columns if column.dtype.kind in "iuf"]
+
+
+def _fingerprint(*arrays):
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _open_journal(path, identity, n_bins):
+    if path is None:
+        return contextlib.nullcontext()
+    return RowJournal(path, identity, n_bins)
+
+
+@contextlib.contextmanager
+def _progress_bar(total, wanted):
+    """Give a function to call with the number of rows just finished."""
+    if not wanted or total == 0:
+        yield lambda _: None
+        return
+    with ProgressBar(total, file=sys.stderr) as bar:
+        done = 0
+
+        def advance(n):
+            nonlocal done
+            done += n
+            bar.update(done)
+
+        yield advance
+
+
+def _report(flags):
+    for flag in FLAG_TABLE:
+        count = np.count_nonzero(flags & (1 << flag.bit))
+        if count:
+            log.info("%d of %d rows: %s", count, len(flags), flag.description)
+
+
+def _attach(output, pdf, names, prefix, provenance, rng):
+    new = pdf.to_table()
+    if "z_mc" in names:
+        new["z_mc"] = pdf.sample(1, rng)[:, 0]
+        new["z_mc"].info.description = "One draw from p(z)"
+        new["z_mc"].info.meta = {"ucd": "src.redshift.phot"}
+    for name in names:
+        output[prefix + name] = new[name]
+    facts = {**provenance, "bin_edges": pdf.bin_edges.tolist()}
+    output.meta.update({prefix + key: value for key, value in facts.items()})
+    return output

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 
-from mantis_astro.bands import get_band, get_survey
+from mantis_astro.bands import get_band
 
 __all__ = ["GivenImages", "MadeImages"]
 
@@ -171,37 +171,3 @@ class _Nearest:
         if distance[nearest] > self.tolerance:
             return None
         return self.cutouts[nearest].get(band)
-
-
-def fits_into(image, *, pixel, shape, fill):
-    """
-    Cut a larger or smaller image to a shape around a pixel, nearest pixel.
-
-    Returns the array and the 0-based pixel of the image at its first pixel.
-    """
-    x0, y0 = (round(p - (n - 1) / 2) for p, n in zip(pixel, shape[::-1], strict=True))
-    array = np.full(shape, fill, dtype="f4")
-    ny, nx = image.shape
-    to_y = slice(max(-y0, 0), min(ny - y0, shape[0]))
-    to_x = slice(max(-x0, 0), min(nx - x0, shape[1]))
-    if to_y.start < to_y.stop and to_x.start < to_x.stop:
-        array[to_y, to_x] = image[
-            to_y.start + y0 : to_y.stop + y0, to_x.start + x0 : to_x.stop + x0
-        ]
-    return array, (x0, y0)
-
-
-def survey_of_layer(layer):
-    """Return the survey that the viewer serves under a name, or None."""
-    from mantis_astro.bands import list_surveys
-
-    for survey in list_surveys():
-        if survey.service == "legacy_survey" and survey.layer == layer:
-            return survey
-    return None
-
-
-def is_above_limit(survey, dec):
-    """Whether a declination is inside the survey's limit, if it has one."""
-    limit = get_survey(survey).declination_limit
-    return limit is None or dec > limit.to_value("deg")

@@ -3,28 +3,21 @@
 import email
 import hashlib
 import re
-import threading
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 import numpy as np
-from astropy.io import fits
 
-from mantis_astro.bands import get_band, get_survey
-from mantis_astro.simulation.images import (
-    GivenImages,
-    MadeImages,
-    fits_into,
-    is_above_limit,
-    survey_of_layer,
-)
+from mantis_astro.bands import get_band, get_survey, list_surveys
+from mantis_astro.simulation.fits_bytes import fits_bytes
+from mantis_astro.simulation.sky import ServedImage
 from mantis_astro.simulation.skycells import (
     PIXEL_SCALE,
     find_skycells,
     parse_file_name,
 )
 
-__all__ = ["Answer", "FilesProtocol", "PanstarrsProtocol", "Sky", "ViewerProtocol"]
+__all__ = ["Answer", "FilesProtocol", "PanstarrsProtocol", "ViewerProtocol"]
 
 _LIST_HEADER = "projcell subcell ra dec filter mjd type filename shortname badflag"
 _VIEWER_LARGEST, _VIEWER_DEFAULT = 3000, 256
@@ -43,83 +36,6 @@ class Answer:
 def text_answer(status, text, content_type="text/plain"):
     """Make an answer in words."""
     return Answer(status, text.encode(), content_type)
-
-
-class Sky:
-    """
-    The images that all protocols serve, and the memory of what was served.
-
-    Parameters
-    ----------
-    images : object or None
-        What `~mantis_astro.simulation.images.GivenImages` takes; None for made
-        galaxies everywhere.
-    seed : int
-        Seed of the made galaxies.
-    coverage : mapping of str to callable
-        For names of surveys, ``covers(coord_ra_deg, dec_deg) -> bool``.
-    """
-
-    def __init__(self, images, seed, coverage):
-        self.given = None if images is None else GivenImages(images)
-        self.made = MadeImages(seed)
-        self.coverage = {get_survey(name): f for name, f in (coverage or {}).items()}
-        self._served = {}
-        self._lock = threading.Lock()
-
-    def covers(self, survey, ra, dec):
-        """Whether a survey looked at a position."""
-        if not is_above_limit(survey, dec):
-            return False
-        return bool(self.coverage.get(survey, lambda *_: True)(ra, dec))
-
-    def image(self, band, ra, dec, *, shape, pixel, pixel_scale, exposure_time=None):
-        """
-        Return the pixels of a position and the 0-based pixel where it falls.
-
-        Makes (array, (x, y), facts), or None where there is no image.
-        """
-        if not self.covers(get_survey(band.survey), ra, dec):
-            return None
-        if self.given is None:
-            array = self.made.draw(
-                band,
-                ra,
-                dec,
-                shape=shape,
-                pixel=pixel,
-                pixel_scale=pixel_scale,
-                exposure_time=exposure_time,
-            )
-            return array, pixel, {}
-        with self._lock:  # a source may not be made for several threads
-            cutout = self.given.find(band, ra, dec)
-        if cutout is None:
-            return None
-        data = np.asarray(cutout.data, dtype="f4")
-        if cutout.mask is not None:
-            data = np.where(cutout.mask, np.nan, data)
-        centre = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
-        if cutout.wcs is not None:
-            centre = cutout.wcs.wcs_world2pix([[ra, dec]], 0)[0]
-        fill = 0.0 if get_survey(band.survey).service == "legacy_survey" else np.nan
-        array, (x0, y0) = fits_into(data, pixel=centre, shape=shape, fill=fill)
-        return array, (centre[0] - x0, centre[1] - y0), dict(cutout.meta)
-
-    def remember(self, array, band, ra, dec):
-        """Keep whose image the pixels are; blank sky is nobody's."""
-        if np.any(array[np.isfinite(array)]):
-            with self._lock:
-                self._served[_fingerprint(array)] = (str(band), ra, dec)
-
-    def identify(self, array):
-        """Return (band, ra, dec) of the image with these pixels, or None."""
-        return self._served.get(_fingerprint(array))
-
-
-def _fingerprint(array):
-    native = np.nan_to_num(np.asarray(array, dtype="<f4"))
-    return hashlib.blake2b(native.tobytes(), digest_size=16).digest()
 
 
 class PanstarrsProtocol:
@@ -163,29 +79,20 @@ class PanstarrsProtocol:
             band = get_band(f"ps1.{letter}")
         except (KeyError, ValueError) as error:
             return text_answer(400, f"Error: bad request ({error})")
-        x, y = cell.pixel(ra, dec)
-        x0, y0 = (round(p - (size - 1) / 2) for p in (x, y))
-        found = self.sky.image(
+        image = self.sky.image(
             band,
             ra,
             dec,
             shape=(size, size),
-            pixel=(x - x0, y - y0),
-            pixel_scale=PIXEL_SCALE,
-            exposure_time=cell.exposure_time(letter),
+            plane=(cell.crval, cell.pixel(ra, dec)),
+            exposure=cell.exposure_time(letter),
         )
-        if found is None:
+        if image is None:
             return text_answer(404, "Error: the image does not cover the position")
-        array, (x_in, y_in), facts = found
-        _blank_outside(array, cell, x0, y0)
-        self.sky.remember(array, band, ra, dec)
-        exposure_time = facts.get("exposure_time", cell.exposure_time(letter))
-        header = _panstarrs_header(cell, letter, exposure_time)
-        # the tangent point, in pixels of the cutout counted from 1
-        header["CRPIX1"] = (x_in - x + 1, "Reference pixel shifted for cutout")
-        header["CRPIX2"] = (y_in - y + 1, "Reference pixel shifted for cutout")
-        header["HISTORY"] = "Created by the local sky"
-        return Answer(body=_fits_bytes(array, header))
+        _blank_outside(image.array, cell, cell.pixel(ra, dec))
+        self.sky.remember(image.array, band, ra, dec)
+        cards = _panstarrs_cards(cell, letter, image)
+        return Answer(body=fits_bytes(image.array, cards))
 
 
 class ViewerProtocol:
@@ -202,7 +109,7 @@ class ViewerProtocol:
             return None
         if "ra" not in query or "dec" not in query:
             return text_answer(400, "<h1>Bad Request (400)</h1>", "text/html")
-        survey = survey_of_layer(query.get("layer", ""))
+        survey = _survey_of_layer(query.get("layer", ""))
         if survey is None:
             return text_answer(200, "no such layer")
         try:
@@ -217,27 +124,24 @@ class ViewerProtocol:
             min(int(query.get(side, size)), _VIEWER_LARGEST)
             for side in ("width", "height")
         )
-        native = survey.pixel_scale.to_value("arcsec")
-        scale = float(query.get("pixscale", native))
+        scale = float(query["pixscale"]) if "pixscale" in query else None
         bands = _viewer_bands(survey, query.get("bands"))
-        planes, centre = [], ((nx - 1) / 2, (ny - 1) / 2)
-        for band in bands:
-            found = self.sky.image(
-                band, ra, dec, shape=(ny, nx), pixel=centre, pixel_scale=scale
-            )
-            plane = np.zeros((ny, nx), dtype="f4") if found is None else found[0]
-            # the viewer resamples brightness: sums change with the area of a pixel
-            plane = np.nan_to_num(plane * np.float32((native / scale) ** 2))
+        images = [
+            self.sky.image(band, ra, dec, shape=(ny, nx), scale=scale) for band in bands
+        ]
+        blank = np.zeros((ny, nx), dtype="f4")
+        planes = [np.nan_to_num(image.array) if image else blank for image in images]
+        for band, plane in zip(bands, planes, strict=True):
             self.sky.remember(plane, band, ra, dec)
-            planes.append(plane)
         cube = np.stack(planes) if len(planes) > 1 else planes[0]
-        header = _viewer_header(survey, bands, ra, dec, centre, scale)
+        image = next(filter(None, images), None) or _blank_image(survey, ra, dec, blank)
+        cards = _viewer_cards(survey, bands, image)
         more = []
         if "invvar" in query:
             more.append(("INVVAR", (cube != 0).astype("f4")))
         if "maskbits" in query:
             more.append(("MASKBITS", np.zeros((ny, nx), dtype="i2")))
-        return Answer(body=_fits_bytes(cube, header, more))
+        return Answer(body=fits_bytes(cube, cards, extensions=more))
 
 
 class FilesProtocol:
@@ -301,76 +205,81 @@ def _positions(form):
     return [(float(ra), float(dec)) for ra, dec, *_ in lines]
 
 
-def _blank_outside(array, cell, x0, y0):
+def _blank_outside(array, cell, pixel):
     """Make pixels beyond the edge of a skycell NaN."""
-    left, low = cell.origin
-    ny, nx = cell.shape
-    x, y = np.arange(array.shape[1]) + x0, np.arange(array.shape[0]) + y0
+    (left, low), (ny, nx) = cell.origin, cell.shape
+    x, y = (
+        np.arange(n) + np.round(p - (n - 1) / 2)
+        for n, p in zip(array.shape[::-1], pixel, strict=True)
+    )
     array[:, (x < left) | (x >= left + nx)] = np.nan
     array[(y < low) | (y >= low + ny)] = np.nan
 
 
-def _panstarrs_header(cell, letter, exposure_time):
+def _blank_image(survey, ra, dec, array):
+    ny, nx = array.shape
+    matrix = np.diag([-1.0, 1.0]) * survey.pixel_scale.to_value("deg")
+    return ServedImage(array, (ra, dec), ((nx + 1) / 2, (ny + 1) / 2), matrix)
+
+
+def _tangent_plane_cards(image):
+    return [
+        ("CTYPE1", "RA---TAN"),
+        ("CTYPE2", "DEC--TAN"),
+        ("CRVAL1", float(image.crval[0])),
+        ("CRVAL2", float(image.crval[1])),
+        ("CRPIX1", float(image.crpix[0])),
+        ("CRPIX2", float(image.crpix[1])),
+    ]
+
+
+def _panstarrs_cards(cell, letter, image):
     scale = PIXEL_SCALE / 3600
-    header = fits.Header()
-    header["BUNIT"] = ""
-    header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
-    header["CRVAL1"], header["CRVAL2"] = cell.crval
-    header["CRPIX1"], header["CRPIX2"] = 0.0, 0.0
-    header["CDELT1"] = header["CDELT2"] = scale
-    header["PC001001"], header["PC001002"] = -1.0, 0.0
-    header["PC002001"], header["PC002002"] = 0.0, 1.0
-    header["SKYCELL"] = f"skycell.{cell.projcell:04d}.{cell.subcell:03d}"
-    header["HIERARCH FPA.FILTERID"] = f"{letter}.00000"
-    header["HIERARCH FPA.ZP"] = 25.0
-    header["HIERARCH CELL.GAIN"] = 1.061733
-    header["EXPTIME"] = (exposure_time, "Exposure time (sec)")
-    header["RADESYS"] = ("FK5", "added by fitscut")
-    return header
+    (pc11, pc12), (pc21, pc22) = (image.matrix / scale).tolist()
+    exposure_time = image.facts.get("exposure_time", cell.exposure_time(letter))
+    return [
+        ("BUNIT", ""),
+        *_tangent_plane_cards(image),
+        ("CDELT1", scale),
+        ("CDELT2", scale),
+        ("PC001001", pc11),
+        ("PC001002", pc12),
+        ("PC002001", pc21),
+        ("PC002002", pc22),
+        ("SKYCELL", f"skycell.{cell.projcell:04d}.{cell.subcell:03d}"),
+        ("FPA.FILTERID", f"{letter}.00000"),
+        ("FPA.ZP", 25.0),
+        ("CELL.GAIN", 1.061733),
+        ("EXPTIME", float(exposure_time)),
+        ("RADESYS", "FK5"),
+    ]
 
 
 def _viewer_bands(survey, wanted):
-    """Bands of a layer, by the letters of the query: nf, 12, grz."""
-    letters = {_viewer_letter(band): band for band in survey.bands}
-    if not wanted:
-        return list(letters.values())
-    bands = [letters[letter] for letter in wanted if letter in letters]
-    return bands or list(letters.values())
+    """Bands of a layer by their letters; coded layers bring all planes."""
+    if survey.band_codes or not wanted:
+        return survey.bands
+    return [band for band in survey.bands if band.name in wanted] or survey.bands
 
 
-def _viewer_letter(band):
-    return {"W1": "1", "W2": "2"}.get(band.name, band.name[0].lower())
+def _viewer_cards(survey, bands, image):
+    names = survey.band_codes or "".join(band.name for band in survey.bands)
+    letters = dict(zip(survey.bands, names, strict=True))
+    (cd11, cd12), (cd21, cd22) = image.matrix.tolist()
+    return [
+        ("SURVEY", survey.title),
+        ("BANDS", "".join(letters[band] for band in bands)),
+        *((f"BAND{i}", letters[band]) for i, band in enumerate(bands)),
+        *_tangent_plane_cards(image),
+        ("CD1_1", cd11),
+        ("CD1_2", cd12),
+        ("CD2_1", cd21),
+        ("CD2_2", cd22),
+    ]
 
 
-def _viewer_header(survey, bands, ra, dec, centre, scale):
-    header = fits.Header()
-    header["SURVEY"] = survey.title
-    header["BANDS"] = "".join(map(_viewer_letter, bands))
-    for i, band in enumerate(bands):
-        header[f"BAND{i}"] = _viewer_letter(band)
-    header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
-    header["CRVAL1"], header["CRVAL2"] = ra, dec
-    header["CRPIX1"], header["CRPIX2"] = centre[0] + 1, centre[1] + 1
-    header["CD1_1"], header["CD1_2"] = -scale / 3600, 0.0
-    header["CD2_1"], header["CD2_2"] = 0.0, scale / 3600
-    return header
-
-
-def _fits_bytes(array, header, more=()):
-    """One FITS file as bytes; written by hand, several times faster than an HDUList."""
-    text = b""
-    for i, (name, data) in enumerate([("", array), *more]):
-        cards = fits.Header()
-        cards["SIMPLE" if i == 0 else "XTENSION"] = True if i == 0 else "IMAGE"
-        cards["BITPIX"] = -32 if data.dtype.kind == "f" else 8 * data.dtype.itemsize
-        cards["NAXIS"] = data.ndim
-        for axis, length in enumerate(data.shape[::-1], 1):
-            cards[f"NAXIS{axis}"] = length
-        if i:
-            cards["PCOUNT"], cards["GCOUNT"], cards["EXTNAME"] = 0, 1, name
-        elif more:
-            cards["EXTEND"] = True
-        cards.extend(header)
-        pixels = data.astype(data.dtype.newbyteorder(">")).tobytes()
-        text += cards.tostring().encode("ascii") + pixels + bytes(-len(pixels) % 2880)
-    return text
+def _survey_of_layer(layer):
+    for survey in list_surveys():
+        if survey.service == "legacy_survey" and survey.layer == layer:
+            return survey
+    return None

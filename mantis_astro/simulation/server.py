@@ -33,11 +33,11 @@ from mantis_astro.simulation.protocols import (
     Answer,
     FilesProtocol,
     PanstarrsProtocol,
-    Sky,
     ViewerProtocol,
     cut_range,
     text_answer,
 )
+from mantis_astro.simulation.sky import Sky
 
 __all__ = ["FAULTS", "Fault", "LocalSky", "Request", "mixed_faults"]
 

@@ -190,7 +190,9 @@ def _describe_wcs(wcs, band):
         return {"header": wcs.to_header(relax=True).tostring()}
     numbers = {name: getattr(wcs.wcs, name).tolist() for name in _WCS_NUMBERS}
     numbers["ctype"] = list(wcs.wcs.ctype)
-    numbers["cunit"] = [unit.to_string() for unit in wcs.wcs.cunit]
+    units = [unit.to_string() for unit in wcs.wcs.cunit]
+    if units != ["deg", "deg"]:  # what a celestial axis means without it
+        numbers["cunit"] = units
     matrix = "cd" if wcs.wcs.has_cd() else "pc"
     numbers[matrix] = getattr(wcs.wcs, matrix).tolist()
     for name in ("lonpole", "latpole", "equinox"):
@@ -217,7 +219,7 @@ def _restore_wcs(numbers, shape):
     if "header" in numbers:
         wcs = WCS(fits.Header.fromstring(numbers["header"]))
     else:
-        wcs = WCS(naxis=2)
+        wcs = WCS(naxis=2, fix=False)
         for name, value in numbers.items():
             setattr(wcs.wcs, name, value)
         wcs.wcs.set()

@@ -90,6 +90,8 @@ class CutoutStore:
     <MultibandCutout at 150.10000 +2.20000: ps1.g 32x32 adu>
     """
 
+    _lock = _manifest = None  # so that close() works however far __init__ came
+
     def __init__(self, path, mode="r", *, compress=False):
         if mode not in {"r", "a"}:
             msg = f"'mode' must be 'r' (read) or 'a' (append), got {mode!r}"
@@ -97,24 +99,30 @@ class CutoutStore:
         self.path = Path(path)
         self.mode = mode
         self.compress = compress
-        self._lock = self._manifest = None
         self._segments = Segments(self.path)
         manifest = self.path / "manifest.sqlite"
-        if mode == "r" and not manifest.is_file():
-            msg = f"no store at {self.path}; pass mode='a' to make one"
-            raise FileNotFoundError(msg)
-        if mode == "a":
-            self._prepare_folder(manifest)
-        self._manifest = Manifest(manifest, writable=mode == "a")
-        if mode == "a":
+        if mode == "r":
+            if not manifest.is_file():
+                msg = f"no store at {self.path}; pass mode='a' to make one"
+                raise FileNotFoundError(msg)
+            self._manifest = Manifest(manifest, writable=False)
+            return
+        self._prepare_folder(manifest)
+        try:
+            self._manifest = Manifest(manifest, writable=True)
             self._recover()
+        except BaseException:
+            self.close()
+            raise
 
     def _prepare_folder(self, manifest):
-        if not manifest.exists() and self.path.exists() and any(self.path.iterdir()):
-            known = {"manifest.sqlite", "writer.lock"}
-            strangers = {file.name for file in self.path.iterdir()} - known
+        if self.path.is_dir() and not manifest.exists():
+            strangers = {file.name for file in self.path.iterdir()} - {"writer.lock"}
             if strangers:
-                msg = f"{self.path} holds something else ({', '.join(strangers)})"
+                msg = (
+                    f"{self.path} is not a store: it holds "
+                    f"{', '.join(sorted(strangers)[:3])}; give an empty or new folder"
+                )
                 raise ValueError(msg)
         self.path.mkdir(parents=True, exist_ok=True)
         try:

@@ -110,7 +110,8 @@ FLAG_TABLE = tuple(
                 "EDGE_PDF",
                 (
                     "More than {threshold:.0%} of the probability lies in the "
-                    "outermost 2 % of the redshift range."
+                    "outermost 2 % of the redshift range, at its upper end or at a "
+                    "lower end above redshift 0."
                 ),
                 0.1,
             ),

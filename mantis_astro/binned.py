@@ -18,6 +18,7 @@ __all__ = [
     "as_redshift",
     "bin_averages",
     "cdf",
+    "count_below",
     "cumulative",
     "map_rows",
     "mean_and_std",
@@ -161,7 +162,8 @@ def _fill(weigh, bin_edges, values):
     """Normalised rows by blocks; rows that cannot be are uniform, and reported."""
     uniform = np.diff(bin_edges) / (bin_edges[-1] - bin_edges[0])
     values = np.asarray(values)
-    dtype = np.float32 if values.dtype in {np.float16, np.float32} else np.float64
+    small = values.dtype.kind == "f" and values.dtype.itemsize <= 4
+    dtype = np.dtype(np.float32 if small else np.float64)
     probability = np.empty(values.shape, dtype)
     good = np.empty(values.shape[:-1], bool)
     rows, out = (array.reshape(-1, values.shape[-1]) for array in (values, probability))
@@ -328,8 +330,30 @@ def cdf(bin_edges, probability, z):
     return below + fraction * (above - below)
 
 
-def _count_below(rows, values):
-    """How many entries of each increasing row lie below each value, by bisection."""
+def count_below(rows, values):
+    """
+    Count how many entries of each increasing row lie below given values.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Shape ``(n_row, n)``, each row increasing or level.
+    values : ndarray
+        Shape ``(n_row, n_values)``.
+
+    Returns
+    -------
+    ndarray of int
+        Shape ``(n_row, n_values)``, from 0 to ``n``; by bisection.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.binned import count_below
+    >>> count_below(np.array([[1, 2, 4], [5, 6, 7]]), np.array([[3], [5]]))
+    array([[2],
+           [0]])
+    """
     length = rows.shape[1]
     count = np.zeros(values.shape, dtype=np.intp)
     step = 1 << (length.bit_length() - 1)
@@ -362,7 +386,7 @@ def ppf(bin_edges, probability, q):
     """
     q = np.maximum(q, np.nextafter(0, 1))
     total = cumulative(probability)
-    bins = _count_below(total[:, 1:], q)
+    bins = count_below(total[:, 1:], q)
     below = np.take_along_axis(total, bins, axis=1)
     above = np.take_along_axis(total, bins + 1, axis=1)
     z = bin_edges[bins] + (q - below) / (above - below) * np.diff(bin_edges)[bins]

@@ -39,7 +39,8 @@ def draw_svg(pdf):
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
         f'height="{HEIGHT + FOOT}" viewBox="0 0 {WIDTH} {HEIGHT + FOOT}" '
-        'role="img" aria-label="p(z)" font-size="10" fill="currentColor">'
+        'role="img" aria-label="p(z)" font-family="sans-serif" font-size="10" '
+        'fill="currentColor">'
         f'<rect x="{low:.4g}" width="{high - low:.3g}" height="{HEIGHT}" '
         'fill="#4477aa" fill-opacity="0.25"/>'
         f'<polygon points="0,{HEIGHT} {outline} {WIDTH},{HEIGHT}" '

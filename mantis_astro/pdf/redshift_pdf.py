@@ -1,19 +1,15 @@
 """`RedshiftPDF`: what one can ask of redshift probability densities."""
 
-from functools import partial
-
-import astropy.units as u
 import numpy as np
 
-from mantis_astro import binned
-from mantis_astro.flags import Flag, decode_flags
-from mantis_astro.pdf import summaries
-from mantis_astro.pdf.density import BinnedDensity
+from mantis_astro import binned, pdf_io
+from mantis_astro.flags import Flag
+from mantis_astro.pdf.estimates import DensityEstimates
 
 __all__ = ["RedshiftPDF"]
 
 
-class RedshiftPDF(BinnedDensity):
+class RedshiftPDF(DensityEstimates):
     """
     Redshift probability densities of any number of galaxies, constant within bins.
 
@@ -140,6 +136,284 @@ class RedshiftPDF(BinnedDensity):
         return cls._from_rows(parts, logits, "logits", flags=flags, meta=meta, bad=bad)
 
     @classmethod
+    def from_samples(cls, bin_edges, samples, *, flags=None, meta=None, bad="raise"):
+        """
+        Histograms of samples, for example of a posterior.
+
+        Parameters
+        ----------
+        bin_edges : array_like
+            Shape ``(n_bins + 1,)``.
+        samples : array_like or `~astropy.units.Quantity`
+            Redshifts, shape ``(..., n_samples)``. Those outside the bins are left out.
+        flags, meta
+            As for `RedshiftPDF`.
+        bad : {"raise", "flag"}, optional
+            What to do with a row that has a NaN or no sample in the bins, as in
+            `from_logits`.
+
+        Returns
+        -------
+        RedshiftPDF
+            One density for each row.
+
+        Raises
+        ------
+        ValueError
+            If a row is bad and ``bad`` is ``"raise"``.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> RedshiftPDF.from_samples([0, 1, 2], [0.1, 0.2, 0.3, 1.5]).probability
+        array([0.75, 0.25])
+        """
+        edges = binned.validate_bin_edges(bin_edges)
+        weights = pdf_io.weights_from_samples(edges, samples)
+        return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
+
+    @classmethod
+    def from_gaussians(
+        cls, bin_edges, mean, std, *, flags=None, meta=None, bad="raise"
+    ):
+        """
+        Gaussians, cut at the ends of the bins.
+
+        Parameters
+        ----------
+        bin_edges : array_like
+            Shape ``(n_bins + 1,)``.
+        mean, std : float, array_like or `~astropy.units.Quantity`
+            Of each Gaussian before the cut, broadcast against each other.
+        flags, meta
+            As for `RedshiftPDF`.
+        bad : {"raise", "flag"}, optional
+            What to do with a NaN, a ``std`` that is not positive, or a Gaussian
+            altogether outside the bins, as in `from_logits`.
+
+        Returns
+        -------
+        RedshiftPDF
+            One density for each Gaussian.
+
+        Raises
+        ------
+        ValueError
+            If one is bad and ``bad`` is ``"raise"``.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> RedshiftPDF.from_gaussians([0, 0.5, 1], [0.5, 0.6], 0.1).probability
+        array([[0.5       , 0.5       ],
+               [0.15866028, 0.84133972]])
+        """
+        edges = binned.validate_bin_edges(bin_edges)
+        weights = pdf_io.weights_from_gaussians(edges, mean, std)
+        return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
+
+    @classmethod
+    def from_quantiles(
+        cls, bin_edges, quantiles, z, *, flags=None, meta=None, bad="raise"
+    ):
+        """
+        Densities from tables of quantiles.
+
+        The cumulative distribution is taken to be linear between quantiles; beyond the
+        outermost ones the density of the neighbouring interval goes on until no
+        probability is left, but not beyond the bins.
+
+        Parameters
+        ----------
+        bin_edges : array_like
+            Shape ``(n_bins + 1,)``.
+        quantiles : array_like
+            Probabilities, increasing, from 0 to 1, shape ``(n_q,)``.
+        z : array_like or `~astropy.units.Quantity`
+            Their redshifts, shape ``(..., n_q)``.
+        flags, meta
+            As for `RedshiftPDF`.
+        bad : {"raise", "flag"}, optional
+            What to do with a row whose redshifts decrease, are not finite or lie
+            outside the bins, as in `from_logits`.
+
+        Returns
+        -------
+        RedshiftPDF
+            One density for each row.
+
+        Raises
+        ------
+        ValueError
+            If quantiles or shapes are wrong, or a row is bad and ``bad`` is
+            ``"raise"``.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> pdf = RedshiftPDF.from_quantiles([0, 1, 2], [0, 0.5, 1], [0, 0.5, 2])
+        >>> pdf.probability
+        array([0.66666667, 0.33333333])
+        """
+        edges = binned.validate_bin_edges(bin_edges)
+        weights = pdf_io.weights_from_quantiles(edges, quantiles, z)
+        return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
+
+    @classmethod
+    def from_qp(cls, ensemble, bin_edges=None, *, meta=None, bad="raise"):
+        """
+        Densities of a qp ensemble.
+
+        Parameters
+        ----------
+        ensemble : `qp.Ensemble`
+            Of any parameterization. A column ``flags`` of its ancillary data becomes
+            the flags.
+        bin_edges : array_like, optional
+            Shape ``(n_bins + 1,)``; by default the bins of a histogram. What the
+            ensemble has outside is left out.
+        meta : dict, optional
+            As for `RedshiftPDF`.
+        bad : {"raise", "flag"}, optional
+            What to do with a distribution that has no probability in the bins, as in
+            `from_logits`.
+
+        Returns
+        -------
+        RedshiftPDF
+            Shape ``(n,)``, also for one distribution.
+
+        Raises
+        ------
+        ValueError
+            If bin edges are needed and not given, or a row is bad and ``bad`` is
+            ``"raise"``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import qp
+        >>> from mantis_astro import RedshiftPDF
+        >>> ensemble = qp.hist.create_ensemble(np.array([0.0, 1, 4]), [[1.0, 1.0]])
+        >>> RedshiftPDF.from_qp(ensemble).probability
+        array([[0.25, 0.75]])
+        """
+        if bin_edges is not None:
+            bin_edges = binned.validate_bin_edges(bin_edges)
+        edges, weights = pdf_io.from_ensemble(ensemble, bin_edges)
+        flags = (ensemble.ancil or {}).get("flags")
+        return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
+
+    @classmethod
+    def from_table(cls, table, *, prefix="", bin_edges=None):
+        """
+        Densities of the column ``pz`` of a table, such as `to_table` makes.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            With columns ``pz`` of shape ``(n, n_bins)`` and, if there are any,
+            ``flags``.
+        prefix : str, optional
+            What stands before the names of the columns.
+        bin_edges : array_like, optional
+            Shape ``(n_bins + 1,)``; by default ``bin_edges`` in the table's meta.
+
+        Returns
+        -------
+        RedshiftPDF
+            One density for each row, with the table's meta.
+
+        Raises
+        ------
+        ValueError
+            If the column or the bin edges are missing, or a row is bad.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> pdf = RedshiftPDF([0, 1, 4], [[0.25, 0.75], [1, 0]])
+        >>> RedshiftPDF.from_table(pdf.to_table()) == pdf
+        True
+        """
+        parts = pdf_io.parts_from_table(table, prefix=prefix, bin_edges=bin_edges)
+        return cls(
+            parts.bin_edges, parts.probability, flags=parts.flags, meta=parts.meta
+        )
+
+    @classmethod
+    def read(cls, path, *, format=None):
+        """
+        Read a file that `write` made, or another table with a column ``pz``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. HDF5 may be any qp histogram.
+        format : {"ecsv", "fits", "parquet", "hdf5"}, optional
+            By default from the ending of the name.
+
+        Returns
+        -------
+        RedshiftPDF
+            Shape, bin edges, probabilities, flags and meta as they were written.
+
+        Raises
+        ------
+        OSError
+            If there is no such file, or it is cut short or something else.
+        ValueError
+            If the format is unknown, or a row is bad.
+        """
+        parts = pdf_io.read_parts(path, format=format)
+        return cls(
+            parts.bin_edges, parts.probability, flags=parts.flags, meta=parts.meta
+        )
+
+    def write(self, path, *, format=None, overwrite=False):
+        """
+        Write everything to a file, which appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ending in ``.ecsv``, ``.fits``, ``.parquet`` or ``.hdf5``.
+        format : {"ecsv", "fits", "parquet", "hdf5"}, optional
+            By default from the ending of the name.
+        overwrite : bool, optional
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        OSError
+            If the file exists and ``overwrite`` is False, or the folder cannot be
+            written.
+        ValueError
+            If the format is unknown.
+        TypeError
+            If ``meta`` holds what JSON cannot.
+
+        Notes
+        -----
+        Columns are ``pz`` and ``flags``. FITS keeps the bin edges in an image
+        extension ``BIN_EDGES``. HDF5 is a qp ensemble of histograms, which `qp.read`
+        reads; qp stores densities, so probabilities come back to rounding, from the
+        other formats exactly.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> path = getfixture("tmp_path") / "pdf.fits"
+        >>> pdf = RedshiftPDF([0, 1, 4], [[0.25, 0.75], [1, 0]], meta={"by": "me"})
+        >>> pdf.write(path)
+        >>> again = RedshiftPDF.read(path)
+        >>> again == pdf, again.meta
+        (True, {'by': 'me'})
+        """
+        parts = pdf_io.PDFParts(self.bin_edges, self.probability, self.flags, self.meta)
+        pdf_io.write_parts(path, parts, format=format, overwrite=overwrite)
+
+    @classmethod
     def _from_weights(cls, bin_edges, weights, *, flags, meta, bad):
         edges, weights = cls._match(bin_edges, weights, "probability")
         parts = edges, *binned.normalize(edges, weights)
@@ -147,236 +421,168 @@ class RedshiftPDF(BinnedDensity):
             parts, weights, "probability", flags=flags, meta=meta, bad=bad
         )
 
-    def interval(self, level=0.68, *, kind="central"):
+    def to_qp(self, *, kind="hist"):
         """
-        Credible interval.
+        Convert to an ensemble of the package qp.
 
         Parameters
         ----------
-        level : float, optional
-            Probability, between 0 and 1.
-        kind : {"central", "hpd"}, optional
-            ``"central"`` leaves ``(1 - level) / 2`` below and above. ``"hpd"`` runs
-            from the lower end of the lowest to the upper end of the highest piece of
-            the highest-density region (`hpd_regions`); with several pieces it holds
-            more than ``level``.
+        kind : {"hist", "interp", "quant"}, optional
+            Histograms are the same density. ``"interp"`` joins the densities at the
+            centres of the bins by straight lines; ``"quant"`` keeps 101 quantiles.
+            Both are approximations.
 
         Returns
         -------
-        low, high : `~astropy.units.Quantity`
-            Redshifts, not offsets; the shape of the galaxies.
+        `qp.Ensemble`
+            One distribution for each galaxy, flattened, with ``flags`` as ancillary
+            data.
 
         Raises
         ------
+        ImportError
+            If qp is not installed.
         ValueError
-            If ``level`` is not between 0 and 1, or the kind is unknown.
+            If the kind is unknown.
+
+        Notes
+        -----
+        qp 1.1 takes all bins of a histogram to be as wide as the first where it
+        computes moments: with the half-width first bin of the published network, its
+        ``mean()`` is half of the true one. Its ``pdf``, ``cdf`` and ``ppf`` are right.
 
         Examples
         --------
         >>> from mantis_astro import RedshiftPDF
-        >>> low, high = RedshiftPDF([0, 1, 2, 3], [0.3, 0.5, 0.2]).interval(0.4)
-        >>> low, high
-        (<Quantity 1.>, <Quantity 1.8>)
+        >>> RedshiftPDF([0, 1, 4], [[0.25, 0.75], [1, 0]]).to_qp().median()
+        array([[2. ],
+               [0.5]])
         """
-        _check_between("level", level, 0, 1)
-        if kind == "central":
-            low_high = self.to_quantiles([(1 - level) / 2, (1 + level) / 2])
-        elif kind == "hpd":
-            low_high = u.Quantity(self._each(_enclosing_interval, level), u.one)
-        else:
-            msg = f"'kind' must be 'central' or 'hpd', got {kind!r}"
+        return pdf_io.to_ensemble(
+            self.bin_edges,
+            self.probability.reshape(-1, self.n_bins),
+            kind=kind,
+            ancil={"flags": np.ravel(self.flags)},
+        )
+
+    def rebin(self, bin_edges):
+        """
+        Bring to other bins; the probability between any two new edges is kept.
+
+        Parameters
+        ----------
+        bin_edges : array_like
+            The new edges, shape ``(n_new + 1,)``.
+
+        Returns
+        -------
+        RedshiftPDF
+            Same galaxies, flags and meta.
+
+        Raises
+        ------
+        ValueError
+            If more than 1e-6 of the probability of a galaxy lies outside the new bins.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> RedshiftPDF([0, 1, 3], [0.5, 0.5]).rebin([0, 2, 3, 4]).probability
+        array([0.75, 0.25, 0.  ])
+        """
+        edges = binned.validate_bin_edges(bin_edges)
+        share = binned.overlap(self.bin_edges, edges)
+        weights = binned.map_rows(lambda rows: rows @ share, self.probability)
+        lost = 1 - weights.sum(axis=-1)
+        if lost.max(initial=0) > 1e-6:
+            msg = (
+                f"bins from {edges[0]:g} to {edges[-1]:g} leave out {lost.max():.2g}"
+                f" of the probability of row {np.argmax(lost)}: they must cover it all"
+            )
             raise ValueError(msg)
-        return low_high[..., 0], low_high[..., 1]
+        return self._with_weights(edges, weights.reshape(*self.shape, -1))
 
-    def hpd_regions(self, level=0.68):
+    def _with_weights(self, bin_edges, weights):
+        """Give the same galaxies other weights; rows without any become NO_DATA."""
+        probability, good = binned.normalize(bin_edges, weights)
+        probability = probability.astype(self.probability.dtype, copy=False)
+        flags = np.where(good, 0, int(Flag.NO_DATA)) | self.flags
+        return self._from_parts(bin_edges, probability, np.asarray(flags), self.meta)
+
+    def reweight(self, n_of_z, *, prior=None):
         """
-        Pieces of the highest-density region.
+        Multiply by a redshift distribution and normalise.
 
-        The region is made of whole bins: the fewest of highest density that together
-        hold at least ``level``; of bins of equal density the lower redshift comes
-        first.
+        Turns a density worked out under one prior, such as that of a training set,
+        into the posterior for a population.
 
         Parameters
         ----------
-        level : float, optional
-            Probability, between 0 and 1.
+        n_of_z : callable, array_like or RedshiftPDF
+            Number of galaxies per unit redshift, in any units: a function of redshift,
+            which is averaged over each bin; a number for each bin, shape
+            ``(..., n_bins)``; or a density.
+        prior : callable, array_like or RedshiftPDF, optional
+            The density, likewise, that was assumed so far and is divided out; by
+            default the same for all redshifts. For a network trained with as many
+            galaxies in each bin as in any other, it is ``1 / pdf.bin_widths``.
 
         Returns
         -------
-        `~astropy.units.Quantity` or list
-            For one galaxy, shape ``(n_pieces, 2)``: the lower and upper redshift of
-            each piece. For several, a list of these, nested as their shape is.
-
-        Examples
-        --------
-        >>> from mantis_astro import RedshiftPDF
-        >>> RedshiftPDF([0, 1, 2, 3, 4], [0.3, 0.1, 0.2, 0.4]).hpd_regions(0.85)
-        <Quantity [[0., 1.],
-                   [2., 4.]]>
-        """
-        _check_between("level", level, 0, 1)
-        if not self.isscalar:
-            return [pdf.hpd_regions(level) for pdf in self]
-        inside = self._each(summaries.highest_bins, level)
-        return u.Quantity(summaries.runs(self.bin_edges, inside), u.one)
-
-    def odds(self, width=0.05, *, z=None):
-        """
-        Probability within ``width * (1 + z)`` of a point estimate.
-
-        Parameters
-        ----------
-        width : float, optional
-            Half the width of the window over ``1 + z``.
-        z : float, array_like or `~astropy.units.Quantity`, optional
-            The point estimate, broadcast against the galaxies; by default `mode`.
-
-        Returns
-        -------
-        `~astropy.units.Quantity`
-            From 0 to 1: near 1 the density is one narrow peak.
+        RedshiftPDF
+            Same galaxies. Where nothing is left, a row is uniform in density and
+            flagged ``NO_DATA``.
 
         Raises
         ------
         ValueError
-            If ``width`` is not positive.
-
-        Notes
-        -----
-        The definition of Benitez (2000, ApJ 536, 571), with a window that grows with
-        ``1 + z``; the default is the threshold of an outlier.
+            If a value is negative or not finite, the prior is not positive, or the
+            shapes do not match.
 
         Examples
         --------
         >>> from mantis_astro import RedshiftPDF
-        >>> RedshiftPDF([0, 1, 3], [0.5, 0.5]).odds(0.2, z=1)
-        <Quantity 0.3>
+        >>> pdf = RedshiftPDF([0, 1, 2], [0.5, 0.5])
+        >>> pdf.reweight([1, 3]).probability
+        array([0.25, 0.75])
+        >>> pdf.reweight(lambda z: z**2).probability  # integrals 1/3 and 7/3
+        array([0.125, 0.875])
         """
-        _check_between("width", width, 0, np.inf)
-        z = binned.as_redshift(self.mode() if z is None else z)
-        half = width * (1 + z)
-        return self.cdf(z + half) - self.cdf(z - half)
+        factor = self._per_bin(n_of_z, "n_of_z")
+        if prior is not None:
+            prior = self._per_bin(prior, "prior")
+            if not np.all(prior > 0):
+                msg = f"'prior' must be positive in every bin, got {prior.min()}"
+                raise ValueError(msg)
+            factor = factor / prior
+        pdf = self._with_weights(self.bin_edges, self.probability * factor)
+        pdf.meta["prior"] = "redshift distribution given to reweight"
+        return pdf
 
-    def z_risk(self, *, gamma=0.15):
-        """
-        Point estimate of least `risk`.
-
-        Parameters
-        ----------
-        gamma : float, optional
-            Width of the loss in ``dz``.
-
-        Returns
-        -------
-        `~astropy.units.Quantity`
-            The shape of the galaxies, to about ``1e-5 (1 + z)``.
-
-        Raises
-        ------
-        ValueError
-            If ``gamma`` is not positive.
-
-        Examples
-        --------
-        >>> from mantis_astro import RedshiftPDF
-        >>> RedshiftPDF([0, 0.4, 0.5, 2], [0, 1, 0]).z_risk().round(2)
-        <Quantity 0.45>
-        """
-        _check_between("gamma", gamma, 0, np.inf)
-        best = summaries.minimize_risk(self.bin_edges, gamma)
-        z = binned.map_rows(best, self.probability)
-        return u.Quantity(z.reshape(self.shape), u.one)
-
-    def risk(self, z=None, *, gamma=0.15):
-        """
-        Return the expected loss of a point estimate.
-
-        Parameters
-        ----------
-        z : float, array_like or `~astropy.units.Quantity`, optional
-            The point estimate, broadcast against the galaxies; by default the one of
-            least risk, `z_risk`.
-        gamma : float, optional
-            Width of the loss in ``dz``.
-
-        Returns
-        -------
-        `~astropy.units.Quantity`
-            From 0 (certain) to 1.
-
-        Raises
-        ------
-        ValueError
-            If ``gamma`` is not positive.
-
-        Notes
-        -----
-        Tanaka et al. (2018, PASJ 70, S9): the risk at ``z`` is the integral over
-        ``z'`` of ``p(z') L(dz)``, with ``L(dz) = 1 - 1 / (1 + (dz / gamma)**2)`` and
-        ``dz = (z - z') / (1 + z')``; worked out exactly for each bin.
-
-        Examples
-        --------
-        >>> from mantis_astro import RedshiftPDF
-        >>> pdf = RedshiftPDF([0, 0.4, 0.5, 2], [0, 1, 0])
-        >>> bool(pdf.risk() < pdf.risk(0.6))
-        True
-        """
-        _check_between("gamma", gamma, 0, np.inf)
-        z = binned.as_redshift(self.z_risk(gamma=gamma) if z is None else z)
-        return self._at(partial(_risk_at, gamma), z, "z")
-
-    def peaks(self, *, ratio=0.5, min_mass=0.05):
-        """
-        Find the peaks: their number, redshifts and probabilities.
-
-        Two maxima are two peaks if the density between them falls to ``ratio`` of the
-        lower one; otherwise they are one. Peaks are cut apart at the centre of the
-        lowest bin between them, and what lies between two cuts is a peak's
-        probability. Peaks below ``min_mass`` do not count, except the most massive.
-
-        Parameters
-        ----------
-        ratio : float, optional
-            Depth of the valley between two peaks, between 0 and 1.
-        min_mass : float, optional
-            Probability of the least peak that counts, between 0 and 1.
-
-        Returns
-        -------
-        Peaks
-            With ``number``, ``z`` and ``mass``, the most massive peak first, and
-            ``z_sec`` and ``p_sec``, those of the second.
-
-        Raises
-        ------
-        ValueError
-            If ``ratio`` or ``min_mass`` is not between 0 and 1.
-
-        Examples
-        --------
-        >>> from mantis_astro import RedshiftPDF
-        >>> pdf = RedshiftPDF([0, 1, 2, 3, 4], [0.3, 0.1, 0.2, 0.4])
-        >>> peaks = pdf.peaks()
-        >>> int(peaks.number), peaks.z, peaks.mass
-        (2, <MaskedQuantity [3.5, 0.5]>, <MaskedQuantity [0.65, 0.35]>)
-        """
-        from astropy.utils.masked import Masked
-
-        _check_between("ratio", ratio, 0, 1)
-        _check_between("min_mass", min_mass, 0, 1)
-        found = self._each(
-            partial(summaries.find_peaks, ratio=ratio, min_mass=min_mass),
-            block=binned.BLOCK * 16,  # works bin by bin: long columns are cheaper
-        )
-        number = np.sum(~np.isnan(found[..., 1]), axis=-1)
-        found = found[..., : max(2, number.max(initial=2)), :]
-        mask = np.isnan(found[..., 0])
-        z, mass = (
-            Masked(u.Quantity(np.where(mask, 0, found[..., i]), u.one), mask=mask)
-            for i in (0, 1)
-        )
-        return summaries.Peaks(number, z, mass)
+    def _per_bin(self, function, name):
+        """Values of each bin of a callable, an array or another density."""
+        if isinstance(function, RedshiftPDF):
+            share = binned.overlap(function.bin_edges, self.bin_edges)
+            values = function.probability @ share / self.bin_widths
+        elif callable(function):
+            values = binned.bin_averages(self.bin_edges, function)
+        else:
+            values = binned.as_redshift(function)
+        try:
+            matches = np.broadcast_shapes(values.shape, self.probability.shape)
+        except ValueError:
+            matches = None
+        if values.shape[-1:] != (self.n_bins,) or matches != self.probability.shape:
+            msg = (
+                f"'{name}' must have a value for each of the {self.n_bins} bins and "
+                f"broadcast to galaxies of shape {self.shape}, got shape {values.shape}"
+            )
+            raise ValueError(msg)
+        if not np.all(np.isfinite(values) & (values >= 0)):
+            fault = values[~(np.isfinite(values) & (values >= 0))].flat[0]
+            msg = f"'{name}' must be finite and not negative, got {fault}"
+            raise ValueError(msg)
+        return values
 
     def to_table(self, *, prefix=""):
         """
@@ -415,61 +621,6 @@ class RedshiftPDF(BinnedDensity):
 
         return make_table(self, prefix=prefix)
 
-    def shape_flags(self):
-        """
-        Quality bits that follow from the shape of the density.
-
-        Returns
-        -------
-        int or ndarray of int
-            Of ``MULTIMODAL``, ``BROAD`` and ``EDGE_PDF``, by the formulas and
-            thresholds of `mantis_astro.flags`; 0 where the flag ``NO_DATA`` is set.
-            Not added to `flags`: see `add_flags`.
-
-        Examples
-        --------
-        >>> from mantis_astro import RedshiftPDF, decode_flags
-        >>> pdf = RedshiftPDF([0, 0.1, 0.2, 0.3, 0.4], [0.8, 0, 0.2, 0])
-        >>> decode_flags(pdf.shape_flags())
-        ['MULTIMODAL']
-        """
-        low, median, high = np.moveaxis(self.to_quantiles([0.16, 0.5, 0.84]), -1, 0)
-        return self._shape_flags(low, median, high, self.peaks())
-
-    def _shape_flags(self, low, median, high, peaks):
-        first, last = self.bin_edges[[0, -1]]
-        margin = 0.02 * (last - first)
-        at_edge = 1 - self.cdf(last - margin)
-        if first > 0:
-            at_edge = at_edge + self.cdf(first + margin)
-        p_sec = peaks.p_sec.filled(0)
-        half_width = (high - low) / 2 / (1 + median)
-        flags = (
-            np.where(p_sec > Flag.MULTIMODAL.threshold, int(Flag.MULTIMODAL), 0)
-            | np.where(half_width > Flag.BROAD.threshold, int(Flag.BROAD), 0)
-            | np.where(at_edge > Flag.EDGE_PDF.threshold, int(Flag.EDGE_PDF), 0)
-        )
-        return np.where(self.flags & int(Flag.NO_DATA), 0, flags)[()]
-
-    def summary(self):
-        """
-        One galaxy in a few words.
-
-        Returns
-        -------
-        str
-            Median, the offsets to the ends of the central 68 % interval, and flags.
-
-        Examples
-        --------
-        >>> from mantis_astro import Flag, RedshiftPDF
-        >>> RedshiftPDF([0, 1], [1], flags=Flag.BLEND).summary()
-        'z = 0.500 -0.340 +0.340, BLEND'
-        """
-        low, median, high = self.to_quantiles([0.16, 0.5, 0.84]).value
-        text = f"z = {median:.3f} -{median - low:.3f} +{high - median:.3f}"
-        return ", ".join([text, *decode_flags(self.flags)])
-
     def __repr__(self):
         first, last = self.bin_edges[[0, -1]]
         what = self.summary() if self.isscalar else f"shape={self.shape}"
@@ -482,21 +633,3 @@ class RedshiftPDF(BinnedDensity):
         from mantis_astro.pdf.picture import make_html
 
         return make_html(self)
-
-
-def _check_between(name, value, low, high):
-    if not low < value < high:
-        rule = "positive" if np.isinf(high) else f"between {low} and {high}"
-        msg = f"'{name}' must be {rule}, got {value}"
-        raise ValueError(msg)
-
-
-def _risk_at(gamma, bin_edges, probability, z):
-    return summaries.risk_at(bin_edges, probability, z, gamma)
-
-
-def _enclosing_interval(bin_edges, probability, level):
-    inside = summaries.highest_bins(bin_edges, probability, level)
-    first = inside.argmax(axis=1)
-    last = inside.shape[1] - inside[:, ::-1].argmax(axis=1)
-    return bin_edges[np.stack([first, last], axis=-1)]

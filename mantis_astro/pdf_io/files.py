@@ -1,0 +1,308 @@
+"""Files of binned densities: ECSV, FITS, Parquet, and HDF5 as qp writes it."""
+
+import json
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mantis_astro import binned
+from mantis_astro._optional import require
+from mantis_astro.pdf_io.ensembles import from_ensemble, to_ensemble
+
+__all__ = ["FORMATS", "PDFParts", "parts_from_table", "read_parts", "write_parts"]
+
+FORMATS = {
+    ".ecsv": "ecsv",
+    ".fits": "fits",
+    ".fit": "fits",
+    ".parquet": "parquet",
+    ".hdf5": "hdf5",
+    ".h5": "hdf5",
+}
+# What the densities need beyond rows of numbers, in the meta of a table.
+_EDGES, _META, _SHAPE = "bin_edges", "pdf_meta", "pdf_shape"
+
+
+class PDFParts(NamedTuple):
+    """
+    What a file of densities holds.
+
+    Attributes
+    ----------
+    bin_edges : ndarray
+        Shape ``(n_bins + 1,)``.
+    probability : ndarray
+        Shape ``(..., n_bins)``.
+    flags : ndarray of int
+        Shape ``(...)``.
+    meta : dict
+        JSON types.
+    """
+
+    bin_edges: np.ndarray
+    probability: np.ndarray
+    flags: np.ndarray
+    meta: dict
+
+
+def write_parts(path, parts, *, format=None, overwrite=False):
+    """
+    Write densities; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where to.
+    parts : PDFParts
+        What to write.
+    format : str, optional
+        ``"ecsv"``, ``"fits"``, ``"parquet"`` or ``"hdf5"``; by default from the ending.
+    overwrite : bool, optional
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OSError
+        If the file exists and ``overwrite`` is False, or the folder cannot be written.
+    ValueError
+        If the format is unknown.
+    TypeError
+        If ``meta`` holds what JSON cannot.
+    """
+    path = Path(path)
+    write = _pick(
+        {"fits": _write_fits, "hdf5": _write_hdf5}, path, format, _write_table
+    )
+    if path.exists() and not overwrite:
+        msg = f"{path} exists; pass overwrite=True to replace it"
+        raise FileExistsError(msg)
+    with _whole_or_not(path) as temporary:
+        write(temporary, parts)
+
+
+def read_parts(path, *, format=None):
+    """
+    Read densities.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file that `write_parts` made, a table with a column ``pz``, or a qp
+        histogram.
+    format : str, optional
+        ``"ecsv"``, ``"fits"``, ``"parquet"`` or ``"hdf5"``; by default from the ending.
+
+    Returns
+    -------
+    PDFParts
+        What it holds.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it cannot be read as that.
+    ValueError
+        If the format is unknown.
+    """
+    path = Path(path)
+    read = _pick({"fits": _read_fits, "hdf5": _read_hdf5}, path, format, _read_table)
+    if not path.is_file():
+        msg = f"no file {path}"
+        raise FileNotFoundError(msg)
+    try:
+        return read(path)
+    except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
+        msg = f"{path} is no readable file of redshift densities: {error}"
+        raise OSError(msg) from error
+
+
+def parts_from_table(table, *, prefix="", bin_edges=None):
+    """
+    Densities from the column of probabilities of a table.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        With a column ``pz``, shape ``(n, n_bins)``, and maybe ``flags``.
+    prefix : str, optional
+        What stands before these names.
+    bin_edges : array_like, optional
+        By default ``bin_edges`` of the table's meta.
+
+    Returns
+    -------
+    PDFParts
+        What it holds; ``meta`` is the rest of the table's.
+
+    Raises
+    ------
+    ValueError
+        If the column or the bin edges are not there.
+    """
+    meta = dict(table.meta)
+    # FITS headers know no case
+    keys = {key.lower(): key for key in meta if key.lower() in {_EDGES, _META, _SHAPE}}
+    found = {lower: meta.pop(key) for lower, key in keys.items()}
+    bin_edges = found.get(_EDGES) if bin_edges is None else bin_edges
+    if bin_edges is None:
+        msg = f"no 'bin_edges', neither given nor in the table's meta ({list(meta)})"
+        raise ValueError(msg)
+    bin_edges = binned.validate_bin_edges(bin_edges)
+    if _META in found:
+        meta = json.loads(found[_META])
+    shape = json.loads(found[_SHAPE]) if _SHAPE in found else [len(table)]
+    pz, flags = prefix + "pz", prefix + "flags"
+    if len(table) == 0:  # ECSV without rows has no two-dimensional column
+        probability = np.empty((0, len(bin_edges) - 1))
+    elif pz in table.colnames:
+        probability = np.asarray(table[pz])
+    else:
+        msg = f"no column '{pz}' of probabilities; there are {table.colnames}"
+        raise ValueError(msg)
+    flags = table[flags] if flags in table.colnames else np.zeros(len(table), int)
+    return PDFParts(
+        bin_edges,
+        probability.reshape(*shape, probability.shape[-1]),
+        np.asarray(flags).astype(np.int64).reshape(shape),
+        meta,
+    )
+
+
+def _pick(functions, path, format, otherwise):
+    name = FORMATS.get(path.suffix.lower()) if format is None else format
+    if name not in FORMATS.values():
+        known = sorted(set(FORMATS.values()))
+        msg = (
+            f"{path}: the ending must be one of {', '.join(FORMATS)}, "
+            f"or 'format' one of {', '.join(known)}, got {format!r}"
+        )
+        raise ValueError(msg)
+    function = functions.get(name)
+    return function or (lambda *args: otherwise(*args, name))
+
+
+@contextmanager
+def _whole_or_not(path):
+    """Give a temporary path beside the target, which it replaces at the end."""
+    try:
+        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-")
+    except OSError as error:
+        msg = f"cannot write to {path.parent}: {error.strerror}"
+        raise type(error)(error.errno, msg) from None
+    with folder:
+        temporary = Path(folder.name) / path.name
+        yield temporary
+        temporary.replace(path)
+
+
+def _flat(parts):
+    """Rows of probability and flags."""
+    return parts.probability.reshape(-1, parts.probability.shape[-1]), np.ravel(
+        parts.flags
+    )
+
+
+def _dump(meta):
+    def plain(value):
+        if isinstance(value, np.ndarray | np.generic):
+            return value.tolist()
+        msg = f"'meta' must hold JSON types to be written, got {type(value).__name__}"
+        raise TypeError(msg)
+
+    return json.dumps(meta, default=plain)
+
+
+def _to_table(parts):
+    from astropy.table import Table
+
+    probability, flags = _flat(parts)
+    meta = {
+        _EDGES: parts.bin_edges.tolist(),
+        _META: _dump(parts.meta),
+        _SHAPE: json.dumps(parts.flags.shape),
+    }
+    table = Table({"flags": flags, "pz": probability}, meta=meta)
+    table["pz"].info.description = "Probability of each redshift bin"
+    table["flags"].info.description = "Quality bits; see mantis_astro.flags"
+    return table
+
+
+def _write_table(path, parts, name):
+    table = _to_table(parts)
+    if name == "parquet":
+        require("pyarrow", extra="parquet")
+    elif len(table) == 0:
+        del table["pz"]  # astropy would write such a column and then fail to read it
+    table.write(path, format={"ecsv": "ascii.ecsv"}.get(name, name))
+
+
+def _read_table(path, name):
+    from astropy.table import Table
+
+    if name == "parquet":
+        require("pyarrow", extra="parquet")
+    return parts_from_table(
+        Table.read(path, format={"ecsv": "ascii.ecsv"}.get(name, name))
+    )
+
+
+def _write_fits(path, parts):
+    from astropy.io import fits
+
+    probability, flags = _flat(parts)
+    columns = [
+        fits.Column("flags", "K", array=flags),
+        fits.Column(
+            "pz",
+            f"{probability.shape[1]}{'E' if probability.itemsize == 4 else 'D'}",
+            array=probability,
+        ),
+    ]
+    rows = fits.BinTableHDU.from_columns(columns, name="PZ")
+    rows.header[_META.upper()] = _dump(parts.meta)
+    rows.header["PDFSHAPE"] = json.dumps(parts.flags.shape)
+    edges = fits.ImageHDU(parts.bin_edges, name="BIN_EDGES")
+    fits.HDUList([fits.PrimaryHDU(), rows, edges]).writeto(path, checksum=True)
+
+
+def _read_fits(path):
+    from astropy.io import fits
+    from astropy.table import Table
+
+    with fits.open(path, memmap=False) as hdus:
+        edges = hdus["BIN_EDGES"].data.astype(float) if "BIN_EDGES" in hdus else None
+        table = Table.read(hdus, format="fits")
+    if "PDFSHAPE" in table.meta:
+        table.meta[_SHAPE] = table.meta.pop("PDFSHAPE")
+    return parts_from_table(table, bin_edges=edges)
+
+
+def _write_hdf5(path, parts):
+    probability, flags = _flat(parts)
+    ensemble = to_ensemble(
+        parts.bin_edges, probability, kind="hist", ancil={"flags": flags}
+    )
+    ensemble.write_to(str(path))
+    # what qp has no place for
+    with require("h5py", extra="qp").File(path, "a") as file:
+        file.attrs[_META] = _dump(parts.meta)
+        file.attrs[_SHAPE] = json.dumps(parts.flags.shape)
+        file.attrs["dtype"] = probability.dtype.name
+
+
+def _read_hdf5(path):
+    ensemble = require("qp", extra="qp").read(str(path))
+    with require("h5py", extra="qp").File(path) as file:
+        attributes = dict(file.attrs)
+    bin_edges, weights = from_ensemble(ensemble)
+    shape = json.loads(attributes.get(_SHAPE, json.dumps([len(weights)])))
+    flags = (ensemble.ancil or {}).get("flags", np.zeros(len(weights), int))
+    return PDFParts(
+        binned.validate_bin_edges(bin_edges),
+        weights.astype(attributes.get("dtype", float)).reshape(*shape, -1),
+        np.asarray(flags).astype(np.int64).reshape(shape),
+        json.loads(attributes.get(_META, "{}")),
+    )

@@ -2,8 +2,8 @@
 Networks: what they read, what they are, where their weights are.
 
 Two doors: `InputSpec.to_tensor` (or `PhotometrySpec.to_tensor`) makes tensors of
-cutouts (or of a table of fluxes); `predict_probability` runs a network over them. Between the
-two there is only torch.
+cutouts (or of a table of fluxes); `predict_probability` runs a network over them.
+Between the two there is only torch.
 """
 
 from mantis_astro.models.acceleration import accelerate
@@ -11,7 +11,6 @@ from mantis_astro.models.checkpoints import load_model, save_model
 from mantis_astro.models.encoders import EncoderConfig
 from mantis_astro.models.geometry import CommonGrid, NativeCrops
 from mantis_astro.models.inference import (
-    MICRO_BATCH,
     predict_features,
     predict_probability,
 )
@@ -25,6 +24,7 @@ from mantis_astro.models.networks import (
     PhotometricConfig,
     build_network,
 )
+from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.models.registry import (
     DEFAULT_MODEL,
     ModelCard,
@@ -35,7 +35,6 @@ from mantis_astro.models.registry import (
 
 __all__ = [
     "DEFAULT_MODEL",
-    "MICRO_BATCH",
     "CommonGrid",
     "EarlyFusion",
     "EarlyFusionConfig",
@@ -48,6 +47,7 @@ __all__ = [
     "NetworkInput",
     "Photometric",
     "PhotometricConfig",
+    "PhotometrySpec",
     "accelerate",
     "build_network",
     "get_card",

@@ -73,7 +73,7 @@ class FusedBlock(nn.Module):
         self.block = block
 
     def forward(self, x):
-        """Same as the block: (n_object, n_channel, ny, nx) to the same shape."""
+        """Do what the block does: (n_object, n_channel, ny, nx) to the same shape."""
         block = self.block
         if torch.is_grad_enabled():
             return block(x)
@@ -131,7 +131,7 @@ def _on_cpu(network):
 
 
 def _replaced(module, kind, wrapper):
-    """A copy of a module that shares all but the replaced parts."""
+    """Copy a module, sharing all but the replaced parts."""
     if isinstance(module, kind):
         return wrapper(module)
     if isinstance(module, FusedBlock):

@@ -186,7 +186,7 @@ def _some(names, most=3):
 
 
 def _find(name_or_path):
-    """The file, and the card if a named model was asked for."""
+    """Find the file, and the card if a named model was asked for."""
     if name_or_path is None:
         name_or_path = DEFAULT_MODEL
     if isinstance(name_or_path, str) and name_or_path in {

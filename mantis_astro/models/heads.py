@@ -18,7 +18,15 @@ class Head(nn.Module):
         Length of the features, which ``fc1`` reads.
     n_bins : int
         Number of redshift bins.
+
+    Attributes
+    ----------
+    micro_batch : int
+        Objects in one call when many are predicted. Always as many, so that answers do
+        not depend on how many objects are predicted together.
     """
+
+    micro_batch = 8
 
     def __init__(self, n_inputs, hidden, n_bins):
         super().__init__()
@@ -71,7 +79,7 @@ class ApertureSums(nn.Module):
 
     @staticmethod
     def count(config):
-        """Number of outputs: each band's sums, and whether it is there."""
+        """Count the outputs: each band's sums, and whether it is there."""
         return config.encoder.in_channels * (len(config.aperture_radii) + 1)
 
     def forward(self, images):

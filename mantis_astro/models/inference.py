@@ -6,16 +6,10 @@ import torch
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models.acceleration import accelerate
 
-__all__ = ["MICRO_BATCH", "predict_features", "predict_probability"]
-
-#: Objects in one call of a network. Always as many, so that answers do not depend on
-#: how many objects are predicted together.
-MICRO_BATCH = 8
+__all__ = ["predict_features", "predict_probability"]
 
 
-def predict_probability(
-    network, images, ebv, *, dihedral=False, device=None, micro_batch=MICRO_BATCH
-):
+def predict_probability(network, images, ebv, *, dihedral=False, device=None):
     """
     Probability in each redshift bin, for many objects.
 
@@ -32,8 +26,6 @@ def predict_probability(
         90 degrees, and their mirror images): eight times the work.
     device : str or `torch.device`, optional
         Where to compute; by default where the network is. The network must be there.
-    micro_batch : int, optional
-        Objects in one call of the network.
 
     Returns
     -------
@@ -48,9 +40,9 @@ def predict_probability(
 
     Notes
     -----
-    The network always sees ``micro_batch`` objects, the last ones padded with zeros, so
-    an object's answer is the same to the last bit whatever it is predicted with. The
-    published code applies a random rotation; here nothing is random.
+    The network always sees as many objects as its ``micro_batch``, the last ones padded
+    with zeros, so an object's answer is the same to the last bit whatever it is
+    predicted with. The published code applies a random rotation; here is none.
 
     Examples
     --------
@@ -72,10 +64,10 @@ def predict_probability(
             torch.softmax(network(_turned(images, turn), ebv), -1) for turn in turns
         ) / len(turns)
 
-    return _in_micro_batches(probability, network, images, ebv, device, micro_batch)
+    return _in_micro_batches(probability, network, images, ebv, device)
 
 
-def predict_features(network, images, ebv, *, device=None, micro_batch=MICRO_BATCH):
+def predict_features(network, images, ebv, *, device=None):
     """
     Features of many objects: what the network's last layer reads.
 
@@ -89,8 +81,6 @@ def predict_features(network, images, ebv, *, device=None, micro_batch=MICRO_BAT
         E(B-V) in magnitudes, shape (n_object, n_map).
     device : str or `torch.device`, optional
         Where to compute; by default where the network is. The network must be there.
-    micro_batch : int, optional
-        Objects in one call of the network.
 
     Returns
     -------
@@ -98,13 +88,12 @@ def predict_features(network, images, ebv, *, device=None, micro_batch=MICRO_BAT
         Shape (n_object, hidden), float32.
     """
     network = accelerate(network)
-    return _in_micro_batches(
-        network.features, network, images, ebv, device, micro_batch
-    )
+    return _in_micro_batches(network.features, network, images, ebv, device)
 
 
 @torch.inference_mode()
-def _in_micro_batches(function, network, images, ebv, device, size):
+def _in_micro_batches(function, network, images, ebv, device):
+    size = network.micro_batch
     if device is None:
         device = next((p.device for p in network.parameters()), "cpu")
     n_object = len(ebv)

@@ -10,8 +10,8 @@ import torch
 from mantis_astro.bands import get_band, get_survey
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError
+from mantis_astro.extinction import resolve_ebv
 from mantis_astro.flags import Flag
-from mantis_astro.models.extinction import ebv_to_tensor
 from mantis_astro.models.geometry import NativeCrops
 from mantis_astro.models.records import record
 from mantis_astro.models.stretches import ClipStretch, PositiveAsinhStretch
@@ -172,10 +172,10 @@ class InputSpec:
         cutouts : sequence of MultibandCutout
             One for each object; bands may be missing, and bands that the network does
             not read are ignored.
-        ebv : array_like or mapping, optional
-            E(B-V) in magnitudes, shape (n_object,), (n_object, n_map), or a mapping of
-            map names to values; ``ebv_default`` is used, and flagged, where it is not
-            given or not finite.
+        ebv : float, array_like or mapping, optional
+            E(B-V) in magnitudes: one number, shape (n_object,), (n_object, n_map), or
+            a mapping of map names to values; ``ebv_default`` is used, and flagged
+            EBV_ASSUMED, where it is not known. See `~mantis_astro.dust.resolve_ebv`.
 
         Returns
         -------
@@ -187,7 +187,7 @@ class InputSpec:
         TypeError
             If an object is not a MultibandCutout.
         ValueError
-            `~mantis_astro.exceptions.InputSpecError` if ``ebv`` does not fit.
+            If ``ebv`` does not fit.
 
         Notes
         -----
@@ -208,9 +208,7 @@ class InputSpec:
                 self._stretched(plane, start) * observed[:, start:stop, None, None]
             )
             start = stop
-        ebv, ebv_flags = ebv_to_tensor(
-            ebv, len(cutouts), maps=self.ebv_maps, default=self.ebv_default
-        )
+        ebv, ebv_flags = dust_inputs(self, ebv, len(cutouts))
         usable = pixels.observed.any(1)
         flags = pixels.flags | ebv_flags | missing_flags(pixels.observed, self._bands)
         flags[~usable] |= Flag.NO_DATA
@@ -248,9 +246,34 @@ PUBLISHED_STRETCH = (
 )
 
 
+def dust_inputs(spec, ebv, n_object):
+    """
+    Bring E(B-V) into the columns that a network reads.
+
+    Parameters
+    ----------
+    spec : InputSpec or PhotometrySpec
+        Names the dust maps and their defaults.
+    ebv : None, float, array_like or mapping
+        As `~mantis_astro.dust.resolve_ebv` takes it.
+    n_object : int
+        Number of objects.
+
+    Returns
+    -------
+    tensor : `torch.Tensor`
+        Shape (n_object, n_map), float32.
+    flags : `~numpy.ndarray`
+        Shape (n_object,), int32.
+    """
+    default = dict(zip(spec.ebv_maps, spec.ebv_default, strict=True))
+    values, flags = resolve_ebv(ebv, n_object, spec.ebv_maps, default=default)
+    return torch.from_numpy(values.astype(np.float32)), flags.astype(np.int32)
+
+
 def missing_flags(observed, bands):
     """
-    Flags that name the surveys of missing bands.
+    Set the flags that name the surveys of missing bands.
 
     Parameters
     ----------

@@ -237,6 +237,8 @@ class Photometric(Head):
         Size of the network.
     """
 
+    micro_batch = 256
+
     def __init__(self, config):
         widths = (config.n_inputs + config.n_ebv, *config.widths)
         super().__init__(widths[-1], config.hidden, config.n_bins)

@@ -10,8 +10,8 @@ from mantis_astro.models.registry import ModelCard
 
 __all__ = ["PUBLISHED_EDGES", "published_cards"]
 
-# Class i was the nearest of 0.004 i, i = 0 .. 399, of galaxies at z < 1.6: the first bin
-# is half as wide as the others, and the last ends at the cut.
+# Class i was the nearest of 0.004 i, i = 0 .. 399, of galaxies at z < 1.6: the first
+# bin is half as wide as the others, and the last ends at the cut.
 PUBLISHED_EDGES = (0.0, *(np.arange(399) * 0.004 + 0.002).round(6).tolist(), 1.6)
 
 _TRAINING = (
@@ -19,8 +19,8 @@ _TRAINING = (
     "6dFGS, WiggleZ, ...), z < 1.6, split by row"
 )
 _CAVEATS = (
-    "z > 1.6; stars and quasars; PS1 bands with more than 1 % of bad pixels (left out of "
-    "training); the pixel scale of the unWISE images it saw is not certain"
+    "z > 1.6; stars and quasars; PS1 bands with more than 1 % of bad pixels (left out "
+    "of training); the pixel scale of the unWISE images it saw is not certain"
 )
 
 
@@ -52,7 +52,7 @@ def published_cards():
         name="mantis-shrimp-early",
         network=EarlyFusionConfig(EncoderConfig.large(9), n_bins=400),
         spec=InputSpec.published_early(),
-        description="Early fusion of nine bands: ConvNeXt-Large, 200 million parameters",
+        description="Early fusion of nine bands: ConvNeXt-Large, 200e6 parameters",
         licence=known.licence,
         file=known.name,
         sha256=known.sha256,

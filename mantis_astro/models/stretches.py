@@ -36,7 +36,7 @@ class ClipStretch:
 @record("positive_asinh")
 class PositiveAsinhStretch:
     """
-    ``max(0, arcsinh(factor f) / divisor)`` of pixels as served; published for PS1, unWISE.
+    ``max(0, arcsinh(factor f) / divisor)`` of pixels as served; for PS1 and unWISE.
 
     Attributes
     ----------

@@ -6,6 +6,7 @@ Survey servers, asked in astroquery's manner; the only code that asks a survey.
 length. Servers, time-outs and retries are in `conf`.
 """
 
+from mantis_astro.services.download import SurveyCutouts
 from mantis_astro.services.hips import HiPS, HiPSClass
 from mantis_astro.services.legacy_survey import (
     GALEX,
@@ -26,6 +27,7 @@ __all__ = [
     "LegacySurveyClass",
     "PanSTARRS",
     "PanSTARRSClass",
+    "SurveyCutouts",
     "UnWISE",
     "conf",
     "get_cutouts",

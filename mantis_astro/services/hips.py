@@ -10,6 +10,7 @@ from astropy.nddata import CCDData
 from astropy.wcs import WCS
 from astroquery.exceptions import InvalidQueryError, RemoteServiceError
 
+from mantis_astro._optional import require
 from mantis_astro.bands import get_band, get_survey
 from mantis_astro.services.base import parse_one_position
 from mantis_astro.services.settings import conf
@@ -120,6 +121,7 @@ class HiPSClass:
         return {"hips": survey.hips.format(band=band.name), "wcs": wcs}
 
     def _query(self, payload):
+        require("matplotlib.colors", extra="plot")  # which astroquery imports here
         from astroquery.hips2fits import hips2fitsClass
 
         service = hips2fitsClass()

@@ -33,8 +33,8 @@ class LegacySurveyClass(CutoutServiceClass):
     >>> from astropy.coordinates import SkyCoord
     >>> from mantis_astro.services import GALEX
     >>> coord = SkyCoord(121.6, 1.04, unit="deg")
-    >>> GALEX.get_image_list(coord)
-    ['https://www.legacysurvey.org/viewer/fits-cutout?ra=121.6000000&dec=1.0400000...']
+    >>> GALEX.get_image_list(coord)[0].partition("size")[-1]
+    '=32&pixscale=1.5&layer=galex'
     """
 
     #: The viewer serves no more pixels than these, without saying so.

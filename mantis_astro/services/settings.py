@@ -51,7 +51,7 @@ class Conf(config.ConfigNamespace):
         300.0, "Longest wait that a server's Retry-After is granted, in seconds."
     )
     give_up_after = _item(
-        40, "Tries in a row that may fail on a host before it counts as down."
+        300.0, "Seconds without one good answer after which a host counts as down."
     )
     connections_per_host = _item(4, "Requests under way at one host.")
     requests_per_second = _item(

@@ -15,7 +15,13 @@ from mantis_astro.bands import get_survey
 from mantis_astro.cutouts.reading import guess_band, make_cutout
 from mantis_astro.exceptions import InputSpecError
 
-__all__ = ["BadAnswerError", "check_image", "check_status", "read_images"]
+__all__ = [
+    "BadAnswerError",
+    "check_geometry",
+    "check_image",
+    "check_status",
+    "read_images",
+]
 
 CENTRE_TOLERANCE = 1.5  # pixels, from the centre of the image to the position
 SCALE_TOLERANCE = 0.01  # of the pixel scale
@@ -129,10 +135,7 @@ def check_image(image, band, request):
     BadAnswerError
         If it differs in shape, centre or pixel scale.
     """
-    if image.shape != request.shape:
-        msg = f"{band}: asked for shape {request.shape}, got {image.shape}"
-        raise BadAnswerError(msg)
-    _check_wcs(image.wcs, band, request)
+    check_geometry(image, band, request)
     bad = _without_data(image)
     if bad.all():
         return None
@@ -199,7 +202,28 @@ def _meaningful(data, header, band):
         raise BadAnswerError(str(error)) from error
 
 
-def _check_wcs(wcs, band, request):
+def check_geometry(image, band, request):
+    """
+    Compare the shape, centre and pixels of an image with what was asked for.
+
+    Parameters
+    ----------
+    image : `~astropy.nddata.CCDData`
+        The image.
+    band : Band
+        Its band.
+    request : ImageRequest
+        What was asked for.
+
+    Raises
+    ------
+    BadAnswerError
+        If one differs.
+    """
+    if image.shape != request.shape:
+        msg = f"{band}: asked for shape {request.shape}, got {image.shape}"
+        raise BadAnswerError(msg)
+    wcs = image.wcs
     if wcs is None:
         msg = f"{band}: the image has no celestial WCS"
         raise BadAnswerError(msg)

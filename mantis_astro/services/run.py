@@ -1,0 +1,282 @@
+"""`Run`: one pass over a table, and what is under way at any time."""
+
+import logging
+from collections import deque
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+
+from mantis_astro.bands import get_survey
+from mantis_astro.cutouts import NO_COVERAGE, OK, MultibandCutout, failed
+from mantis_astro.services.report import Ledger
+from mantis_astro.services.settings import conf
+from mantis_astro.services.validation import BadAnswerError, check_geometry
+
+__all__ = ["Run"]
+
+log = logging.getLogger(__name__)
+
+_STRIP = 0.4  # degrees, a skycell: neighbours are taken together, as PS1's cache likes
+
+
+class Run:
+    """
+    One pass over a table.
+
+    Objects are taken on in chunks, and no more than two chunks are under way or wait
+    to be handed over: that bounds memory, whatever the length of the table and however
+    slow the caller.
+
+    Parameters
+    ----------
+    coords : `~astropy.coordinates.SkyCoord`
+        Positions, shape (n,).
+    groups : dict of Survey to tuple of Band
+        Bands wanted.
+    keys : sequence or None
+        Names of the objects in the store.
+    ordered : bool
+        Whether objects are handed over in the order of ``coords``.
+    footprints : Footprints
+        Where surveys looked.
+    store : CutoutSource or None
+        Asked first; told what was fetched, if it has ``add``.
+    offline : bool
+        Whether to ask nobody else.
+    clock : Clock
+        Time.
+    """
+
+    def __init__(
+        self, coords, groups, keys, *, ordered, footprints, store, offline, clock
+    ):
+        self.coords = coords
+        self.groups = groups
+        self.bands = tuple(band for group in groups.values() for band in group)
+        self.ledger = Ledger(coords, self.bands)
+        self._keys = keys
+        self._ordered = ordered
+        self._footprints = footprints
+        self._store = store
+        self._clock = clock
+        self._ra, self._dec = coords.icrs.ra.deg, coords.icrs.dec.deg
+        self._order = np.arange(len(coords))
+        if not ordered:
+            self._order = np.lexsort((self._ra, np.floor(self._dec / _STRIP)))
+        self._chunk = conf.positions_per_list
+        self._n_admitted = self._n_handed_over = 0
+        self._under_way = {}
+        self._finished = {} if ordered else deque()
+        self._refusal = LookupError("not in the store") if offline else None
+        self._scheduler = self._until = None
+        self._fetchers = {}
+
+    @property
+    def is_finished(self):
+        """Whether every object was handed over."""
+        return self._n_handed_over == len(self.coords)
+
+    def start(self, scheduler, make_fetcher, deadline):
+        """
+        Begin; threads may start from here on.
+
+        Parameters
+        ----------
+        scheduler : Scheduler
+            Sends jobs; closed with this run.
+        make_fetcher : callable
+            ``make_fetcher(survey, scheduler, settle)``.
+        deadline : float or None
+            Seconds for the whole run.
+        """
+        self._scheduler = scheduler
+        self._fetchers = {
+            survey: make_fetcher(survey, scheduler, self._settle)
+            for survey in self.groups
+        }
+        if deadline is not None:
+            self._until = self._clock.now() + deadline
+            self._deadline = deadline
+
+    def advance(self):
+        """Take on more objects while there is room, or wait for one answer."""
+        if self._is_too_late():
+            self._give_up()
+        elif self._has_room():
+            self._admit()
+        elif self._scheduler.pending:
+            self._scheduler.step(self._until)
+
+    def take_finished(self):
+        """
+        Take the objects that are ready to be handed over.
+
+        Yields
+        ------
+        object
+            For `hand_over`.
+        """
+        while self._finished:
+            if not self._ordered:
+                yield self._finished.popleft()
+            elif self._n_handed_over in self._finished:
+                yield self._finished.pop(self._n_handed_over)
+            else:
+                return
+
+    def hand_over(self, target):
+        """
+        Make what the caller gets, once it is on disk.
+
+        Parameters
+        ----------
+        target : object
+            From `take_finished`.
+
+        Returns
+        -------
+        index : int
+            Index into ``coords``.
+        cutouts : MultibandCutout
+            The bands that are ok.
+        statuses : dict of Band to CutoutStatus
+            One for each band.
+        """
+        coord = self.coords[target.index]
+        if target.fetched and hasattr(self._store, "add"):
+            final = {band: s for band, s in target.statuses.items() if s.is_final}
+            self._store.add(target.key, coord, target.images, final)
+            self.ledger.note_local(target.index, target.images)
+        self._n_handed_over += 1
+        statuses = {band: target.statuses[band] for band in self.bands}
+        return target.index, MultibandCutout(coord, target.images), statuses
+
+    def requests_sent(self):
+        """
+        Count the requests sent, repetitions included.
+
+        Returns
+        -------
+        dict of str to int
+            Numbers by host.
+        """
+        return {} if self._scheduler is None else dict(self._scheduler.sent)
+
+    def close(self):
+        """Break off what is under way and end all threads."""
+        if self._scheduler is not None:
+            self._scheduler.close()
+
+    def _has_room(self):
+        waiting = self._n_admitted - self._n_handed_over
+        return self._n_admitted < len(self.coords) and waiting <= self._chunk
+
+    def _is_too_late(self):
+        return (
+            self._until is not None
+            and self._refusal is None
+            and self._clock.now() >= self._until
+        )
+
+    def _give_up(self):
+        self._scheduler.close()
+        self._refusal = TimeoutError(f"not there within {self._deadline:g} s")
+        for target in list(self._under_way.values()):
+            self._settle_open(target, self.bands, self._refusal)
+
+    def _admit(self):
+        chunk = self._order[self._n_admitted : self._n_admitted + self._chunk]
+        self._n_admitted += len(chunk)
+        targets = []
+        for i in map(int, chunk):
+            key = None if self._keys is None else self._keys[i]
+            target = _Target(i, float(self._ra[i]), float(self._dec[i]), key)
+            self._under_way[i] = target
+            if np.isfinite(target.ra) and np.isfinite(target.dec):
+                targets.append(target)
+            else:
+                error = ValueError("the position is not finite")
+                self._settle_open(target, self.bands, error)
+        if self._store is not None:
+            self._take_from_store(targets)
+        for survey, group in self.groups.items():
+            self._fetch(survey, group, targets)
+
+    def _take_from_store(self, targets):
+        """Use local copies that are what would be asked for."""
+        coords = SkyCoord([t.ra for t in targets], [t.dec for t in targets], unit="deg")
+        for i, cutouts, statuses in self._store.iter_cutouts(coords, self.bands):
+            target = targets[i]
+            if target.key is None:
+                target.key = cutouts.meta.get("key")
+            for band, status in statuses.items():
+                image = cutouts.get(band)
+                if status.is_ok and self._is_as_asked(image, band, target):
+                    self._settle(target, band, image, local=True)
+                elif status.state == "no_coverage":
+                    self._settle(target, band, None, local=True)
+
+    def _is_as_asked(self, image, band, target):
+        fetcher = self._fetchers[get_survey(band.survey)]
+        try:
+            check_geometry(image, band, fetcher.expect(target, band))
+        except BadAnswerError as error:
+            log.info("object %d, local copy not used: %s", target.index, error)
+            return False
+        return True
+
+    def _fetch(self, survey, group, targets):
+        ra, dec = [t.ra for t in targets], [t.dec for t in targets]
+        inside = self._footprints.contain(survey, ra, dec)
+        wanted = {}  # bands that are still open -> objects
+        for target, is_inside in zip(targets, inside, strict=True):
+            if not is_inside:
+                self._settle_open(target, group, None)
+            elif self._refusal is not None:
+                self._settle_open(target, group, self._refusal)
+            elif bands := tuple(b for b in group if b not in target.statuses):
+                wanted.setdefault(bands, []).append(target)
+        for bands, some in wanted.items():
+            self._fetchers[survey].fetch(some, bands)
+
+    def _settle_open(self, target, bands, outcome):
+        for band in bands:
+            self._settle(target, band, outcome)
+
+    def _settle(self, target, band, outcome, file=None, *, local=False):
+        """Note how a band ended: an image, None (no coverage) or an exception."""
+        if band in target.statuses:
+            return
+        if isinstance(outcome, Exception):
+            status = failed(str(outcome))
+        elif outcome is None:
+            status = NO_COVERAGE
+        else:
+            status = OK
+            target.images[band] = outcome
+        target.statuses[band] = status
+        target.fetched |= not local and status.is_final
+        self.ledger.note(target.index, band, status, file=file)
+        if local:
+            self.ledger.note_local(target.index, target.images)
+        if len(target.statuses) == len(self.bands):
+            del self._under_way[target.index]
+            if self._ordered:
+                self._finished[target.index] = target
+            else:
+                self._finished.append(target)
+
+
+class _Target:
+    """One object on its way."""
+
+    __slots__ = ("dec", "fetched", "images", "index", "key", "ra", "statuses")
+
+    def __init__(self, index, ra, dec, key):
+        self.index = index
+        self.ra = ra
+        self.dec = dec
+        self.key = key
+        self.images = {}
+        self.statuses = {}
+        self.fetched = False

@@ -1,0 +1,438 @@
+"""`Scheduler`: who is asked next, how often again, and how long to wait."""
+
+import email.utils
+import heapq
+import itertools
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mantis_astro.services.request import HttpRequest
+from mantis_astro.services.transport import TransportError
+from mantis_astro.services.validation import BadAnswerError
+
+__all__ = ["Clock", "Job", "RetryPolicy", "Scheduler"]
+
+_LASTING_TRIES = 2  # of a refusal that is likely to come again, such as 404
+_UNREAD_ANSWERS = 64  # the network waits when the caller is that far behind
+
+
+class Clock:
+    """Time as it is; tests pass one of their own."""
+
+    def now(self):
+        """
+        Tell the time.
+
+        Returns
+        -------
+        float
+            Seconds since some moment.
+        """
+        return time.monotonic()
+
+    def sleep(self, seconds, stop):
+        """
+        Wait, or until told to stop.
+
+        Parameters
+        ----------
+        seconds : float
+            How long.
+        stop : `threading.Event`
+            Ends the wait.
+        """
+        stop.wait(seconds)
+
+    def get(self, results, seconds):
+        """
+        Take from a queue, waiting at most some time.
+
+        Parameters
+        ----------
+        results : `queue.Queue`
+            The queue.
+        seconds : float or None
+            How long; None for as long as it takes.
+
+        Returns
+        -------
+        object or None
+            None if the time is over.
+        """
+        try:
+            return results.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """
+    How often, and after what wait, a request is repeated.
+
+    Attributes
+    ----------
+    retries : int
+        Repetitions after the first try.
+    backoff, backoff_max : float
+        Seconds before the first repetition, doubling up to the largest wait.
+    retry_after_max : float
+        Longest ``Retry-After`` that is granted, in seconds.
+    answer_timeout : float
+        Seconds for one answer.
+    total_timeout : float
+        Seconds for a request with all its repetitions.
+    give_up_after : float
+        Seconds without one good answer after which a host counts as down.
+    """
+
+    retries: int
+    backoff: float
+    backoff_max: float
+    retry_after_max: float
+    answer_timeout: float
+    total_timeout: float
+    give_up_after: float
+
+    def wait(self, tries, rng):
+        """
+        Draw the wait before the next try.
+
+        Parameters
+        ----------
+        tries : int
+            Tries so far, at least 1.
+        rng : `~numpy.random.Generator`
+            Jitter, so that clients that failed together do not come back together.
+
+        Returns
+        -------
+        float
+            Half to all of ``backoff * 2**(tries - 1)``, at most ``backoff_max``.
+        """
+        longest = min(self.backoff * 2.0 ** min(tries - 1, 30), self.backoff_max)
+        return longest * rng.uniform(0.5, 1.0)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """
+    A request, what its answer must be, and what is done with it.
+
+    Attributes
+    ----------
+    http : HttpRequest
+        What is sent.
+    accept : callable
+        Takes an Answer; returns what it means, or raises BadAnswerError.
+    done : callable
+        Takes what ``accept`` returned, or an exception after the last try.
+    tries : int
+        How often it was sent.
+    started : float or None
+        When it was first sent.
+    """
+
+    http: HttpRequest
+    accept: Callable
+    done: Callable
+    tries: int = 0
+    started: float | None = None
+
+
+class Scheduler:
+    """
+    Sends jobs with a cap for each host, and repeats those that fail.
+
+    Threads send; everything else (judging answers, deciding on repetitions, calling
+    ``done``) happens in the thread that calls `step`, one answer at a time.
+
+    Parameters
+    ----------
+    transport : HttpTransport
+        Has ``send(http, seconds=...)`` and ``close()``.
+    policy : RetryPolicy
+        Repetitions and waits.
+    connections_per_host : int
+        Requests under way at one host.
+    requests_per_second : float
+        Requests started per second at one host; 0 for no such limit.
+    clock : Clock
+        Time.
+    rng : `~numpy.random.Generator`
+        Jitter.
+
+    Attributes
+    ----------
+    pending : int
+        Jobs that are not done.
+    sent : `collections.Counter` of str
+        Requests sent, by host.
+    """
+
+    def __init__(
+        self,
+        transport,
+        policy,
+        *,
+        connections_per_host,
+        requests_per_second,
+        clock,
+        rng,
+    ):
+        self.pending = 0
+        self.sent = Counter()
+        self._transport = transport
+        self._policy = policy
+        self._cap = connections_per_host
+        self._rate = requests_per_second
+        self._clock = clock
+        self._rng = rng
+        self._hosts = {}
+        self._delayed = []  # heap of (due, number, job)
+        self._number = itertools.count()
+        self._results = queue.Queue(_UNREAD_ANSWERS)
+        self._stop = threading.Event()
+
+    def submit(self, job):
+        """
+        Take a job on.
+
+        Parameters
+        ----------
+        job : Job
+            Sent after those already taken on for its host.
+        """
+        self.pending += 1
+        self._host(job).put(job)
+
+    def step(self, until=None):
+        """
+        Wait for one answer and deal with it.
+
+        Parameters
+        ----------
+        until : float, optional
+            Time to come back at the latest.
+
+        Returns
+        -------
+        bool
+            False if the time came before an answer.
+        """
+        self._release_due()
+        moments = [due for due, *_ in self._delayed[:1]]
+        if until is not None:
+            moments.append(until)
+        wait = max(min(moments) - self._clock.now(), 0.0) if moments else None
+        result = self._clock.get(self._results, wait)
+        if result is None:
+            return until is None or self._clock.now() < until
+        self._judge(*result)
+        return True
+
+    def close(self):
+        """Break off all that is under way and wait for the threads to end."""
+        self._stop.set()
+        for host in self._hosts.values():
+            host.wake()
+        self._transport.close()
+        for host in self._hosts.values():
+            for thread in host.threads:
+                thread.join()
+
+    def _host(self, job):
+        name = job.http.host
+        if name not in self._hosts:
+            self._hosts[name] = _Host(name, self._rate, self._policy)
+        host = self._hosts[name]
+        if len(host.threads) < self._cap:
+            thread = threading.Thread(
+                target=self._work,
+                args=(host,),
+                name=f"mantis_astro {name}",
+                daemon=True,
+            )
+            host.threads.append(thread)
+            thread.start()
+        return host
+
+    def _work(self, host):
+        """Send one job after the other; the whole life of a thread."""
+        while (job := host.take(self._stop)) is not None:
+            host.wait_for_turn(self._clock, self._stop)
+            if self._stop.is_set():
+                return
+            self._deliver(job, self._send(job, host))
+
+    def _send(self, job, host):
+        if host.down is not None:
+            return TransportError(host.down)
+        now = self._clock.now()
+        job.started = now if job.started is None else job.started
+        job.tries += 1
+        self.sent[host.name] += 1
+        left = job.started + self._policy.total_timeout - now
+        try:
+            return self._transport.send(
+                job.http, seconds=min(self._policy.answer_timeout, left)
+            )
+        except Exception as error:  # noqa: BLE001  raised where the caller sees it
+            return error
+
+    def _deliver(self, job, outcome):
+        while not self._stop.is_set():
+            try:
+                self._results.put((job, outcome), timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def _judge(self, job, outcome):
+        host = self._hosts[job.http.host]
+        if isinstance(outcome, TransportError):
+            self._repeat_or_fail(job, host, outcome, outcome)
+            return
+        if isinstance(outcome, Exception):
+            raise outcome
+        try:
+            accepted = job.accept(outcome)
+        except BadAnswerError as error:
+            self._repeat_or_fail(job, host, error, outcome)
+        except Exception as error:  # noqa: BLE001  a broken file stops its object only
+            msg = f"the answer cannot be read ({error!r})"
+            self._repeat_or_fail(job, host, BadAnswerError(msg), outcome)
+        else:
+            host.note_success()
+            self._finish(job, accepted)
+
+    def _repeat_or_fail(self, job, host, error, outcome):
+        if host.down is not None:
+            self._finish(job, error)
+            return
+        now = self._clock.now()
+        host.note_failure(now, error, self._cap, self._rng)
+        allowed = 1 + self._policy.retries
+        if getattr(error, "lasting", False):
+            allowed = min(allowed, _LASTING_TRIES)
+        wait = self._policy.wait(job.tries, self._rng)
+        asked = _retry_after(outcome)
+        if asked is not None:
+            wait = max(wait, min(asked, self._policy.retry_after_max))
+            host.pause(now + wait)
+        if (
+            job.tries >= allowed
+            or now + wait > job.started + self._policy.total_timeout
+        ):
+            self._finish(job, _final(error, job, now))
+            return
+        heapq.heappush(self._delayed, (now + wait, next(self._number), job))
+
+    def _release_due(self):
+        now = self._clock.now()
+        while self._delayed and self._delayed[0][0] <= now:
+            *_, job = heapq.heappop(self._delayed)
+            self._hosts[job.http.host].put(job, first=True)
+
+    def _finish(self, job, outcome):
+        self.pending -= 1
+        job.done(outcome)
+
+
+class _Host:
+    """Jobs that wait for a host, and whether it may be asked now."""
+
+    def __init__(self, name, rate, policy):
+        self.name = name
+        self.threads = []
+        self.down = None
+        self._interval = 1 / rate if rate > 0 else 0.0
+        self._policy = policy
+        self._ready = deque()
+        self._condition = threading.Condition()
+        self._next_turn = 0.0
+        self._paused_until = 0.0
+        self._failures = 0
+        self._failing_since = None
+
+    def put(self, job, *, first=False):
+        with self._condition:
+            (self._ready.appendleft if first else self._ready.append)(job)
+            self._condition.notify()
+
+    def take(self, stop):
+        """Wait for a job; None when it is time to stop."""
+        with self._condition:
+            while not self._ready:
+                if stop.is_set():
+                    return None
+                self._condition.wait()
+            return None if stop.is_set() else self._ready.popleft()
+
+    def wake(self):
+        with self._condition:
+            self._condition.notify_all()
+
+    def wait_for_turn(self, clock, stop):
+        """Wait for the rate limit, and while the host wants to be left alone."""
+        with self._condition:
+            now = clock.now()
+            turn = max(self._next_turn, now)
+            self._next_turn = turn + self._interval
+        while not stop.is_set() and self.down is None:
+            wait = max(turn, self._paused_until) - clock.now()
+            if wait <= 0:
+                return
+            clock.sleep(wait, stop)
+
+    def pause(self, until):
+        self._paused_until = max(self._paused_until, until)
+
+    def note_success(self):
+        self._failures, self._failing_since = 0, None
+
+    def note_failure(self, now, error, cap, rng):
+        """Leave a host alone that fails again and again, longer each time."""
+        self._failures += 1
+        if self._failing_since is None:
+            self._failing_since = now
+        rounds = self._failures // cap - 1
+        if rounds >= 1:
+            self.pause(now + self._policy.wait(rounds, rng))
+        failing = now - self._failing_since
+        if rounds >= 1 and failing > self._policy.give_up_after:
+            self.down = (
+                f"{self.name} counts as down: {self._failures} tries in "
+                f"{failing:.0f} s without one good answer; last: {error}"
+            )
+
+
+def _retry_after(outcome):
+    """Seconds that the server asks to wait, or None."""
+    headers = getattr(outcome, "headers", None)
+    text = headers.get("Retry-After") if headers else None
+    if text is None:
+        return None
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        pass
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _final(error, job, now):
+    """Say how much was tried before giving up."""
+    tries = "once" if job.tries == 1 else f"{job.tries} times"
+    msg = f"{error}; tried {tries} in {now - job.started:.3g} s"
+    return TransportError(msg)

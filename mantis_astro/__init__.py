@@ -23,6 +23,7 @@ _PUBLIC = {
     "PhotoZ": "photoz",
     "RedshiftPDF": "pdf",
     "Survey": "bands",
+    "SurveyCutouts": "services",
     "align": "alignment",
     "align_batch": "alignment",
     "common_wcs": "alignment",

@@ -25,7 +25,7 @@ class PixelBatch:
 
     Attributes
     ----------
-    planes : tuple of `torch.Tensor`
+    planes : tuple of `~numpy.ndarray`
         Shape (n_object, n_band, ny, nx), float32, NaN where a pixel is bad, 0 where
         there is none. Together they hold the bands in the network's order.
     observed : `~numpy.ndarray`
@@ -110,7 +110,7 @@ class NativeCrops:
             plane[bad] = np.nan
             too_many = bad.mean((2, 3)) > Flag.BAD_PIXELS.threshold
             flags[too_many.any(1)] |= Flag.BAD_PIXELS
-            planes.append(torch.from_numpy(plane))
+            planes.append(plane)
             start += n_band
         return PixelBatch(tuple(planes), observed, flags)
 
@@ -120,7 +120,7 @@ class NativeCrops:
 
         Parameters
         ----------
-        planes : tuple of `torch.Tensor`
+        planes : tuple of `~numpy.ndarray`
             As `cut` gave them, stretched.
 
         Returns
@@ -128,6 +128,7 @@ class NativeCrops:
         `torch.Tensor` or tuple of `torch.Tensor`
             One image of all bands, or one for each survey.
         """
+        planes = tuple(map(torch.from_numpy, planes))
         if self.resize_to is None:
             return planes
         return torch.cat([_resize(plane, self.resize_to) for plane in planes], 1)
@@ -187,7 +188,7 @@ class CommonGrid:
         placed = place_all(cutouts, bands, anything, in_njy=in_njy)
         shown = placed.usable & ~_blanks(cutouts, bands, placed.usable)
         plane, masks = self._align(cutouts, bands, shown)
-        masked = masks.numpy().mean((2, 3))  # (n_object, n_band)
+        masked = masks.mean((2, 3))  # (n_object, n_band)
         whole = self._inside(placed.maps, placed.sizes)
         flags = placed.flags.copy()
         flags[(shown & ~whole).any(1)] |= Flag.PARTIAL_COVERAGE
@@ -199,7 +200,7 @@ class CommonGrid:
             too_many[i, j] = _bad_fraction(cutout) > Flag.BAD_PIXELS.threshold
         flags[too_many.any(1)] |= Flag.BAD_PIXELS
         factors = np.where(shown, placed.factors, 0).astype(np.float32)
-        plane *= torch.from_numpy(factors)[:, :, None, None]
+        plane *= factors[:, :, None, None]
         return PixelBatch((plane,), shown & (masked < 1), flags)
 
     def combine(self, planes):
@@ -208,7 +209,7 @@ class CommonGrid:
 
         Parameters
         ----------
-        planes : tuple of `torch.Tensor`
+        planes : tuple of `~numpy.ndarray`
             As `cut` gave them, stretched.
 
         Returns
@@ -217,12 +218,12 @@ class CommonGrid:
             Shape (n_object, n_band, ny, nx).
         """
         (plane,) = planes
-        return plane
+        return torch.from_numpy(plane)
 
     def _align(self, cutouts, bands, shown):
         """Align what there is to see: plane and masks (n_object, n_band, ny, nx)."""
         size = (*shown.shape, *self.shape)
-        plane, masks = torch.full(size, np.nan), torch.ones(size, dtype=torch.bool)
+        plane, masks = np.full(size, np.nan, np.float32), np.ones(size, bool)
         rows = np.flatnonzero(shown.any(1))
         if rows.size:
             some = [
@@ -231,8 +232,10 @@ class CommonGrid:
                 )
                 for i in rows
             ]
-            plane[rows], masks[rows] = align_batch(
-                some, self.pixel_scale * u.arcsec, self.shape, bands=bands
+            scale = self.pixel_scale * u.arcsec
+            plane[rows], masks[rows] = (
+                tensor.numpy()
+                for tensor in align_batch(some, scale, self.shape, bands=bands)
             )
         return plane, masks
 

@@ -199,15 +199,12 @@ class InputSpec:
         """
         cutouts = _checked(cutouts)
         pixels = self.geometry.cut(cutouts, self._bands, in_njy=self.stretch[0].in_njy)
-        observed = torch.from_numpy(pixels.observed)
         planes, start = [], 0
         for plane in pixels.planes:
-            n_band = plane.shape[1]
-            stop = start + n_band
-            planes.append(
-                self._stretched(plane, start) * observed[:, start:stop, None, None]
-            )
-            start = stop
+            channels = slice(start, start + plane.shape[1])
+            shown = pixels.observed[:, channels]
+            planes.append(_stretched(plane, self.stretch[channels], shown))
+            start = channels.stop
         ebv, ebv_flags = dust_inputs(self, ebv, len(cutouts))
         usable = pixels.observed.any(1)
         flags = pixels.flags | ebv_flags | missing_flags(pixels.observed, self._bands)
@@ -217,18 +214,6 @@ class InputSpec:
     @cached_property
     def _bands(self):
         return tuple(get_band(band) for band in self.bands)
-
-    def _stretched(self, plane, start):
-        """Stretch runs of channels that share a stretch; NaN becomes 0."""
-        out, first = [], 0
-        while first < plane.shape[1]:
-            stretch = self.stretch[start + first]
-            last = first
-            while last < plane.shape[1] and self.stretch[start + last] == stretch:
-                last += 1
-            out.append(stretch(plane[:, first:last]))
-            first = last
-        return torch.cat(out, 1).nan_to_num_(nan=0.0)
 
 
 #: Channels of the published networks.
@@ -294,6 +279,15 @@ def missing_flags(observed, bands):
         flag = Flag.__members__.get(name, Flag.PARTIAL_COVERAGE)
         flags[~observed[:, j]] |= flag
     return flags
+
+
+def _stretched(plane, stretches, shown):
+    """Stretch (n_object, n_band, ny, nx) band by band; what is not known becomes 0."""
+    out = np.empty_like(plane)
+    for j, stretch in enumerate(stretches):
+        out[:, j] = stretch(plane[:, j])
+    np.copyto(out, 0, where=np.isnan(out) | ~shown[:, :, None, None])
+    return out
 
 
 def _checked(cutouts):

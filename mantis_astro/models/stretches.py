@@ -1,6 +1,6 @@
 """From pixel values to what a network reads, band by band."""
 
-import torch
+import numpy as np
 
 from mantis_astro.models.records import record
 
@@ -19,18 +19,18 @@ class ClipStretch:
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
     >>> from mantis_astro.models.stretches import ClipStretch
-    >>> ClipStretch(0.05)(torch.tensor([-1.0, 0.025, 7.0])).tolist()
-    [0.0, 0.5, 1.0]
+    >>> ClipStretch(0.05)(np.array([-1.0, 0.025, 7.0]))
+    array([0. , 0.5, 1. ])
     """
 
     scale: float
     in_njy = False
 
     def __call__(self, pixels):
-        """Apply to a tensor of any shape."""
-        return (pixels / self.scale).clamp(0, 1)
+        """Apply to an array of any shape; NaN stays NaN."""
+        return np.clip(pixels / np.float32(self.scale), 0, 1)
 
 
 @record("positive_asinh")
@@ -45,11 +45,11 @@ class PositiveAsinhStretch:
 
     Examples
     --------
-    >>> import math, torch
+    >>> import numpy as np
     >>> from mantis_astro.models.stretches import PositiveAsinhStretch
     >>> stretch = PositiveAsinhStretch(factor=0.08, divisor=8.0)
-    >>> stretch(torch.tensor([-3.0, math.sinh(4.0) / 0.08])).tolist()
-    [0.0, 0.5]
+    >>> stretch(np.array([-3.0, np.sinh(4.0) / 0.08]))
+    array([0. , 0.5])
     """
 
     factor: float
@@ -57,8 +57,9 @@ class PositiveAsinhStretch:
     in_njy = False
 
     def __call__(self, pixels):
-        """Apply to a tensor of any shape."""
-        return (torch.asinh(self.factor * pixels) / self.divisor).clamp_min(0)
+        """Apply to an array of any shape; NaN stays NaN."""
+        scaled = np.arcsinh(pixels * np.float32(self.factor))
+        return np.maximum(scaled / np.float32(self.divisor), 0)
 
 
 @record("flux_asinh")
@@ -79,5 +80,5 @@ class FluxAsinhStretch:
     in_njy = True
 
     def __call__(self, pixels):
-        """Apply to a tensor of any shape."""
-        return torch.asinh(pixels / self.softening)
+        """Apply to an array of any shape; NaN stays NaN."""
+        return np.arcsinh(pixels / np.float32(self.softening))

@@ -96,9 +96,12 @@ class TwoStepFetcher(_Fetcher):
     """
     A list of files for many positions, then a request for each band (Pan-STARRS1).
 
-    Nothing is missing until the list has said so twice: a list with rows left out
-    would otherwise write off what is there.
+    Nothing is missing until the list has said so three times: a list with rows left
+    out would otherwise write off what is there. One more list asks for all doubtful
+    positions of a chunk, so this costs next to nothing.
     """
+
+    _LISTS = 3
 
     def count_requests(self, n_positions, bands, positions_per_list):
         """Count the requests that some positions take at least."""
@@ -117,15 +120,16 @@ class TwoStepFetcher(_Fetcher):
             position = degrees_text(target.ra), degrees_text(target.dec)
             groups.setdefault(position, []).append(target)
         if groups:
-            self._ask_list(list(groups.values()), bands, known=None)
+            groups = list(groups.values())
+            self._ask_list(groups, bands, [{}] * len(groups), self._LISTS)
 
-    def _ask_list(self, groups, bands, known):
+    def _ask_list(self, groups, bands, known, times):
         ra = [group[0].ra for group in groups]
         dec = [group[0].dec for group in groups]
         job = Job(
             self.service.list_request(ra, dec, bands),
             lambda answer: self._read_list(answer, ra, dec, bands),
-            partial(self._got_list, groups, bands, known),
+            partial(self._got_list, groups, bands, known, times - 1),
         )
         self._scheduler.submit(job)
 
@@ -133,17 +137,16 @@ class TwoStepFetcher(_Fetcher):
         check_status(answer.status, answer.content)
         return self.service.parse_list(answer.content, ra, dec, bands)
 
-    def _got_list(self, groups, bands, known, outcome):
+    def _got_list(self, groups, bands, known, times_left, outcome):
         if isinstance(outcome, Exception):
             for group in groups:
                 for band in bands:
                     self._settle_all(group, band, outcome, None)
             return
         wants, doubtful = [], []
-        known_before = known or [{}] * len(groups)
-        for group, before, now in zip(groups, known_before, outcome, strict=True):
+        for group, before, now in zip(groups, known, outcome, strict=True):
             files = before | now
-            if known is None and len(files) < len(bands):
+            if len(files) < len(bands) and times_left > 0:
                 doubtful.append((group, files))
                 continue
             for band in bands:
@@ -155,8 +158,8 @@ class TwoStepFetcher(_Fetcher):
         for want in sorted(wants, key=lambda w: (w.files[0][:2], order[w.band])):
             self._ask_image(want)
         if doubtful:
-            groups, files = zip(*doubtful, strict=True)
-            self._ask_list(list(groups), bands, known=files)
+            groups, known = zip(*doubtful, strict=True)
+            self._ask_list(groups, bands, known, times_left)
 
     def _request(self, ra, dec, band, file):
         return self.service.image_request(ra, dec, (band,), self.shape, file.filename)

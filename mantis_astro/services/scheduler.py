@@ -17,7 +17,7 @@ from mantis_astro.services.validation import BadAnswerError
 
 __all__ = ["Clock", "Job", "RetryPolicy", "Scheduler"]
 
-_LASTING_TRIES = 2  # of a refusal that is likely to come again, such as 404
+_REFUSALS = 2  # a 404 or the like may be an accident once
 _UNREAD_ANSWERS = 64  # the network waits when the caller is that far behind
 
 
@@ -134,6 +134,8 @@ class Job:
         Takes what ``accept`` returned, or an exception after the last try.
     tries : int
         How often it was sent.
+    refusals : int
+        How often the answer was one that is likely to come again.
     started : float or None
         When it was first sent.
     """
@@ -142,6 +144,7 @@ class Job:
     accept: Callable
     done: Callable
     tries: int = 0
+    refusals: int = 0
     started: float | None = None
 
 
@@ -317,18 +320,14 @@ class Scheduler:
             return
         now = self._clock.now()
         host.note_failure(now, error, self._cap, self._rng)
-        allowed = 1 + self._policy.retries
-        if getattr(error, "lasting", False):
-            allowed = min(allowed, _LASTING_TRIES)
+        job.refusals += getattr(error, "lasting", False)
+        spent = job.tries > self._policy.retries or job.refusals >= _REFUSALS
         wait = self._policy.wait(job.tries, self._rng)
         asked = _retry_after(outcome)
         if asked is not None:
             wait = max(wait, min(asked, self._policy.retry_after_max))
             host.pause(now + wait)
-        if (
-            job.tries >= allowed
-            or now + wait > job.started + self._policy.total_timeout
-        ):
+        if spent or now + wait > job.started + self._policy.total_timeout:
             self._finish(job, _final(error, job, now))
             return
         heapq.heappush(self._delayed, (now + wait, next(self._number), job))

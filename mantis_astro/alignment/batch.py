@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch.nn.functional import grid_sample, pad
+from torch.nn.functional import grid_sample
 
 from mantis_astro.alignment.gather import Grids, gather
 from mantis_astro.alignment.methods import CONSERVE, MINIMUM_COVERAGE, check_option
@@ -18,6 +18,9 @@ __all__ = ["align_batch"]
 _EDGE = 1 + 1e-6  # |normalised position| up to which a point is on the image
 _LARGE = 256  # pixels a side above which float32 positions err by more than 1e-5 px
 _VERTICAL = 1e-5  # an edge that spans less of a row, in px, is taken as vertical
+# Pixels in a block: small enough for a processor's cache (a batch of 64 in one block
+# takes three times as long), large enough to keep a GPU busy.
+_BLOCK_SIZE = {"cpu": 1_000_000, "cuda": 100_000_000}
 
 
 def align_batch(
@@ -101,20 +104,27 @@ def align_batch(
     cutouts = list(cutouts)
     bands = _bands(cutouts) if bands is None else tuple(map(get_band, bands))
     grids = Grids([images.coord for images in cutouts], wcs, shape)
+    device = torch.device("cpu" if device is None else device)
     size = (len(cutouts), len(bands), *grids.shape)
-    tensor = torch.full(size, torch.nan, dtype=torch.float32, device=device)
-    masks = torch.ones(size, dtype=torch.bool, device=device)
-    for block in gather(cutouts, grids, bands, method):
+    tensor = torch.empty(size, dtype=torch.float32, device=device)
+    masks = torch.zeros(size, dtype=torch.bool, device=device)
+    is_empty = np.ones(size[:2], dtype=bool)
+    block_size = _BLOCK_SIZE.get(device.type, _BLOCK_SIZE["cuda"])
+    for block in gather(cutouts, grids, bands, method, block_size=block_size):
         sample = _interpolate if block.method == "interp" else _overlap
-        data = torch.from_numpy(block.data).to(device)
-        bad = None if block.bad is None else torch.from_numpy(block.bad).to(device)
-        values, mask, area = sample(block, data, bad)
+        values, mask, area = sample(block, device)
         if conserve == "flux":
-            values = values * area
-        rows = torch.from_numpy(block.targets).to(device)[:, None]
-        columns = torch.from_numpy(block.columns).to(device)
-        tensor[rows, columns] = values.float().masked_fill_(mask, torch.nan)
-        masks[rows, columns] = mask
+            values *= area
+        where = _indices(block)
+        if mask is not None:
+            values.masked_fill_(mask, torch.nan)
+            masks[where] = mask
+        tensor[where] = values
+        is_empty[where] = False
+    if is_empty.any():
+        rows, columns = np.nonzero(is_empty)
+        tensor[rows, columns] = torch.nan
+        masks[rows, columns] = True
     return tensor, masks
 
 
@@ -123,150 +133,189 @@ def _bands(cutouts):
     return tuple(band for band in list_bands() if band in present)
 
 
-def _positions(block, u, v, device):
-    """Input positions (n, ny, nx) in x and in y of the points u, v of the grids."""
-    u = torch.as_tensor(u, device=device)
-    v = torch.as_tensor(v, device=device)[:, None]
-    c = torch.from_numpy(block.maps.coefficients).to(device)[..., None, None]
+def _indices(block):
+    """Where a block goes: slices if it can be, which take a quarter of the time."""
+    rows, columns = block.targets, block.columns
+    is_run = np.all(np.diff(rows) == 1) and np.all(np.diff(columns[0]) == 1)
+    if is_run and np.all(columns == columns[0]):
+        return slice(rows[0], rows[-1] + 1), slice(columns[0, 0], columns[0, -1] + 1)
+    return rows[:, None], columns
+
+
+def _tensors(block, device):
+    """Pixels (n, c, ny, nx), and where they are good (or None), on the device."""
+    data = torch.from_numpy(block.data).to(device)
+    good = None if block.bad is None else torch.from_numpy(~block.bad).to(device)
+    return data, good
+
+
+def _evaluate(coefficients, u, v, device):
+    """Quadratics with coefficients (n, 6, 2) at the points u (nx), v (ny) of grids."""
+    c = torch.from_numpy(coefficients[..., None, None]).to(device).unbind(1)
+    u = torch.from_numpy(u).to(device)
+    v = torch.from_numpy(v).to(device)[:, None]
     # not a matrix product: its rounding would depend on the size of the batch
-    c = c.unbind(1)  # six of (n, 2, 1, 1)
-    xy = (c[0] + c[1] * u + c[3] * u * u) + (c[2] * v + c[5] * v * v) + c[4] * v * u
-    return xy  # (n, 2, ny, nx)
+    xy = (c[0] + c[1] * u + c[3] * u**2) + (c[2] * v + c[5] * v**2)
+    return xy.addcmul_(c[4] * v, u)  # (n, 2, ny, nx)
 
 
-def _sides(shape, *, corners):
-    """The grid's u and v (from -1 to 1) of its pixel centres, or corners."""
-    ny, nx = shape
-    if corners:
-        return np.linspace(-1, 1, nx + 1), np.linspace(-1, 1, ny + 1)
-    return (2 * np.arange(nx) + 1) / nx - 1, (2 * np.arange(ny) + 1) / ny - 1
-
-
-def _areas(block, device):
-    """Area of output pixels in input pixels, (n, 1, 1, 1) or (n, 1, ny, nx)."""
-    area = torch.from_numpy(block.maps.area)[:, None, None, None]
-    if block.full:
-        area = area.expand(-1, 1, *block.maps.shape).clone()
-        for k, (wcs_out, wcs_in) in block.full.items():
-            corners = pixel_corners(wcs_out, wcs_in, block.maps.shape)
-            area[k, 0] = torch.from_numpy(quadrilateral_area(corners))
-    return area.float().to(device)
-
-
-def _interpolate(block, data, bad):
-    xy = _positions(block, *_sides(block.maps.shape, corners=False), data.device)
-    for k, wcs_pair in block.full.items():
-        centres = pixel_centres(*wcs_pair, block.maps.shape)
-        xy[k] = torch.from_numpy(np.moveaxis(centres, -1, 0)).to(data.device)
+def _interpolate(block, device):
+    """Bilinear values (n, c, ny, nx), mask (or None) and pixel area of a block."""
+    data, good = _tensors(block, device)
     ny, nx = data.shape[-2:]
-    size = torch.tensor([nx, ny], dtype=xy.dtype, device=xy.device)
-    grid = (2 * xy.movedim(1, -1) + 1) / size - 1  # (n, ny, nx, 2), -1 to 1 by edges
-    mask = ~(grid.abs() <= _EDGE).all(dim=-1)[:, None]  # True for NaN
+    # positions from -1 to 1, edge to edge, as grid_sample wants them
+    coefficients = block.maps.coefficients * (2 / np.array([nx, ny]))
+    coefficients[:, 0] += 1 / np.array([nx, ny]) - 1
+    n_y, n_x = block.maps.shape
+    u = (2 * np.arange(n_x) + 1) / n_x - 1
+    v = (2 * np.arange(n_y) + 1) / n_y - 1
+    positions = _evaluate(coefficients, u, v, device)  # (n, 2, n_y, n_x)
+    for k, wcs_pair in block.full.items():
+        centres = (2 * pixel_centres(*wcs_pair, block.maps.shape) + 1) / [nx, ny] - 1
+        positions[k] = torch.from_numpy(np.moveaxis(centres, -1, 0))
     dtype = torch.float64 if max(nx, ny) > _LARGE else torch.float32
-    grid = grid.to(dtype)
-    channels = data if bad is None else torch.cat([data, (~bad).float()], dim=1)
+    positions = positions.to(dtype)
+    channels = data if good is None else torch.cat([data, good], dim=1)
     values = grid_sample(
-        channels.to(dtype), grid, padding_mode="border", align_corners=False
+        channels.to(dtype),
+        torch.stack(positions.unbind(1), dim=-1),
+        padding_mode="border",
+        align_corners=False,
+    ).float()
+    mask = None
+    if not block.is_inside:
+        outside = ~(positions.abs() <= _EDGE).all(dim=1, keepdim=True)  # True for NaN
+        mask = outside.expand(-1, data.shape[1], -1, -1)
+    if good is not None:
+        values, weight = values.chunk(2, dim=1)
+        touches_bad = weight < MINIMUM_COVERAGE["interp"]
+        mask = touches_bad if mask is None else mask | touches_bad
+        values = values / weight
+    return values, mask, _areas(block).to(device)
+
+
+def _areas(block):
+    """Area of output pixels in input pixels, (n, 1, 1, 1) or (n, 1, ny, nx)."""
+    area = torch.from_numpy(block.maps.area).float()[:, None, None, None]
+    if block.full:
+        area = area.repeat(1, 1, *block.maps.shape)
+        for k, wcs_pair in block.full.items():
+            corners = pixel_corners(*wcs_pair, block.maps.shape)
+            area[k, 0] = torch.from_numpy(quadrilateral_area(corners))
+    return area
+
+
+def _overlap(block, device):
+    """Mean values over output pixels, mask (or None) and pixel areas of a block."""
+    data, good = _tensors(block, device)
+    n_y, n_x = block.maps.shape
+    corners = _evaluate(
+        block.maps.coefficients,
+        np.linspace(-1, 1, n_x + 1),
+        np.linspace(-1, 1, n_y + 1),
+        device,
     )
-    mask = mask.expand(-1, data.shape[1], -1, -1)
-    if bad is not None:
-        values, good = values.chunk(2, dim=1)
-        mask = mask | (good < MINIMUM_COVERAGE["interp"])
-        values = values / good
-    return values.float(), mask, _areas(block, data.device)
-
-
-def _overlap(block, data, bad):
-    corners = _positions(block, *_sides(block.maps.shape, corners=True), data.device)
     for k, wcs_pair in block.full.items():
         full = pixel_corners(*wcs_pair, block.maps.shape)
-        corners[k] = torch.from_numpy(np.moveaxis(full, -1, 0)).to(data.device)
-    corners = corners + 0.5  # input pixel i runs from i to i + 1
-    good = torch.ones_like(data[:, :1]) if bad is None else (~bad).float()
-    sums = _green(torch.cat([data, good], dim=1), corners)
+        corners[k] = torch.from_numpy(np.moveaxis(full, -1, 0))
+    corners += 0.5  # input pixel i runs from i to i + 1
+    signed_area = _signed_areas(corners)[:, None]  # (n, 1, n_y, n_x)
+    if good is None and block.is_inside:
+        return (_around(data, corners) / signed_area).float(), None, signed_area.abs()
+    good = torch.ones_like(data[:, :1]) if good is None else good
+    sums = _around(torch.cat([data, good], dim=1), corners)
     n_band = data.shape[1]
-    covered = sums[:, n_band:]  # (n, n_band or 1, ny, nx), in input pixels
-    area = _quadrilaterals(corners)[:, None]
-    mask = ~(covered / area >= MINIMUM_COVERAGE["exact"])  # True for NaN
-    values = sums[:, :n_band] / covered
-    return values.float(), mask.expand(-1, n_band, -1, -1), area.float()
+    covered = sums[:, n_band:]  # (n, n_band or 1, n_y, n_x)
+    mask = ~(covered / signed_area >= MINIMUM_COVERAGE["exact"])  # True for NaN
+    values = (sums[:, :n_band] / covered).float()
+    return values, mask.expand(-1, n_band, -1, -1), signed_area.abs()
 
 
-def _quadrilaterals(corners):
-    """Area of the quadrilaterals between corners (n, 2, ny + 1, nx + 1)."""
-    x, y = corners.unbind(1)
-    ax, ay = x[:, 1:, 1:] - x[:, :-1, :-1], y[:, 1:, 1:] - y[:, :-1, :-1]
-    bx, by = x[:, 1:, :-1] - x[:, :-1, 1:], y[:, 1:, :-1] - y[:, :-1, 1:]
-    return (ax * by - ay * bx).abs() / 2
+def _signed_areas(corners):
+    """Areas (n, ny, nx) between corners (n, 2, ny + 1, nx + 1); by orientation."""
+    d = corners[..., 1:, 1:] - corners[..., :-1, :-1]
+    e = corners[..., 1:, :-1] - corners[..., :-1, 1:]
+    return (d[:, 0] * e[:, 1] - d[:, 1] * e[:, 0]) / 2
 
 
-def _green(images, corners):
+def _around(images, corners):
     """
-    Integrals of images over quadrilaterals: sums over edges of the integral of F dy.
+    Integrals of images (n, c, ny_in, nx_in) over pixels between corners, signed.
 
-    images (n, c, ny_in, nx_in); corners (n, 2, ny + 1, nx + 1) in pixels whose first
-    runs from 0 to 1. Returns (n, c, ny, nx), float64.
+    By Green's theorem, the sum over the edges of a pixel of the integral of F dy.
+    Corners (n, 2, ny + 1, nx + 1) are in input pixels, the first from 0 to 1. Returns
+    (n, c, ny, nx), float64.
     """
-    corners = corners + corners.new_tensor([1.0, 0.0])[:, None, None]
-    f = pad(images.double(), (1, 1))  # so that nothing lies left and right of the image
-    F = pad(f.cumsum(-1)[..., :-1], (1, 0))  # at the left edge of each pixel
-    G = pad((F + f / 2).cumsum(-1)[..., :-1], (1, 0))
-    along_x = _edge_integrals(f, F, G, corners[..., :-1], corners[..., 1:])
-    along_y = _edge_integrals(f, F, G, corners[..., :-1, :], corners[..., 1:, :])
+    table = _running_sums(images)
+    along_x = _edge_integrals(table, corners[..., :-1], corners[..., 1:])
+    along_y = _edge_integrals(table, corners[..., :-1, :], corners[..., 1:, :])
     around = (
-        along_x[..., :-1, :] + along_y[..., 1:] - along_x[..., 1:, :] - along_y[..., :-1]
-    )
-    d = corners[:, :, 1:, 1:] - corners[:, :, :-1, :-1]
-    e = corners[:, :, 1:, :-1] - corners[:, :, :-1, 1:]
-    parity = torch.sign(d[:, 0] * e[:, 1] - d[:, 1] * e[:, 0])[:, None]
-    return around * parity
+        along_x[:, :-1] + along_y[:, :, 1:] - along_x[:, 1:] - along_y[:, :, :-1]
+    )  # (n, ny, nx, c)
+    return around.movedim(-1, 1)
 
 
-def _edge_integrals(f, F, G, start, end):
-    """Integral of F dy along straight edges, row by row of the image."""
-    n, c, ny, width = f.shape
-    shape = start.shape[2:]
-    xa, ya = start.reshape(n, 2, -1).unbind(1)  # (n, n_edge)
-    xb, yb = end.reshape(n, 2, -1).unbind(1)
+def _running_sums(images):
+    """
+    G, F and f at the left edge of each pixel: F is the integral of f along x, G of F.
+
+    Shape (n, ny, nx + 2, 3, c), float64: an empty column on either side, so that there
+    is nothing left and right of the image.
+    """
+    n, c, ny, nx = images.shape
+    table = images.new_zeros((n, ny, nx + 2, 3, c), dtype=torch.float64)
+    G, F, f = table.unbind(3)  # (n, ny, nx + 2, c)
+    f[:, :, 1:-1] = images.permute(0, 2, 3, 1)
+    torch.cumsum(f[:, :, :-1], dim=2, out=F[:, :, 1:])
+    torch.cumsum((F + f / 2)[:, :, :-1], dim=2, out=G[:, :, 1:])
+    return table
+
+
+def _edge_integrals(table, start, end):
+    """Integral of F dy along straight edges, summed row by row of the image."""
+    n, ny = table.shape[:2]
+    (xa, ya), (xb, yb) = start.unbind(1), end.unbind(1)  # (n, n_y, n_x) each
     dy = yb - ya
-    slope = torch.where(dy == 0, 0, (xb - xa) / torch.where(dy == 0, 1, dy))
-    lowest = torch.minimum(ya, yb).floor()
-    spans = torch.nan_to_num(torch.maximum(ya, yb) - lowest)
-    total = f.new_zeros(n, c, xa.shape[1])
-    for k in range(int(spans.max().ceil()) if spans.numel() else 0):
-        row = lowest + k
+    slope = (xb - xa) / torch.where(dy == 0, 1, dy)
+    first = torch.minimum(ya, yb).floor()
+    n_row = torch.nan_to_num(torch.maximum(ya, yb) - first).max().ceil()
+    image = torch.arange(n, device=table.device)[:, None, None] * ny
+    total = 0
+    for k in range(int(n_row)):
+        row = first + k
         y0 = torch.clamp(ya, row, row + 1)
         y1 = torch.clamp(yb, row, row + 1)
-        x0 = xa + (y0 - ya) * slope
-        x1 = xa + (y1 - ya) * slope
-        inside = (row >= 0) & (row < ny)
-        j = torch.nan_to_num(row).clamp(0, ny - 1).long() * width
-        mean = _mean_along(f, F, G, j, x0, x1)
-        total += mean * torch.where(inside, y1 - y0, 0)[:, None]
-    return total.reshape(n, c, *shape)
+        height = torch.where((row >= 0) & (row < ny), y1 - y0, 0)
+        j = image + torch.nan_to_num(row).clamp(0, ny - 1).long()
+        x0, x1 = xa + (y0 - ya) * slope, xa + (y1 - ya) * slope
+        total = total + _mean_along(table, j, x0, x1, height) * height[..., None]
+    return total  # (n, n_y, n_x, c)
 
 
-def _mean_along(f, F, G, j, x0, x1):
-    """Mean of F between x0 and x1 in the row that starts at flat index j."""
+def _mean_along(table, j, x0, x1, height):
+    """Mean of F between x0 and x1 in the rows j of all images, (..., c)."""
     run = x1 - x0
     is_vertical = run.abs() < _VERTICAL
-    middle = _at(F, f, None, j, (x0 + x1) / 2)
-    rise = _at(G, F, f, j, x1) - _at(G, F, f, j, x0)
-    return torch.where(
-        is_vertical[:, None], middle, rise / torch.where(is_vertical, 1, run)[:, None]
-    )
+    if is_vertical.all():
+        return _integral(table, 1, j, (x0 + x1) / 2)
+    mean = _integral(table, 0, j, x1) - _integral(table, 0, j, x0)
+    mean /= torch.where(is_vertical, 1, run)[..., None]
+    is_upright = is_vertical & (height != 0)  # most without a run have no height either
+    if is_upright.any():
+        upright = _integral(table, 1, j, (x0 + x1) / 2)
+        mean = torch.where(is_upright[..., None], upright, mean)
+    return mean
 
 
-def _at(value, slope, curvature, j, x):
-    """A piecewise polynomial at x, from its value, slope, curvature at pixel edges."""
-    n, c, _, width = value.shape
+def _integral(table, which, j, x):
+    """G (which = 0) or F (1) at the positions x of rows j: a piecewise polynomial."""
+    _, _, width, _, c = table.shape
+    x = x + 1  # the table's empty column
     i = torch.nan_to_num(x).floor().clamp(0, width - 1)
-    r = (x - i)[:, None]
-    index = (j + i.long())[:, None].expand(n, c, -1)
-    take = [
-        torch.gather(table.flatten(2), 2, index)
-        for table in (value, slope, curvature)
-        if table is not None
-    ]
-    result = take[0] + take[1] * r
-    return result if curvature is None else result + take[2] * r * r / 2
+    r = (x - i)[..., None]
+    index = j * width + i.long()
+    at_edge = table.view(-1, 3, c).index_select(0, index.flatten())
+    at_edge = at_edge.view(*x.shape, 3, c).unbind(-2)
+    if which:
+        return torch.addcmul(at_edge[1], at_edge[2], r)
+    return torch.addcmul(at_edge[0], torch.addcmul(at_edge[1], at_edge[2], r / 2), r)

@@ -1,19 +1,26 @@
 """What a batch is made of: pixels and pixel maps of many targets, put in blocks."""
 
 import logging
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
+from functools import lru_cache
 
 import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 
-from mantis_astro.alignment.grid import common_wcs, find_wcs_problem
+from mantis_astro.alignment.grid import (
+    common_wcs,
+    pixel_scales,
+    problem_with_position,
+    problem_with_wcs,
+)
 from mantis_astro.alignment.methods import choose_method, output_pixel_scale
 from mantis_astro.alignment.pixel_map import (
     PixelMap,
     check_points,
     directions_of,
-    pixels_of,
+    pixels_of_each,
     target_direction,
 )
 from mantis_astro.alignment.resample import check_grid
@@ -23,7 +30,8 @@ __all__ = ["Block", "Grids", "gather"]
 log = logging.getLogger(__name__)
 
 _IGNORE_ANCILLARY = 1  # wcslib's WCSCOMPARE_ANCILLARY: dates, observatory, names
-_BLOCK = 64  # images of one shape resampled at once: bounds the memory
+_MARGIN = 2  # pixels read beyond those that a grid touches
+_ROUND = 16  # windows measure a multiple of this, where the image is large enough
 
 
 class Grids:
@@ -44,32 +52,33 @@ class Grids:
     ----------
     shape : tuple of int
         Shape ``(ny, nx)`` of every grid.
-    targets : `numpy.ndarray`
-        Unit vectors of the targets in ICRS, shape (n, 3).
     directions : `numpy.ndarray`
-        Unit vectors of the check points in ICRS, shape (n, 25, 3).
+        Unit vectors in ICRS of the check points and, last, of the target, shape
+        (n, 26, 3).
+    pixel_scale : list of float
+        Scale of each grid, in arcsec.
     """
 
     def __init__(self, coords, wcs, shape):
         self._coords = coords
         self._grid = wcs
-        self.targets = np.array([target_direction(coord) for coord in coords])
-        self.targets = self.targets.reshape(len(coords), 3)
+        targets = np.array([target_direction(coord) for coord in coords])
+        targets = targets.reshape(len(coords), 3)
         if isinstance(wcs, u.Quantity):
             if shape is None:
                 msg = "'shape' must be given with a pixel scale"
                 raise ValueError(msg)
             self.shape = tuple(int(side) for side in shape)
-            self.directions = self._centred_directions(wcs.to_value(u.rad))
-        elif isinstance(wcs, WCS):
-            self.shape = check_grid(wcs, shape)
-            one = directions_of(wcs, *check_points(self.shape))
-            self.directions = np.broadcast_to(one, (len(coords), *one.shape))
+            points = self._centred_directions(targets, wcs.to_value(u.rad))
+            self.pixel_scale = [float(wcs.to_value(u.arcsec))] * len(coords)
         else:
-            self.shape = self._shape_of_all(wcs, shape)
-            points = check_points(self.shape)
-            self.directions = np.array([directions_of(w, *points) for w in wcs])
-        self.pixel_scale = output_pixel_scale(self.directions, self.shape)
+            grids = [wcs] if isinstance(wcs, WCS) else list(wcs)
+            self.shape = self._shape_of_all(grids, shape)
+            side = check_points(self.shape)
+            points = np.array([directions_of(grid, *side) for grid in grids])
+            points = np.broadcast_to(points, (len(coords), 25, 3))
+            self.pixel_scale = output_pixel_scale(points, self.shape).tolist()
+        self.directions = np.concatenate([points, targets[:, None]], axis=1)
 
     def wcs(self, i):
         """WCS of the grid of target i."""
@@ -78,7 +87,7 @@ class Grids:
         return self._grid if isinstance(self._grid, WCS) else self._grid[i]
 
     def _shape_of_all(self, grids, shape):
-        if len(grids) != len(self._coords):
+        if not isinstance(self._grid, WCS) and len(grids) != len(self._coords):
             msg = (
                 "'wcs' must be one WCS, a pixel scale or one WCS for each target: "
                 f"expected {len(self._coords)}, got {len(grids)}"
@@ -90,13 +99,13 @@ class Grids:
             raise ValueError(msg)
         return shapes.pop()
 
-    def _centred_directions(self, scale):
+    def _centred_directions(self, targets, scale):
         """Deproject the points of tangent planes at all targets at once."""
         x, y = check_points(self.shape)
         ny, nx = self.shape
         xi = -(x - (nx - 1) / 2) * scale  # radians, to the east
         eta = (y - (ny - 1) / 2) * scale
-        vx, vy, vz = self.targets.T
+        vx, vy, vz = targets.T
         lon, lat = np.arctan2(vy, vx), np.arcsin(vz)
         sin, cos, zero = np.sin, np.cos, np.zeros_like(lon)
         east = np.stack([-sin(lon), cos(lon), zero], axis=-1)
@@ -104,7 +113,7 @@ class Grids:
             [-sin(lat) * cos(lon), -sin(lat) * sin(lon), cos(lat)], axis=-1
         )
         plane = (
-            self.targets[:, None]
+            targets[:, None]
             + xi[:, None] * east[:, None]
             + eta[:, None] * north[:, None]
         )  # (n, 25, 3)
@@ -113,24 +122,25 @@ class Grids:
 
 @dataclass(eq=False)
 class _Item:
-    """Images of one target that share a WCS and a shape: one map for all."""
+    """Images of one target that share WCS, shape and method: one map for all."""
 
     target: int
+    method: str
     cutouts: list
-    bands: list
     columns: list
-    method: str = ""
 
     def shares_map_with(self, cutout):
-        mine = self.cutouts[0]
-        if cutout.shape != mine.shape:
-            return False
-        a, b = mine.wcs, cutout.wcs
-        if a is b:
-            return True
-        if a.has_distortion or b.has_distortion:
-            return False
-        return a.wcs.compare(b.wcs, _IGNORE_ANCILLARY)
+        first = self.cutouts[0]
+        is_alike = first.data.shape == cutout.data.shape  # CCDData.shape takes longer
+        return is_alike and _same_wcs(first.wcs, cutout.wcs)
+
+
+def _same_wcs(a, b):
+    if a is b:
+        return True
+    if a is None or b is None or a.has_distortion or b.has_distortion:
+        return False
+    return a.wcs.compare(b.wcs, _IGNORE_ANCILLARY)
 
 
 @dataclass(eq=False)
@@ -150,7 +160,9 @@ class Block:
         Where results go along the first two axes of the tensor, shapes (n_item,) and
         (n_item, n_band).
     maps : PixelMap
-        One for each item.
+        One for each item, to the pixels of ``data``.
+    is_inside : bool
+        Whether every output pixel lies well on its image.
     full : dict of int to (WCS, WCS)
         Output and input WCS of the items whose map is not accurate enough.
     """
@@ -161,10 +173,11 @@ class Block:
     targets: np.ndarray
     columns: np.ndarray
     maps: PixelMap
-    full: dict = field(default_factory=dict)
+    is_inside: bool
+    full: dict
 
 
-def gather(cutouts, grids, bands, method):
+def gather(cutouts, grids, bands, method, *, block_size):
     """
     Put the images of a batch into blocks.
 
@@ -178,6 +191,8 @@ def gather(cutouts, grids, bands, method):
         Bands wanted, in the order of the tensor's second axis.
     method : str or None
         Method, or None to choose it for each survey.
+    block_size : int
+        Number of pixels, in and out, to put into a block.
 
     Yields
     ------
@@ -189,59 +204,99 @@ def gather(cutouts, grids, bands, method):
     ValueError
         If ``"interp"`` is asked for and would downsample.
     """
-    items = _items(cutouts, bands)
+    items, positions, problems = _placed_items(cutouts, grids, bands, method)
+    if problems:
+        log.warning("%d images left out, first %s", len(problems), problems[0])
     if not items:
         return
-    positions = np.array(
-        [pixels_of(item.cutouts[0].wcs, grids.directions[item.target]) for item in items]
-    )
     maps = PixelMap(grids.shape, positions)
-    scale_out = grids.pixel_scale[[item.target for item in items]]
-    scale_in = scale_out / np.sqrt(maps.area)
+    shapes = [item.cutouts[0].data.shape for item in items]
+    starts, sizes = _windows(maps, np.array(shapes))
     groups = {}
     for i, item in enumerate(items):
-        item.method = choose_method(method, item.bands, scale_out[i], scale_in[i])
-        key = (item.cutouts[0].shape, len(item.cutouts), item.method)
+        key = (tuple(sizes[i]), len(item.cutouts), item.method)
         groups.setdefault(key, []).append(i)
-    for members in groups.values():
-        for start in range(0, len(members), _BLOCK):
-            yield _block(items, positions, grids, members[start : start + _BLOCK])
+    for (size, n_band, _), members in groups.items():
+        pixels = n_band * (np.prod(size) + np.prod(grids.shape))
+        step = max(1, int(block_size // pixels))
+        for first in range(0, len(members), step):
+            chosen = members[first : first + step]
+            yield _block(items, maps, grids, starts, size, chosen)
 
 
-def _items(cutouts, bands):
-    items = []
+def _placed_items(cutouts, grids, bands, method):
+    """Items whose target is on the image, their check points there, and the others."""
+    items, problems = _items(cutouts, grids, bands, method)
+    if not items:
+        return [], None, problems
+    directions = grids.directions[[item.target for item in items]]
+    positions = pixels_of_each([item.cutouts[0].wcs for item in items], directions)
+    is_good = np.ones(len(items), dtype=bool)
+    for i, position in enumerate(positions[:, -1].tolist()):
+        problem = problem_with_position(position, items[i].cutouts[0].data.shape)
+        if problem is not None:
+            names = ", ".join(str(bands[column]) for column in items[i].columns)
+            problems.append(f"target {items[i].target}, {names}: {problem}")
+            is_good[i] = False
+    items = [item for item, good in zip(items, is_good, strict=True) if good]
+    return items, positions[is_good, :-1], problems
+
+
+def _items(cutouts, grids, bands, method):
+    """Images gathered by target and map, and those whose WCS cannot be right."""
+    column_of = {band: column for column, band in enumerate(bands)}
+    choose = lru_cache(maxsize=None)(choose_method)  # the same few arguments again
+    items, problems = [], []
     for target, images in enumerate(cutouts):
-        last = None
-        for column, band in enumerate(bands):
-            if band not in images:
+        last, last_survey = None, None
+        for band, cutout in images.items():
+            if band not in column_of:
                 continue
-            cutout = images[band]
-            if last is not None and last.bands[0].survey == band.survey:
-                if cutout.wcs is not None and last.shares_map_with(cutout):
-                    last.cutouts.append(cutout)
-                    last.bands.append(band)
-                    last.columns.append(column)
+            is_alike = last is not None and last.shares_map_with(cutout)
+            if not (is_alike and band.survey == last_survey):
+                problem = problem_with_wcs(cutout, band)
+                if problem is not None:
+                    problems.append(f"target {target}, {band}: {problem}")
                     continue
-            problem = find_wcs_problem(cutout, band, images.coord)
-            if problem is not None:
-                log.warning("target %d, %s left out: %s", target, band, problem)
-                continue
-            last = _Item(target, [cutout], [band], [column])
-            items.append(last)
-    return items
+                scale_in = math.sqrt(math.prod(pixel_scales(cutout.wcs)))
+                chosen = choose(method, band, grids.pixel_scale[target], scale_in)
+                last_survey = band.survey
+            if not (is_alike and chosen == last.method):
+                last = _Item(target, chosen, [], [])
+                items.append(last)
+            last.cutouts.append(cutout)
+            last.columns.append(column_of[band])
+    return items, problems
 
 
-def _block(items, positions, grids, members):
-    first = items[members[0]]
-    maps = PixelMap(grids.shape, positions[members])
-    shape = (len(members), len(first.cutouts), *first.cutouts[0].shape)
-    data = np.empty(shape, np.float32)
+def _windows(maps, shapes):
+    """
+    Find the part of each image that its grid needs: first pixel and shape, (n, 2).
+
+    They depend on nothing but the image and its own grid, so that results do not
+    depend on the company; shapes are rounded up, so that most are alike.
+    """
+    low = np.floor(np.nan_to_num(maps.positions.min(axis=1)))[:, ::-1] - _MARGIN
+    high = np.ceil(np.nan_to_num(maps.positions.max(axis=1)))[:, ::-1] + _MARGIN
+    low, high = np.clip([low, high], 0, shapes).astype(int)
+    size = np.minimum(_ROUND * -(-(high - low) // _ROUND), shapes)
+    start = np.minimum(low, shapes - size)
+    is_whole = ~maps.is_accurate[:, None]  # may bulge between the check points
+    return np.where(is_whole, 0, start), np.where(is_whole, shapes, size)
+
+
+def _block(items, maps, grids, starts, size, members):
+    ny, nx = size
+    data = np.empty((len(members), len(items[members[0]].cutouts), ny, nx), np.float32)
     masked = []
     for k, i in enumerate(members):
+        y, x = starts[i]
+        window = (slice(y, y + ny), slice(x, x + nx))
         for c, cutout in enumerate(items[i].cutouts):
-            data[k, c] = cutout.data
+            data[k, c] = cutout.data[window]
             if cutout.mask is not None:
-                masked.append((k, c, cutout.mask))
+                mask = np.broadcast_to(cutout.mask, cutout.shape)
+                masked.append((k, c, mask[window]))
     bad = None
     if masked or not np.isfinite(data.sum()):  # the sum of finite pixels is finite
         bad = ~np.isfinite(data)
@@ -249,16 +304,20 @@ def _block(items, positions, grids, members):
             bad[k, c] |= mask
         data[bad] = 0
         bad = bad if bad.any() else None
+    positions = maps.positions[members] - starts[members][:, None, ::-1]
+    is_inside = positions.min() > 0.5 and np.all(positions < np.array([nx, ny]) - 1.5)
+    own = PixelMap(grids.shape, positions)
     return Block(
-        first.method,
-        data,
-        bad,
-        np.array([items[i].target for i in members]),
-        np.array([items[i].columns for i in members]),
-        maps,
-        {
+        method=items[members[0]].method,
+        data=data,
+        bad=bad,
+        targets=np.array([items[i].target for i in members]),
+        columns=np.array([items[i].columns for i in members]),
+        maps=own,
+        is_inside=bool(is_inside and own.is_accurate.all()),
+        full={
             k: (grids.wcs(items[i].target), items[i].cutouts[0].wcs)
             for k, i in enumerate(members)
-            if not maps.is_accurate[k]
+            if not maps.is_accurate[i]
         },
     )

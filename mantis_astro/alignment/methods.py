@@ -55,12 +55,12 @@ def check_option(name, value, choices):
 
 def output_pixel_scale(directions, shape):
     """
-    Pixel scale at the centre of a grid.
+    Measure the pixel scale at the centre of a grid.
 
     Parameters
     ----------
     directions : `numpy.ndarray`
-        Unit vectors of the grid's check points, shape (..., 25, 3).
+        Unit vectors of the grid's check points (the first 25), shape (..., 25, 3).
     shape : tuple of int
         Shape ``(ny, nx)`` of the grid.
 
@@ -76,17 +76,17 @@ def output_pixel_scale(directions, shape):
     return np.degrees(np.sqrt(along_x * along_y / (nx * ny / 4))) * 3600
 
 
-def choose_method(method, bands, scale_out, scale_in):
+def choose_method(method, band, scale_out, scale_in):
     """
-    Choose how to resample bands of one survey, or refuse a choice that loses light.
+    Choose how to resample a band, or refuse a choice that loses light.
 
     Parameters
     ----------
     method : str or None
         What was asked for; None chooses ``"interp"`` where that is right for the
         survey's sharpest band, else ``"exact"``.
-    bands : sequence of Band
-        The bands, of one survey.
+    band : Band
+        The band.
     scale_out, scale_in : float
         Pixel scales of the output and of the image, in arcsec.
 
@@ -100,21 +100,19 @@ def choose_method(method, bands, scale_out, scale_in):
     ValueError
         If ``"interp"`` is asked for and would downsample.
     """
-    if method is None:
-        bands = get_survey(bands[0].survey).bands
-    elif method != "interp":
+    if method not in {None, "interp"}:
         return method
-    for band in bands:
-        finest = band.psf_fwhm.to_value(u.arcsec) / INTERP_LIMIT
-        if scale_out > max(finest, _SAME_SCALE * scale_in):
-            if method is None:
-                return "exact"
-            msg = (
-                f"method 'interp' must not downsample: output pixels of "
-                f"{scale_out:.4g} arcsec are coarser than those of {band} "
-                f"({scale_in:.4g} arcsec) and than its PSF FWHM / {INTERP_LIMIT} "
-                f"({finest:.4g} arcsec), so light would be lost; use method 'exact', "
-                "or a finer grid"
-            )
-            raise ValueError(msg)
+    # one choice for all bands of a survey, whichever of them are there
+    bands = get_survey(band.survey).bands if method is None else (band,)
+    finest = min(b.psf_fwhm.to_value(u.arcsec) for b in bands) / INTERP_LIMIT
+    if scale_out > max(finest, _SAME_SCALE * scale_in):
+        if method is None:
+            return "exact"
+        msg = (
+            f"method 'interp' must not downsample: output pixels of {scale_out:.4g} "
+            f"arcsec are coarser than those of {band} ({scale_in:.4g} arcsec) and than "
+            f"its PSF FWHM / {INTERP_LIMIT} ({finest:.4g} arcsec), so light would be "
+            "lost; use method 'exact', or a finer grid"
+        )
+        raise ValueError(msg)
     return "interp"

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from astropy.coordinates import ICRS, CartesianRepresentation, SkyCoord
+from astropy.coordinates import (
+    ICRS,
+    CartesianRepresentation,
+    SkyCoord,
+    UnitSphericalRepresentation,
+)
 from astropy.wcs.utils import wcs_to_celestial_frame
 
 __all__ = [
@@ -25,6 +30,7 @@ __all__ = [
     "pixel_centres",
     "pixel_corners",
     "pixels_of",
+    "pixels_of_each",
     "quadrilateral_area",
     "target_direction",
 ]
@@ -40,7 +46,7 @@ _rotations = {}
 
 def target_direction(coord):
     """
-    Unit vector of a position, in ICRS.
+    Turn a position into a unit vector, in ICRS.
 
     Parameters
     ----------
@@ -52,13 +58,14 @@ def target_direction(coord):
     `numpy.ndarray`
         Shape (3,).
     """
-    coord = coord if coord.frame.name == "icrs" else coord.icrs
-    return _unit_vectors(coord.ra.rad, coord.dec.rad)
+    # coord.icrs.ra and .dec would take three times as long
+    sphere = coord.icrs.data.represent_as(UnitSphericalRepresentation)
+    return _unit_vectors(sphere.lon.rad, sphere.lat.rad)
 
 
 def directions_of(wcs, x, y):
     """
-    Unit vectors, in ICRS, of pixel positions.
+    Turn pixel positions into unit vectors, in ICRS.
 
     Parameters
     ----------
@@ -87,7 +94,7 @@ def directions_of(wcs, x, y):
 
 def pixels_of(wcs, directions):
     """
-    Pixel positions of directions on the sky.
+    Turn directions on the sky into pixel positions.
 
     Parameters
     ----------
@@ -109,10 +116,48 @@ def pixels_of(wcs, directions):
         coords = SkyCoord(CartesianRepresentation(directions.T), frame="icrs")
         frame = wcs_to_celestial_frame(wcs)
         directions = coords.transform_to(frame).cartesian.xyz.value.T
-    world = np.empty((len(directions), 2))
-    vx, vy, vz = directions.T
-    world[:, wcs.wcs.lng] = np.degrees(np.arctan2(vy, vx))
-    world[:, wcs.wcs.lat] = np.degrees(np.arctan2(vz, np.hypot(vx, vy)))
+    return _pixels(wcs, _lon_lat(directions))
+
+
+def pixels_of_each(wcs_list, directions):
+    """
+    Turn directions into pixel positions, each set on a grid of its own.
+
+    Parameters
+    ----------
+    wcs_list : list of `~astropy.wcs.WCS`
+        n grids.
+    directions : `numpy.ndarray`
+        Unit vectors in ICRS, shape (n, n_point, 3).
+
+    Returns
+    -------
+    `numpy.ndarray`
+        As `pixels_of` gives them one by one, shape (n, n_point, 2).
+    """
+    rotations = [_rotation_to_icrs(wcs) for wcs in wcs_list]
+    matrices = [np.eye(3) if matrix is None else matrix for matrix in rotations]
+    lonlat = _lon_lat(directions @ np.array(matrices))
+    pixels = np.empty_like(lonlat)
+    for i, wcs in enumerate(wcs_list):
+        if rotations[i] is None or wcs.has_distortion:
+            pixels[i] = pixels_of(wcs, directions[i])
+        else:
+            pixels[i] = _pixels(wcs, lonlat[i])
+    return pixels
+
+
+def _lon_lat(directions):
+    """Longitude and latitude in degrees, (..., 2), of unit vectors (..., 3)."""
+    vx, vy, vz = np.moveaxis(directions, -1, 0)
+    lonlat = np.empty((*directions.shape[:-1], 2))
+    lonlat[..., 0] = np.arctan2(vy, vx)
+    lonlat[..., 1] = np.arctan2(vz, np.hypot(vx, vy))
+    return np.degrees(lonlat)
+
+
+def _pixels(wcs, lonlat):
+    world = lonlat if wcs.wcs.lng == 0 else lonlat[:, ::-1]
     if wcs.has_distortion:
         return wcs.all_world2pix(world, 0, quiet=True)
     try:
@@ -154,7 +199,7 @@ def _rotation_to_icrs(wcs):
 @lru_cache(maxsize=64)
 def check_points(shape):
     """
-    Points of a grid through which its maps are fitted, from edge to edge.
+    List the points of a grid through which its maps are fitted, from edge to edge.
 
     Parameters
     ----------
@@ -215,16 +260,11 @@ class PixelMap:
         return np.abs(fitted - self.positions).max(axis=(1, 2))
 
     @cached_property
-    def determinant(self):
-        """Jacobian d(input x, y) / d(output x, y) at the grid's centre, (n_map,)."""
-        c = self.coefficients
-        ny, nx = self.shape
-        return (c[:, 1, 0] * c[:, 2, 1] - c[:, 1, 1] * c[:, 2, 0]) * 4 / (nx * ny)
-
-    @property
     def area(self):
-        """Area of an output pixel in input pixels, shape (n_map,)."""
-        return np.abs(self.determinant)
+        """Area of an output pixel at the grid's centre, in input pixels, (n_map,)."""
+        ny, nx = self.shape
+        c = self.coefficients
+        return np.abs(_cross(c[:, 1], c[:, 2])) * 4 / (nx * ny)
 
     @cached_property
     def is_accurate(self):
@@ -239,7 +279,7 @@ class PixelMap:
 
 def pixel_corners(wcs_out, wcs_in, shape):
     """
-    Input positions of the corners of every output pixel, each transformed in full.
+    Find the input positions of the corners of every output pixel, each transformed in full.
 
     Parameters
     ----------
@@ -258,7 +298,7 @@ def pixel_corners(wcs_out, wcs_in, shape):
 
 def pixel_centres(wcs_out, wcs_in, shape):
     """
-    Input positions of the centre of every output pixel, each transformed in full.
+    Find the input positions of the centre of every output pixel, each transformed in full.
 
     Parameters
     ----------
@@ -283,7 +323,7 @@ def _transform(wcs_out, wcs_in, n_y, n_x, first):
 
 def quadrilateral_area(corners):
     """
-    Areas of the pixels that corners enclose.
+    Measure the areas of the pixels that corners enclose.
 
     Parameters
     ----------

@@ -1,10 +1,12 @@
 """`align`: every band of a target on one grid, by reproject."""
 
+import math
+
 import numpy as np
 from astropy.nddata import CCDData, VarianceUncertainty
 from astropy.wcs import WCS
 
-from mantis_astro.alignment.grid import check_wcs
+from mantis_astro.alignment.grid import check_wcs, pixel_scales
 from mantis_astro.alignment.methods import (
     CONSERVE,
     MINIMUM_COVERAGE,
@@ -101,12 +103,12 @@ def align(cutouts, wcs, *, shape=None, method=None, conserve="flux"):
     new = {}
     for band, cutout in cutouts.items():
         area = _area_ratio(wcs, cutout.wcs, shape, directions)
-        scale_in = scale_out / np.sqrt(np.median(area))
-        chosen = choose_method(method, [band], scale_out, scale_in)
+        scale_in = math.sqrt(math.prod(pixel_scales(cutout.wcs)))
+        chosen = choose_method(method, band, scale_out, scale_in)
         record = {
             "method": chosen,
             "conserve": conserve,
-            "pixel_scale_arcsec": [float(scale_in), float(scale_out)],
+            "pixel_scale_arcsec": [scale_in, float(scale_out)],
         }
         factor = area if conserve == "flux" else 1.0
         new[band] = _resample(cutout, wcs, chosen, factor, area, record)
@@ -188,7 +190,7 @@ def _resample(cutout, wcs, method, factor, area, record):
 
 
 def _planes(cutout):
-    """Data and, if there, variance, 0 where bad; and what is bad."""
+    """Stack data and, if there, variance, 0 where bad; and say what is bad."""
     planes = [cutout.data]
     if cutout.uncertainty is not None:
         with np.errstate(divide="ignore"):  # an inverse variance of 0

@@ -384,9 +384,8 @@ def ppf(bin_edges, probability, q):
         Shape ``(n_row, n_q)``: the smallest redshift with that much probability below
         it; at ``q = 0`` the lower end of the first bin that is not empty.
     """
-    q = np.maximum(q, np.nextafter(0, 1))
     total = cumulative(probability)
-    bins = count_below(total[:, 1:], q)
+    bins = count_below(total[:, 1:], np.maximum(q, np.nextafter(0, 1)))
     below = np.take_along_axis(total, bins, axis=1)
     above = np.take_along_axis(total, bins + 1, axis=1)
     z = bin_edges[bins] + (q - below) / (above - below) * np.diff(bin_edges)[bins]

@@ -1,0 +1,431 @@
+"""Conversions of densities, tables of them, and files."""
+
+import numpy as np
+import pytest
+from astropy.io.votable.ucd import check_ucd
+from astropy.table import QTable, Table
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from mantis_astro import Flag, RedshiftPDF
+from mantis_astro.pdf.columns import COLUMNS
+
+UNEVEN = np.array([0, 0.1, 0.3, 0.35, 1.0, 1.2])
+PUBLISHED = np.concatenate([[0], np.arange(400) * 0.004 + 0.002])
+PUBLISHED[-1] = 1.6
+BINARY = [".fits", ".parquet"]
+EXACT = [".ecsv", *BINARY]
+ENDINGS = [*EXACT, ".hdf5"]
+
+
+@pytest.fixture
+def pdf():
+    """Four galaxies: one broad, one with two peaks, one without data, one narrow."""
+    weights = [[1, 2, 1, 5, 1], [9, 0, 0, 0, 5], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0]]
+    return RedshiftPDF.from_batch(
+        UNEVEN, weights, flags=[0, Flag.BLEND, 0, 0], meta={"model": "α", "n": [1, 2]}
+    )
+
+
+# ---- samples, Gaussians, quantiles
+
+
+def test_samples_are_counted_as_by_numpy():
+    samples = np.random.default_rng(0).uniform(-0.1, 1.3, (6, 1000))
+    counts = [np.histogram(row, UNEVEN)[0] for row in samples]
+    pdf = RedshiftPDF.from_samples(UNEVEN, samples)
+    np.testing.assert_allclose(
+        pdf.probability, counts / np.sum(counts, axis=1, keepdims=True)
+    )
+
+
+def test_samples_on_edges_belong_to_the_bin_above_and_the_last_edge_to_the_last():
+    pdf = RedshiftPDF.from_samples([0, 1, 2], [0, 1, 2, 2])
+    np.testing.assert_allclose(pdf.probability, [0.25, 0.75])
+
+
+def test_samples_keep_their_leading_shape():
+    assert RedshiftPDF.from_samples([0, 1], np.full((2, 3, 4), 0.5)).shape == (2, 3)
+    assert RedshiftPDF.from_samples([0, 1], np.empty((0, 4))).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [([0.5, np.nan], "holds nan"), ([7, 8], "has no probability in the bins")],
+)
+def test_samples_that_give_no_density(row, fault):
+    samples = [[0.1, 0.2], row]
+    with pytest.raises(ValueError, match=f"row 1 of 'probability' {fault}"):
+        RedshiftPDF.from_samples(UNEVEN, samples)
+    pdf = RedshiftPDF.from_samples(UNEVEN, samples, bad="flag")
+    np.testing.assert_array_equal(pdf.flags, [0, Flag.NO_DATA])
+
+
+def test_one_number_is_no_set_of_samples():
+    with pytest.raises(ValueError, match="'samples' must have an axis of samples"):
+        RedshiftPDF.from_samples(UNEVEN, 0.5)
+
+
+def test_samples_of_a_density_give_it_back():
+    pdf = RedshiftPDF(UNEVEN, [0.1, 0.3, 0.2, 0.3, 0.1])
+    again = RedshiftPDF.from_samples(UNEVEN, pdf.sample(100_000, rng=0))
+    np.testing.assert_allclose(again.probability, pdf.probability, atol=0.006)
+
+
+@given(st.floats(0.05, 1.1), st.floats(0.01, 3))
+def test_gaussians_are_truncated_normals(mean, std):
+    pdf = RedshiftPDF.from_gaussians(UNEVEN, mean, std)
+    oracle = stats.truncnorm((0 - mean) / std, (1.2 - mean) / std, mean, std)
+    np.testing.assert_allclose(
+        pdf.probability, np.diff(oracle.cdf(UNEVEN)), rtol=1e-6, atol=1e-9
+    )
+
+
+def test_a_gaussian_whose_tail_is_all_there_is():
+    # mean 20 standard deviations below the bins; 1 - cdf would be 0 everywhere
+    pdf = RedshiftPDF.from_gaussians([2, 2.05, 2.1], 0, 0.1)
+    upper, middle = stats.norm.sf([20, 20.5])
+    np.testing.assert_allclose(pdf.probability[1], middle / upper, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"), [(np.nan, 0.1), (0.5, 0), (0.5, -1), (0.5, np.inf), (99, 0.1)]
+)
+def test_what_is_no_gaussian(mean, std):
+    with pytest.raises(ValueError, match="row 1 of 'probability'"):
+        RedshiftPDF.from_gaussians(UNEVEN, [0.5, mean], [0.1, std])
+    pdf = RedshiftPDF.from_gaussians(UNEVEN, [0.5, mean], [0.1, std], bad="flag")
+    np.testing.assert_array_equal(pdf.flags, [0, Flag.NO_DATA])
+
+
+def test_quantiles_at_the_edges_give_the_density_back():
+    pdf = RedshiftPDF(UNEVEN, [0.1, 0.3, 0.2, 0.3, 0.1])
+    q = pdf.cdf(UNEVEN)
+    again = RedshiftPDF.from_quantiles(UNEVEN, q, UNEVEN)
+    np.testing.assert_allclose(again.probability, pdf.probability, rtol=1e-12)
+
+
+def test_many_quantiles_give_the_density_back():
+    pdf = RedshiftPDF.from_gaussians(PUBLISHED, [0.4, 0.7], [0.05, 0.1])
+    q = np.linspace(0.005, 0.995, 199)
+    again = RedshiftPDF.from_quantiles(PUBLISHED, q, pdf.to_quantiles(q))
+    assert np.abs(again.mean() - pdf.mean()).max() < 1e-4
+    assert np.abs(again[:, None].cdf(PUBLISHED) - pdf[:, None].cdf(PUBLISHED)).max() < (
+        0.003
+    )
+
+
+def test_tails_go_on_at_the_density_beside_them():
+    # cumulative distribution z / 2 from 0 to 2, given between 0.5 and 1.5
+    pdf = RedshiftPDF.from_quantiles([0, 0.25, 3], [0.25, 0.75], [0.5, 1.5])
+    np.testing.assert_allclose(pdf.probability, [0.125, 0.875])
+
+
+def test_tails_end_with_the_bins():
+    pdf = RedshiftPDF.from_quantiles([0.4, 0.5, 1.5, 1.6], [0.25, 0.75], [0.5, 1.5])
+    np.testing.assert_allclose(pdf.probability, [0.25, 0.5, 0.25])
+
+
+def test_equal_quantiles_put_their_probability_in_one_bin():
+    pdf = RedshiftPDF.from_quantiles([0, 1, 2], [0, 0.5, 1], [0.5, 0.5, 0.5])
+    np.testing.assert_allclose(pdf.probability, [1, 0])
+
+
+@pytest.mark.parametrize("z", [[0.5, 0.2], [np.nan, 0.5], [5, 6]])
+def test_quantiles_that_give_no_density(z):
+    with pytest.raises(ValueError, match="row 1 of 'probability'"):
+        RedshiftPDF.from_quantiles(UNEVEN, [0, 1], [[0, 1], z])
+    pdf = RedshiftPDF.from_quantiles(UNEVEN, [0, 1], [[0, 1], z], bad="flag")
+    np.testing.assert_array_equal(pdf.flags, [0, Flag.NO_DATA])
+
+
+@pytest.mark.parametrize(
+    ("quantiles", "z", "match"),
+    [
+        ([0.5], [0.5], "at least two increasing numbers from 0 to 1"),
+        ([0.5, 0.5], [0, 1], "at least two increasing numbers from 0 to 1"),
+        ([0.5, 1.5], [0, 1], "at least two increasing numbers from 0 to 1"),
+        ([0.2, 0.8], [0, 1, 2], r"expected 2, got shape \(3,\)"),
+    ],
+)
+def test_quantiles_must_be_quantiles(quantiles, z, match):
+    with pytest.raises(ValueError, match=match):
+        RedshiftPDF.from_quantiles(UNEVEN, quantiles, z)
+
+
+# ---- qp
+
+
+def test_a_qp_histogram_is_the_same_density(pdf):
+    qp = pytest.importorskip("qp")
+    ensemble = pdf.to_qp()
+    assert isinstance(ensemble, qp.Ensemble)
+    z = np.array([0.05, 0.2, 0.32, 0.7, 1.1])
+    np.testing.assert_allclose(ensemble.pdf(z), pdf[:, None].pdf(z))
+    np.testing.assert_allclose(ensemble.cdf(z), pdf[:, None].cdf(z))
+    np.testing.assert_allclose(ensemble.ppf([0.3])[0], pdf[0].ppf([0.3]))
+    np.testing.assert_array_equal(ensemble.ancil["flags"], pdf.flags)
+
+
+def test_qp_means_agree_where_bins_are_equal():
+    pytest.importorskip("qp")
+    pdf = RedshiftPDF.from_gaussians(np.linspace(0, 2, 201), [0.5, 1.2], 0.1)
+    np.testing.assert_allclose(pdf.to_qp().mean()[:, 0], pdf.mean(), rtol=1e-12)
+    np.testing.assert_allclose(pdf.to_qp().std()[:, 0], pdf.std(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["hist", "interp", "quant"])
+def test_qp_and_back(kind):
+    pytest.importorskip("qp")
+    pdf = RedshiftPDF.from_gaussians(PUBLISHED, [0.4, 0.9], [0.05, 0.1])
+    again = RedshiftPDF.from_qp(pdf.to_qp(kind=kind), PUBLISHED)
+    tolerance = 1e-13 if kind == "hist" else 2e-3
+    np.testing.assert_allclose(again.probability, pdf.probability, atol=tolerance)
+    np.testing.assert_allclose(again.median(), pdf.median(), atol=tolerance)
+
+
+def test_a_qp_histogram_brings_its_bins_and_flags(pdf):
+    pytest.importorskip("qp")
+    again = RedshiftPDF.from_qp(pdf.to_qp(), meta=pdf.meta)
+    np.testing.assert_array_equal(again.bin_edges, pdf.bin_edges)
+    np.testing.assert_array_equal(again.flags, pdf.flags)
+    np.testing.assert_allclose(again.probability, pdf.probability, rtol=1e-12)
+
+
+def test_one_galaxy_is_an_ensemble_of_one(pdf):
+    pytest.importorskip("qp")
+    assert pdf[0].to_qp().npdf == 1
+    assert RedshiftPDF.from_qp(pdf[0].to_qp()).shape == (1,)
+
+
+def test_qp_errors(pdf):
+    pytest.importorskip("qp")
+    with pytest.raises(ValueError, match="'kind' must be 'hist', 'interp' or 'quant'"):
+        pdf.to_qp(kind="spline")
+    with pytest.raises(ValueError, match="'bin_edges' must be given .* 'interp'"):
+        RedshiftPDF.from_qp(pdf.to_qp(kind="interp"))
+    with pytest.raises(ValueError, match="row 0 of 'probability' has no probability"):
+        RedshiftPDF.from_qp(pdf.to_qp(), [5, 6])
+
+
+# ---- tables
+
+
+def test_the_table_has_the_columns_of_the_design(pdf):
+    names = (
+        "z_mean z_median z_mode z_risk z_err68_low z_err68_high z_err95_low "
+        "z_err95_high z_std odds n_peaks z_sec p_sec flags pz"
+    )
+    table = pdf.to_table()
+    assert table.colnames == names.split()
+    assert pdf.to_table(prefix="m_").colnames == [f"m_{n}" for n in names.split()]
+    assert table["pz"].dtype == np.float32
+    assert table["pz"].shape == (4, 5)
+    assert table.meta == {**pdf.meta, "bin_edges": UNEVEN.tolist()}
+
+
+def test_columns_hold_what_the_methods_say(pdf):
+    pdf = pdf[[0, 1, 3]]
+    table = pdf.to_table()
+    for name in ["mean", "median", "mode", "risk", "std"]:
+        method = "z_risk" if name == "risk" else name
+        np.testing.assert_allclose(table[f"z_{name}"], getattr(pdf, method)())
+    for level in (68, 95):
+        low, high = pdf.interval(level / 100)
+        np.testing.assert_allclose(table[f"z_err{level}_low"], low)
+        np.testing.assert_allclose(table[f"z_err{level}_high"], high)
+    np.testing.assert_allclose(table["odds"], pdf.odds(0.05))
+    np.testing.assert_array_equal(table["n_peaks"], [2, 2, 1])
+    np.testing.assert_array_equal(table["z_sec"].mask, [False, False, True])
+    np.testing.assert_array_equal(table["flags"], pdf.flags)
+
+
+def test_a_row_without_data_is_masked_and_the_others_are_not(pdf):
+    table = pdf.to_table()
+    for definition in COLUMNS[:-2]:
+        mask = table[definition.name].mask
+        assert mask[2]
+        assert not mask[[0, 1]].any()
+    assert table["flags"][2] == Flag.NO_DATA
+
+
+def test_columns_have_a_description_and_a_ucd(pdf):
+    table = pdf.to_table()
+    for name in table.colnames:
+        info = table[name].info
+        assert info.description
+        assert check_ucd(info.meta["ucd"], check_controlled_vocabulary=True)
+
+
+def test_estimates_are_dimensionless(pdf):
+    table = pdf.to_table()
+    assert all(table[d.name].unit == "" for d in COLUMNS[:-2] if d.name != "n_peaks")
+
+
+def test_one_galaxy_is_a_table_of_one_row(pdf):
+    assert len(pdf[0].to_table()) == 1
+
+
+def test_a_table_is_of_one_dimension(pdf):
+    with pytest.raises(ValueError, match=r"got shape \(2, 2\): ravel\(\) first"):
+        pdf.reshape(2, 2).to_table()
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_the_table_survives_a_file(pdf, tmp_path, ending):
+    path = tmp_path / f"table{ending}"
+    table = pdf.to_table()
+    table.meta = {"bin_edges": table.meta["bin_edges"]}
+    with pytest.warns(match="HIERARCH") if ending == ".fits" else _nothing():
+        table.write(path)
+    again = QTable.read(path)
+    for name in table.colnames:
+        mask = getattr(table[name], "mask", np.False_)
+        np.testing.assert_array_equal(getattr(again[name], "mask", np.False_), mask)
+        assert np.all((again[name] == table[name])[~mask])
+    for read in (RedshiftPDF.from_table(again), RedshiftPDF.read(path)):
+        np.testing.assert_array_equal(read.bin_edges, UNEVEN)
+        np.testing.assert_array_equal(read.flags, pdf.flags)
+        np.testing.assert_allclose(read.probability, pdf.probability, rtol=1e-7)
+
+
+def _nothing():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+def test_a_table_needs_probabilities_and_bin_edges(pdf):
+    table = Table({"ra": [1.0]}, meta={"bin_edges": [0, 1]})
+    with pytest.raises(ValueError, match=r"no column 'x_pz' .* there are \['ra'\]"):
+        RedshiftPDF.from_table(table, prefix="x_")
+    with pytest.raises(ValueError, match=r"no 'bin_edges', .* \(\['by'\]\)"):
+        RedshiftPDF.from_table(Table({"pz": [[1.0]]}, meta={"by": 1}))
+    table = Table({"pz": [[1.0, 3.0]]})
+    pdf = RedshiftPDF.from_table(table, bin_edges=[0, 1, 2])
+    np.testing.assert_allclose(pdf.probability, [[0.25, 0.75]])
+    np.testing.assert_array_equal(pdf.flags, [0])
+
+
+# ---- files
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(4,), (2, 2), (1,), ()])
+def test_everything_comes_back(pdf, tmp_path, ending, dtype, shape):
+    pdf = RedshiftPDF(
+        UNEVEN, pdf.probability.astype(dtype), flags=pdf.flags, meta=pdf.meta
+    )
+    pdf = {(): pdf[1], (1,): pdf[1:2]}.get(shape) or pdf.reshape(shape)
+    path = tmp_path / f"pdf{ending}"
+    pdf.write(path)
+    again = RedshiftPDF.read(path)
+    assert again.shape == shape
+    assert again.meta == pdf.meta
+    assert again.probability.dtype == dtype
+    np.testing.assert_array_equal(again.bin_edges, pdf.bin_edges)
+    np.testing.assert_array_equal(again.flags, pdf.flags)
+    if ending == ".hdf5":  # qp keeps densities
+        np.testing.assert_allclose(
+            again.probability, pdf.probability, rtol=4 * np.finfo(dtype).eps
+        )
+    else:
+        assert again == pdf
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_no_galaxies_come_back_as_none(pdf, tmp_path, ending):
+    path = tmp_path / f"pdf{ending}"
+    pdf[:0].write(path)
+    assert RedshiftPDF.read(path) == pdf[:0]
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_bin_edges_come_back_to_the_last_bit(tmp_path, ending):
+    edges = np.array([0, 1.2345678901234567e-05, 0.1 + 0.2, 1 / 3, 2 / 3])
+    path = tmp_path / f"pdf{ending}"
+    RedshiftPDF(edges, np.ones(4)).write(path)
+    np.testing.assert_array_equal(RedshiftPDF.read(path).bin_edges, edges)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_existing_file_is_replaced_only_if_asked(pdf, tmp_path, ending):
+    path = tmp_path / f"pdf{ending}"
+    path.write_text("precious")
+    with pytest.raises(FileExistsError, match="exists; pass overwrite=True"):
+        pdf.write(path)
+    assert path.read_text() == "precious"
+    pdf.write(path, overwrite=True)
+    assert len(RedshiftPDF.read(path)) == 4
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_failed_write_leaves_nothing_behind(pdf, tmp_path, ending):
+    pdf.meta["model"] = object()
+    with pytest.raises(TypeError, match="'meta' must hold JSON types .* got object"):
+        pdf.write(tmp_path / f"pdf{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numpy_values_of_meta_become_plain(pdf, tmp_path):
+    pdf.meta = {"a": np.float64(1.5), "b": np.arange(2)}
+    pdf.write(tmp_path / "pdf.fits")
+    assert RedshiftPDF.read(tmp_path / "pdf.fits").meta == {"a": 1.5, "b": [0, 1]}
+
+
+def test_qp_reads_our_hdf5(pdf, tmp_path):
+    qp = pytest.importorskip("qp")
+    pdf.write(tmp_path / "pdf.hdf5")
+    ensemble = qp.read(str(tmp_path / "pdf.hdf5"))
+    np.testing.assert_allclose(ensemble.median()[:, 0], pdf.median())
+
+
+def test_we_read_hdf5_of_qp(pdf, tmp_path):
+    pytest.importorskip("qp")
+    pdf.to_qp().write_to(str(tmp_path / "qp.hdf5"))
+    again = RedshiftPDF.read(tmp_path / "qp.hdf5")
+    np.testing.assert_allclose(again.probability, pdf.probability, rtol=1e-12)
+    np.testing.assert_array_equal(again.flags, pdf.flags)
+
+
+def test_the_format_may_be_named(pdf, tmp_path):
+    pdf.write(tmp_path / "pdf.dat", format="fits")
+    assert RedshiftPDF.read(tmp_path / "pdf.dat", format="fits") == pdf
+
+
+@pytest.mark.parametrize("format", [None, "csv"])
+def test_an_unknown_format_names_the_known(pdf, tmp_path, format):
+    match = r"one of \.ecsv, .* 'format' one of ecsv, fits, hdf5, parquet, got"
+    with pytest.raises(ValueError, match=match):
+        pdf.write(tmp_path / "pdf.txt", format=format)
+    with pytest.raises(ValueError, match=match):
+        RedshiftPDF.read(tmp_path / "pdf.txt", format=format)
+
+
+def test_a_missing_folder_or_file_is_named(pdf, tmp_path):
+    with pytest.raises(FileNotFoundError, match="cannot write to .*nowhere"):
+        pdf.write(tmp_path / "nowhere" / "pdf.fits")
+    with pytest.raises(FileNotFoundError, match=r"no file .*pdf\.fits"):
+        RedshiftPDF.read(tmp_path / "pdf.fits")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("content", [b"", b"\x00\x01 nonsense"])
+def test_something_else_is_no_file_of_densities(tmp_path, ending, content):
+    path = tmp_path / f"pdf{ending}"
+    path.write_bytes(content)
+    with pytest.raises(OSError, match=r"pdf\.\w+ is no readable file of redshift dens"):
+        RedshiftPDF.read(path)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.filterwarnings("ignore:File may have been truncated")
+def test_a_file_cut_short_is_refused(pdf, tmp_path, ending):
+    path = tmp_path / f"pdf{ending}"
+    RedshiftPDF.from_gaussians(PUBLISHED, np.full(50, 0.5), 0.1).write(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OSError, match="is no readable file of redshift densities"):
+        RedshiftPDF.read(path)

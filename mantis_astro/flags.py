@@ -120,7 +120,12 @@ FLAG_TABLE = tuple(
             ("BAD_COORDINATES", "The coordinates are missing or not on the sphere."),
             ("BAD_WCS", "The WCS of a cutout is absent or cannot be right."),
             ("SATURATED", "Pixels near the target are saturated."),
-            ("NON_DETECTION", "The target is not detected in any band."),
+            (
+                "NON_DETECTION",
+                "The target is not detected in any band: no flux reaches {threshold} "
+                "times its error.",
+                3.0,
+            ),
             (
                 "PLACEHOLDER_MODEL",
                 "The model is a stand-in that was never trained for science.",

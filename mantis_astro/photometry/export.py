@@ -1,0 +1,134 @@
+"""Tables of fluxes in the forms that SED fitting codes read."""
+
+import re
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+
+from mantis_astro.bands import get_band, list_bands
+from mantis_astro.photometry.magnitudes import AB_ZERO_POINT_NJY
+from mantis_astro.photometry.table import column_suffix
+
+__all__ = ["to_eazy", "to_prospector"]
+
+_NOT_OBSERVED = -99.0  # eazy leaves out what is below its NOT_OBS_THRESHOLD of -90
+
+
+def to_prospector(row, *, bands=None, minimum_error=0.0):
+    """
+    Make the photometric part of prospector's ``obs`` from one row.
+
+    Parameters
+    ----------
+    row : `~astropy.table.Row`
+        A row of `measure_photometry`'s table, or any with columns ``flux_ps1_g`` and
+        ``flux_err_ps1_g`` in nJy.
+    bands : iterable of Band or str, optional
+        Bands to take, by default all that have columns.
+    minimum_error : float, optional
+        Fraction of the flux added in quadrature to each error, for what templates and
+        calibration do not know.
+
+    Returns
+    -------
+    dict
+        ``filternames`` (for `sedpy`), ``maggies``, ``maggies_unc`` and ``phot_mask``
+        (False where not observed), in the order of ``bands``.
+
+    Raises
+    ------
+    ValueError
+        If a band has no columns.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.table import QTable
+    >>> from mantis_astro.photometry import to_prospector
+    >>> table = QTable({"flux_ps1_g": [3631] * u.nJy, "flux_err_ps1_g": [1] * u.nJy})
+    >>> to_prospector(table[0])["maggies"]
+    array([1.e-09])
+    """
+    bands = _bands_of(row, bands)
+    flux, flux_err = (
+        np.array([_njy(row[f"{kind}_{column_suffix(band)}"]) for band in bands])
+        for kind in ("flux", "flux_err")
+    )
+    observed = np.isfinite(flux) & np.isfinite(flux_err)
+    error = np.hypot(flux_err, minimum_error * flux)
+    return {
+        "filternames": [band.sedpy_name for band in bands],
+        "maggies": np.where(observed, flux, 0) / AB_ZERO_POINT_NJY,
+        "maggies_unc": np.where(observed, error, np.inf) / AB_ZERO_POINT_NJY,
+        "phot_mask": observed,
+    }
+
+
+def to_eazy(table, filter_numbers, *, ids=None):
+    """
+    Make a catalogue for eazy.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Table of `measure_photometry`, or any with such columns.
+    filter_numbers : mapping of Band or str to int
+        Number of each band's filter in the ``FILTERS_RES`` file that eazy is given.
+    ids : sequence of int, optional
+        Identifiers, by default 1, 2, 3...
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Columns ``id``, and ``F1`` and ``E1`` (flux and error, nJy) for filter 1 and
+        so on; -99 where not observed, as eazy wants it. Set ``PRIOR_ABZP`` to the
+        zero point in ``meta["PRIOR_ABZP"]``.
+
+    Raises
+    ------
+    ValueError
+        If a band has no columns.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.table import QTable
+    >>> from mantis_astro.photometry import to_eazy
+    >>> table = QTable({"flux_ps1_g": [3631] * u.nJy, "flux_err_ps1_g": [1] * u.nJy})
+    >>> to_eazy(table, {"ps1.g": 334}).colnames
+    ['id', 'F334', 'E334']
+    """
+    bands = _bands_of(table, filter_numbers)
+    catalog = Table({"id": np.arange(1, len(table) + 1) if ids is None else ids})
+    for band, number in zip(bands, filter_numbers.values(), strict=True):
+        name = column_suffix(band)
+        flux = _njy(table[f"flux_{name}"])
+        flux_err = _njy(table[f"flux_err_{name}"])
+        observed = np.isfinite(flux) & np.isfinite(flux_err)
+        catalog[f"F{number}"] = np.where(observed, flux, _NOT_OBSERVED)
+        catalog[f"E{number}"] = np.where(observed, flux_err, _NOT_OBSERVED)
+    catalog.meta["PRIOR_ABZP"] = float(2.5 * np.log10(AB_ZERO_POINT_NJY))
+    return catalog
+
+
+def _bands_of(table, bands):
+    names = set(table.colnames)
+    if bands is None:
+        return [b for b in list_bands() if f"flux_err_{column_suffix(b)}" in names]
+    bands = [get_band(band) for band in bands]
+    for band in bands:
+        if f"flux_err_{column_suffix(band)}" not in names:
+            there = [n for n in table.colnames if re.match("flux_(?!err)", n)]
+            msg = f"the table has no fluxes of {band}; it has {', '.join(there)}"
+            raise ValueError(msg)
+    return bands
+
+
+def _njy(values):
+    """Plain numbers in nJy, NaN where masked."""
+    if hasattr(values, "unit") and values.unit is not None:
+        values = u.Quantity(values, copy=False, subok=True).to(u.nJy)
+        values = values.filled(np.nan) if hasattr(values, "filled") else values
+        return values.value
+    return np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)

@@ -1,0 +1,213 @@
+"""One band of one target, made ready to be measured, or why it cannot be."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import hypot
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import VarianceUncertainty
+
+from mantis_astro.bands import Band, get_survey
+from mantis_astro.flags import Flag
+from mantis_astro.photometry.local import LocalMap, WcsError
+from mantis_astro.photometry.magnitudes import AB_ZERO_POINT_NJY
+from mantis_astro.photometry.psf import GaussianPSF
+
+__all__ = ["Image", "NotMeasurableError", "prepare_image"]
+
+
+_SCALE_TOLERANCE = 0.2
+
+
+class NotMeasurableError(ValueError):
+    """
+    A band cannot be measured.
+
+    Parameters
+    ----------
+    message : str
+        Why.
+    flag : Flag
+        The flag that says so.
+    """
+
+    def __init__(self, message, flag):
+        super().__init__(message)
+        self.flag = flag
+
+
+@dataclass(frozen=True)
+class Image:
+    """
+    One band of one target.
+
+    Attributes
+    ----------
+    band : Band
+        The band.
+    data : ndarray
+        Pixels, shape (ny, nx).
+    bad : ndarray of bool or None
+        Pixels to leave out; None if all are good.
+    variance : ndarray or None
+        Variance of each pixel.
+    local : LocalMap
+        Where the sky falls on it.
+    psf : GaussianPSF
+        Its PSF, of any kind.
+    njy : float
+        Flux density of one pixel unit in nJy.
+    gain : float
+        Photons in one pixel unit; infinite if not known.
+    saturation : float
+        Pixel value from which on pixels are saturated; infinite if not known.
+    flags : Flag
+        What can be said without measuring.
+    """
+
+    band: Band
+    data: np.ndarray = field(repr=False)
+    bad: np.ndarray | None = field(repr=False)
+    variance: np.ndarray | None = field(repr=False)
+    local: LocalMap
+    psf: GaussianPSF
+    njy: float
+    gain: float
+    saturation: float
+    flags: Flag
+
+
+def prepare_image(band, cutout, target, psf, maps):
+    """
+    Make a cutout ready to be measured.
+
+    Parameters
+    ----------
+    band : Band
+        Its band.
+    cutout : `~astropy.nddata.CCDData`
+        The cutout. ``meta["zero_point_ab"]`` is needed; ``exposure_time`` (s) for
+        photon noise where the unit is a rate of counts, ``gain`` (photons per unit)
+        for other units and ``saturation`` (pixel value) are read if there.
+    target : Target
+        The target.
+    psf : GaussianPSF
+        PSF of the band, of any kind.
+    maps : dict
+        Maps of this target's images so far, which is added to: images on a common
+        grid share theirs.
+
+    Returns
+    -------
+    Image
+        Ready to be measured.
+
+    Raises
+    ------
+    NotMeasurableError
+        If it cannot be.
+    """
+    njy = _nanojansky_per_unit(cutout)
+    local = _local_map(cutout, target, maps)
+    variance = _variance(cutout)
+    bad = _bad_pixels(cutout, variance)
+    _check_observed(cutout.data, bad)
+    return Image(
+        band=band,
+        data=cutout.data,
+        bad=bad,
+        variance=variance,
+        local=local,
+        psf=psf,
+        njy=njy,
+        gain=_gain(cutout),
+        saturation=float(cutout.meta.get("saturation", np.inf)),
+        flags=_flags(cutout, band, local, bad),
+    )
+
+
+def _local_map(cutout, target, maps):
+    grid = id(cutout.wcs), cutout.shape
+    if grid not in maps:
+        try:
+            maps[grid] = LocalMap.of(cutout, target)
+        except WcsError as error:
+            raise NotMeasurableError(str(error), Flag.BAD_WCS) from None
+    return maps[grid]
+
+
+def _nanojansky_per_unit(cutout):
+    zero_point = cutout.meta.get("zero_point_ab")
+    try:
+        zero_point = float(zero_point)
+    except (TypeError, ValueError):
+        zero_point = np.nan
+    if not np.isfinite(zero_point):
+        msg = (
+            "meta['zero_point_ab'], the AB magnitude of one pixel unit, is "
+            f"{cutout.meta.get('zero_point_ab', 'missing')}: set it, e.g. with "
+            "Band.zero_point_ab(exposure_time)"
+        )
+        raise NotMeasurableError(msg, Flag.NO_DATA)
+    return AB_ZERO_POINT_NJY * 10 ** (-0.4 * zero_point)
+
+
+def _variance(cutout):
+    if cutout.uncertainty is None:
+        return None
+    with np.errstate(divide="ignore"):  # an inverse variance of 0 is a bad pixel
+        variance = cutout.uncertainty.represent_as(VarianceUncertainty).array
+    return np.asarray(variance, dtype=float)
+
+
+def _bad_pixels(cutout, variance):
+    bad = ~np.isfinite(cutout.data)
+    if cutout.mask is not None:
+        bad |= cutout.mask
+    if variance is not None:
+        bad |= ~(np.isfinite(variance) & (variance >= 0))
+    return bad if bad.any() else None
+
+
+def _check_observed(data, bad):
+    if bad is not None and bad.all():
+        msg = "all pixels are bad"
+        raise NotMeasurableError(msg, Flag.NO_DATA)
+    if not np.any(data if bad is None else data[~bad]):
+        msg = "all pixels are zero: the survey did not look there"
+        raise NotMeasurableError(msg, Flag.NO_DATA)
+
+
+def _gain(cutout):
+    key = _gain_key(cutout.unit)
+    return 1.0 if key is None else float(cutout.meta.get(key, np.inf))
+
+
+@lru_cache(maxsize=128)  # comparing units of different kinds takes 0.1 ms
+def _gain_key(unit):
+    """Where meta tells the photons in one unit; None if the unit is one photon."""
+    if unit in (u.ct, u.electron):
+        return None
+    return "exposure_time" if unit in (u.ct / u.s, u.electron / u.s) else "gain"
+
+
+def _flags(cutout, band, local, bad):
+    flags = Flag(0)
+    if bad is not None and bad.mean() > Flag.BAD_PIXELS.threshold:
+        flags |= Flag.BAD_PIXELS
+    (x, y), (ny, nx) = local.origin.tolist(), cutout.shape
+    if hypot(x - (nx - 1) / 2, y - (ny - 1) / 2) > Flag.OFF_CENTRE.threshold:
+        flags |= Flag.OFF_CENTRE
+    scale = _survey_pixel_scale(band)
+    if (
+        "alignment" not in cutout.meta
+        and abs(local.pixel_scale / scale - 1) > _SCALE_TOLERANCE
+    ):
+        flags |= Flag.BAD_WCS
+    return flags
+
+
+@lru_cache(maxsize=128)
+def _survey_pixel_scale(band):
+    return get_survey(band.survey).pixel_scale.to_value(u.arcsec)

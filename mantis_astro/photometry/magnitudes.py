@@ -1,0 +1,216 @@
+"""Fluxes and magnitudes: nJy, AB, asinh, Vega."""
+
+import astropy.units as u
+import numpy as np
+
+from mantis_astro.bands import get_band
+
+__all__ = [
+    "AB_ZERO_POINT_NJY",
+    "asinh_mag_to_flux",
+    "default_softening",
+    "flux_to_asinh_mag",
+    "flux_to_mag_ab",
+    "mag_ab_to_flux",
+    "magnitude_error",
+]
+
+#: Flux density of AB magnitude 0 (3631 Jy by definition), in nJy.
+AB_ZERO_POINT_NJY = 3631e9
+
+# 5-sigma depths for point sources, AB: GALEX all-sky survey (Morrissey et al. 2007),
+# PS1 3 pi stacks (Chambers et al. 2016), WISE and Legacy Surveys (Dey et al. 2019).
+_DEPTHS = {
+    "galex.NUV": 20.8,
+    "galex.FUV": 19.9,
+    "ps1.g": 23.3,
+    "ps1.r": 23.2,
+    "ps1.i": 23.1,
+    "ps1.z": 22.3,
+    "ps1.y": 21.4,
+    "unwise.W1": 20.0,
+    "unwise.W2": 19.3,
+    "allwise.W1": 19.8,
+    "allwise.W2": 19.0,
+    "legacysurvey.g": 24.0,
+    "legacysurvey.r": 23.4,
+    "legacysurvey.z": 22.5,
+}
+_POGSON = 2.5 / np.log(10)
+
+
+def flux_to_mag_ab(flux):
+    """
+    Turn fluxes into AB magnitudes.
+
+    Parameters
+    ----------
+    flux : `~astropy.units.Quantity` or array_like
+        Flux density, in nJy if plain numbers.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        AB magnitudes; NaN where the flux is not positive (see `flux_to_asinh_mag`).
+
+    Examples
+    --------
+    >>> from mantis_astro.photometry import flux_to_mag_ab
+    >>> flux_to_mag_ab(3631.0)
+    <Quantity 22.5 mag>
+    """
+    flux = _nanojansky(flux)
+    positive = np.where(flux > 0, flux, np.nan)
+    return -2.5 * np.log10(positive / AB_ZERO_POINT_NJY) * u.mag
+
+
+def mag_ab_to_flux(mag):
+    """
+    Turn AB magnitudes into fluxes.
+
+    Parameters
+    ----------
+    mag : `~astropy.units.Quantity` or array_like
+        AB magnitudes.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        Flux density in nJy.
+
+    Examples
+    --------
+    >>> from mantis_astro.photometry import mag_ab_to_flux
+    >>> mag_ab_to_flux(22.5)
+    <Quantity 3631. nJy>
+    """
+    return AB_ZERO_POINT_NJY * 10 ** (-0.4 * _magnitudes(mag)) * u.nJy
+
+
+def flux_to_asinh_mag(flux, softening):
+    r"""
+    Turn fluxes into asinh magnitudes, which negative fluxes have too.
+
+    Parameters
+    ----------
+    flux : `~astropy.units.Quantity` or array_like
+        Flux density, in nJy if plain numbers.
+    softening : `~astropy.units.Quantity` or float
+        Flux below which the scale turns linear, in nJy if a plain number; about the
+        1-sigma noise of a point source, see `default_softening`.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        Magnitudes on the AB scale; equal to AB magnitudes for bright sources.
+
+    Notes
+    -----
+    With the softening :math:`s = b f_0` in units of flux and :math:`f_0` = 3631 Jy,
+
+    .. math:: m = -\frac{2.5}{\ln 10} \left[
+        \operatorname{asinh} \frac{f}{2 s} + \ln \frac{s}{f_0} \right]
+
+    (Lupton, Gunn & Szalay 1999, AJ 118, 1406, equation 3).
+
+    Examples
+    --------
+    >>> from mantis_astro.photometry import flux_to_asinh_mag
+    >>> flux_to_asinh_mag([3631e3, 0], softening=3631.0).round(3)
+    <Quantity [15. , 22.5] mag>
+    """
+    flux, softening = _nanojansky(flux), _nanojansky(softening)
+    scale = np.log(softening / AB_ZERO_POINT_NJY)
+    return -_POGSON * (np.arcsinh(flux / (2 * softening)) + scale) * u.mag
+
+
+def asinh_mag_to_flux(mag, softening):
+    """
+    Turn asinh magnitudes into fluxes, the inverse of `flux_to_asinh_mag`.
+
+    Parameters
+    ----------
+    mag : `~astropy.units.Quantity` or array_like
+        Asinh magnitudes.
+    softening : `~astropy.units.Quantity` or float
+        Softening they were made with, in nJy if a plain number.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        Flux density in nJy.
+
+    Examples
+    --------
+    >>> from mantis_astro.photometry import asinh_mag_to_flux
+    >>> asinh_mag_to_flux(22.5, softening=3631.0).round(6)
+    <Quantity 0. nJy>
+    """
+    softening = _nanojansky(softening)
+    scale = np.log(softening / AB_ZERO_POINT_NJY)
+    return 2 * softening * np.sinh(-_magnitudes(mag) / _POGSON - scale) * u.nJy
+
+
+def magnitude_error(flux, flux_err, softening=0.0):
+    """
+    Propagate an error of flux to first order into magnitudes.
+
+    Parameters
+    ----------
+    flux, flux_err : `~astropy.units.Quantity` or array_like
+        Flux density and its error, in nJy if plain numbers.
+    softening : `~astropy.units.Quantity` or float, optional
+        Softening of asinh magnitudes, in nJy if a plain number; 0 for AB magnitudes.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        Error in magnitudes; infinite for AB magnitudes of no flux.
+
+    Examples
+    --------
+    >>> from mantis_astro.photometry import magnitude_error
+    >>> magnitude_error(100.0, 10.0).round(4)
+    <Quantity 0.1086 mag>
+    """
+    flux, flux_err = _nanojansky(flux), _nanojansky(flux_err)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _POGSON * flux_err / np.hypot(flux, 2 * _nanojansky(softening)) * u.mag
+
+
+def default_softening(band):
+    """
+    Give the softening of asinh magnitudes that tables use unless told otherwise.
+
+    Parameters
+    ----------
+    band : Band or str
+        The band.
+
+    Returns
+    -------
+    `~astropy.units.Quantity` or None
+        1.042 times the noise of a point source at the survey's published depth (the
+        optimum of Lupton, Gunn & Szalay 1999), in nJy; None for a survey whose depth
+        is not known here.
+
+    Examples
+    --------
+    >>> from mantis_astro.photometry import default_softening
+    >>> default_softening("ps1.r").round()
+    <Quantity 397. nJy>
+    """
+    depth = _DEPTHS.get(str(get_band(band)))
+    return None if depth is None else 1.042 / 5 * mag_ab_to_flux(depth)
+
+
+def _nanojansky(flux):
+    if isinstance(flux, u.Quantity):
+        return flux.to_value(u.nJy)
+    return np.asarray(flux, dtype=float)
+
+
+def _magnitudes(mag):
+    if isinstance(mag, u.Quantity):
+        return mag.to_value(u.mag)
+    return np.asarray(mag, dtype=float)

@@ -51,7 +51,7 @@ class PhotoZ:
     ...     warnings.simplefilter("ignore")  # that it is a placeholder
     ...     photoz = PhotoZ.from_pretrained("placeholder-early")
     >>> photoz
-    <PhotoZ placeholder-early: early_fusion of 9 bands, z = 0 to 1>
+    <PhotoZ placeholder-early: early_fusion of 9 bands, z = 0 to ...>
     """
 
     def __init__(self, network, card):

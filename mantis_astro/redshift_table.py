@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 import sys
+from collections.abc import Mapping
 from itertools import islice
 
 import numpy as np
@@ -120,13 +121,20 @@ def add_redshifts(
     card, n = photoz.card, len(output)
     probability = np.ones((n, card.n_bins), np.float32)
     flags = np.full(n, Flag.NO_DATA, np.int32)
-    identity = {"model": card.name, "sha256": card.sha256, "dihedral": dihedral}
+    identity = {
+        "model": card.name,
+        "sha256": card.sha256,
+        "dihedral": dihedral,
+        "ebv": _fingerprint(
+            *_plain_arrays(ebv.values() if isinstance(ebv, Mapping) else [ebv])
+        ),
+    }
     if card.is_photometric:
         if source is not None:
             msg = f"'{card.name}' reads fluxes from the table: leave 'source' out"
             raise TypeError(msg)
         todo = np.ones(n, bool)
-        identity["table"] = _fingerprint(*_plain_columns(output))
+        identity["table"] = _fingerprint(*_plain_arrays(output.itercols()))
 
         def predict(rows):
             return _from_photometry(photoz, output, rows, ebv)
@@ -163,7 +171,7 @@ def add_redshifts(
 
 
 def _from_cutouts(photoz, coords, rows, source, ebv, *, dihedral, chunk):
-    """Yield (rows, probability, flags, is_final) for each chunk of cutouts that came."""
+    """Yield (rows, probability, flags, is_final) for each chunk of answers."""
     awaited = np.ones(len(rows), bool)
     answers = iter(source.iter_cutouts(coords[rows], photoz.card.bands))
     with contextlib.ExitStack() as stack:
@@ -250,7 +258,7 @@ def _find_ebv(table, ebv):
             msg = f"no column '{ebv}' of E(B-V); there are {', '.join(table.colnames)}"
             raise KeyError(msg)
         return table[ebv]
-    if isinstance(ebv, dict):
+    if isinstance(ebv, Mapping):
         return {dust_map: _find_ebv(table, values) for dust_map, values in ebv.items()}
     if np.ndim(ebv) and len(ebv) != len(table):
         msg = f"'ebv' has {len(ebv)} values for {len(table)} rows"
@@ -258,10 +266,13 @@ def _find_ebv(table, ebv):
     return ebv
 
 
-def _plain_columns(table):
-    """Columns of numbers as arrays, to be fingerprinted."""
-    columns = (np.asarray(getattr(c, "unmasked", c)) for c in table.itercols())
-    return [column for column in columns if column.dtype.kind in "iuf"]
+def _plain_arrays(columns):
+    """Columns of numbers as arrays, masked values as NaN, to be fingerprinted."""
+    for column in columns:
+        values = np.ma.asarray(getattr(column, "unmasked", column))
+        if values.dtype.kind in "iuf":
+            mask = getattr(column, "mask", False)
+            yield np.ma.array(values, float, mask=mask).filled(np.nan)
 
 
 def _fingerprint(*arrays):

@@ -9,7 +9,7 @@ from astropy.table import Table
 from harness import interleaved, run
 from reproject import reproject_exact, reproject_interp
 
-from mantis_astro import MultibandCutout, align_batch, common_wcs, get_band, list_bands
+from mantis_astro import MultibandCutout, align_batch, common_wcs, list_bands
 
 BATCH = 64
 SURVEY_GRIDS = {"galex": (32, 1.5), "ps1": (170, 0.25), "unwise": (32, 2.75)}

@@ -15,9 +15,10 @@ __all__ = [
     "check_wcs",
     "common_wcs",
     "find_wcs_problem",
+    "match_psf",
 ]
 
-_LATE = {"align_batch": "batch"}
+_LATE = {"align_batch": "batch", "match_psf": "psf"}
 
 
 def __getattr__(name):

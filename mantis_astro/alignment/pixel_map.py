@@ -279,7 +279,7 @@ class PixelMap:
 
 def pixel_corners(wcs_out, wcs_in, shape):
     """
-    Find the input positions of the corners of every output pixel, each transformed in full.
+    Transform the corners of every output pixel in full.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ def pixel_corners(wcs_out, wcs_in, shape):
 
 def pixel_centres(wcs_out, wcs_in, shape):
     """
-    Find the input positions of the centre of every output pixel, each transformed in full.
+    Transform the centre of every output pixel in full.
 
     Parameters
     ----------

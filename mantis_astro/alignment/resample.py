@@ -24,7 +24,7 @@ from mantis_astro.alignment.pixel_map import (
 )
 from mantis_astro.cutouts import MultibandCutout
 
-__all__ = ["align", "check_grid"]
+__all__ = ["align", "check_grid", "planes_and_bad"]
 
 
 def align(cutouts, wcs, *, shape=None, method=None, conserve="flux"):
@@ -159,7 +159,7 @@ def _area_ratio(wcs_out, wcs_in, shape, directions):
 
 
 def _resample(cutout, wcs, method, factor, area, record):
-    planes, bad = _planes(cutout)
+    planes, bad = planes_and_bad(cutout)
     if bad.any():
         planes.append(~bad)
     stack = np.stack(planes).astype(float)  # (data [, variance] [, good], ny, nx)
@@ -189,8 +189,22 @@ def _resample(cutout, wcs, method, factor, area, record):
     )
 
 
-def _planes(cutout):
-    """Stack data and, if there, variance, 0 where bad; and say what is bad."""
+def planes_and_bad(cutout):
+    """
+    Take a cutout apart for resampling.
+
+    Parameters
+    ----------
+    cutout : `~astropy.nddata.CCDData`
+        The image.
+
+    Returns
+    -------
+    planes : list of `numpy.ndarray`
+        The data and, if there is an uncertainty, the variance; 0 where bad.
+    bad : `numpy.ndarray` of bool
+        Where a pixel is masked, or its value or variance is not finite.
+    """
     planes = [cutout.data]
     if cutout.uncertainty is not None:
         with np.errstate(divide="ignore"):  # an inverse variance of 0

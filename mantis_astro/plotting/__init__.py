@@ -1,0 +1,11 @@
+"""
+Pictures of cutouts, of p(z) and of how good they are.
+
+Functions take matplotlib axes and return them. Without any, they draw on a figure of
+their own that pyplot does not know of; it is the ``figure`` attribute of the axes.
+"""
+
+from mantis_astro.plotting.densities import plot_pdf, plot_pit, plot_zz
+from mantis_astro.plotting.images import plot_cutouts, plot_rgb
+
+__all__ = ["plot_cutouts", "plot_pdf", "plot_pit", "plot_rgb", "plot_zz"]

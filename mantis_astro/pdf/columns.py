@@ -36,27 +36,27 @@ COLUMNS = tuple(
     for row in [
         ("z_mean", "Mean of p(z)", "src.redshift.phot;stat.mean"),
         ("z_median", "Median of p(z)", "src.redshift.phot;stat.median"),
-        ("z_mode", "Redshift of highest density", "src.redshift.phot;stat.max"),
+        ("z_mode", "Redshift of highest density", "src.redshift.phot"),
         ("z_risk", "Redshift of least risk (Tanaka et al. 2018)", "src.redshift.phot"),
         (
             "z_err68_low",
             "Lower redshift of the central 68 % interval",
-            "src.redshift.phot;stat.min;stat.confidenceLevel",
+            "src.redshift.phot;stat.min",
         ),
         (
             "z_err68_high",
             "Upper redshift of the central 68 % interval",
-            "src.redshift.phot;stat.max;stat.confidenceLevel",
+            "src.redshift.phot;stat.max",
         ),
         (
             "z_err95_low",
             "Lower redshift of the central 95 % interval",
-            "src.redshift.phot;stat.min;stat.confidenceLevel",
+            "src.redshift.phot;stat.min",
         ),
         (
             "z_err95_high",
             "Upper redshift of the central 95 % interval",
-            "src.redshift.phot;stat.max;stat.confidenceLevel",
+            "src.redshift.phot;stat.max",
         ),
         ("z_std", "Standard deviation of p(z)", "stat.stdev;src.redshift.phot"),
         (

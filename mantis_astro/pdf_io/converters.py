@@ -45,8 +45,7 @@ def weights_from_samples(bin_edges, samples):
         msg = "'samples' must have an axis of samples, got one number"
         raise ValueError(msg)
     n_bins = len(bin_edges) - 1
-    rows = samples.reshape(-1, samples.shape[-1]) if samples.size else samples[..., :0]
-    rows = rows.reshape(int(np.prod(samples.shape[:-1])), -1)
+    rows = samples.reshape(int(np.prod(samples.shape[:-1])), samples.shape[-1])
     bins = np.searchsorted(bin_edges, rows, side="right") - 1
     bins[rows == bin_edges[-1]] = n_bins - 1
     row, _ = np.nonzero((bins >= 0) & (bins < n_bins))

@@ -4,6 +4,7 @@ import numpy as np
 
 from mantis_astro import binned
 from mantis_astro._optional import require
+from mantis_astro.pdf_io.converters import weights_from_quantiles
 
 __all__ = ["from_ensemble", "to_ensemble"]
 
@@ -72,20 +73,27 @@ def from_ensemble(ensemble, bin_edges=None):
     bin_edges : ndarray
         Shape ``(n_bins + 1,)``.
     weights : ndarray
-        Shape ``(n_row, n_bins)``: differences of the cumulative distribution.
+        Shape ``(n_row, n_bins)``: differences of the cumulative distribution, which is
+        linear between quantiles for an ensemble of quantiles.
 
     Raises
     ------
     ValueError
         If bin edges are needed and not given.
     """
+    kind = ensemble.gen_class.name
+    if bin_edges is not None and kind == "quant":
+        # qp's own interpolation is quadratic, and decreases here and there
+        quantiles = np.ravel(ensemble.metadata["quants"])
+        z = np.reshape(ensemble.objdata["locs"], (ensemble.npdf, -1))
+        return bin_edges, weights_from_quantiles(bin_edges, quantiles, z)
     if bin_edges is not None:
         below = np.reshape(ensemble.cdf(bin_edges), (ensemble.npdf, len(bin_edges)))
-        return bin_edges, np.diff(below, axis=-1)
-    if ensemble.gen_class.name != "hist":
+        return bin_edges, np.diff(np.maximum.accumulate(below, axis=-1), axis=-1)
+    if kind != "hist":
         msg = (
-            f"'bin_edges' must be given for an ensemble of kind "
-            f"'{ensemble.gen_class.name}': only 'hist' has bins of its own"
+            f"'bin_edges' must be given for an ensemble of kind '{kind}': "
+            "only 'hist' has bins of its own"
         )
         raise ValueError(msg)
     bin_edges = np.ravel(ensemble.metadata["bins"])

@@ -114,7 +114,7 @@ def read_parts(path, *, format=None):
         raise FileNotFoundError(msg)
     try:
         return read(path)
-    except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
+    except (LookupError, TypeError, ValueError, OSError, RuntimeError) as error:
         msg = f"{path} is no readable file of redshift densities: {error}"
         raise OSError(msg) from error
 

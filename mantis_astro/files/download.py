@@ -231,7 +231,14 @@ def _failure(known, part, problem):
 
 
 def discard(part):
-    """Delete a partial file and what is known about it."""
+    """
+    Delete a partial file and what is known about it.
+
+    Parameters
+    ----------
+    part : `~pathlib.Path`
+        The partial file, which need not exist.
+    """
     part.unlink(missing_ok=True)
     _etag_path(part).unlink(missing_ok=True)
 
@@ -241,7 +248,19 @@ def _etag_path(part):
 
 
 def length(part):
-    """Bytes that have arrived."""
+    """
+    Count the bytes that have arrived.
+
+    Parameters
+    ----------
+    part : `~pathlib.Path`
+        The partial file, which need not exist.
+
+    Returns
+    -------
+    int
+        Its length, 0 if it is not there.
+    """
     try:
         return part.stat().st_size
     except FileNotFoundError:

@@ -91,7 +91,7 @@ def coverage(pdf, z_spec, *, level):
 
 def crps(pdf, z_spec):
     """
-    Continuous ranked probability score, the mean over the galaxies.
+    Mean continuous ranked probability score.
 
     ``CRPS = int (F(z) - 1[z >= z_spec])^2 dz``: the area between the cumulative
     distribution and the step at the truth. In units of redshift; lower is better; for
@@ -258,7 +258,21 @@ def object_scores(pdf, z_spec, *, point="median"):
 
 
 def share_within(pit, level):
-    """Share of PIT values in the central interval: exact, as the cdf is continuous."""
+    """
+    Share of PIT values that belong to truths in the central interval.
+
+    Parameters
+    ----------
+    pit : ndarray
+        PIT values without NaN, shape (n,).
+    level : float
+        Probability of the interval.
+
+    Returns
+    -------
+    float
+        Exact, as the cumulative distribution is continuous.
+    """
     return mean(abs(pit - 0.5) <= level / 2)
 
 

@@ -236,12 +236,36 @@ def rail_outlier_fraction(z_phot, z_spec):
 
 
 def valid(values):
-    """Those that are not NaN, in one dimension (infinite ones stay)."""
+    """
+    Leave out what is NaN.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any shape.
+
+    Returns
+    -------
+    ndarray
+        The others, infinite ones too, in one dimension.
+    """
     return values[~np.isnan(values)]
 
 
 def mean(values):
-    """Mean as a float; NaN, without a warning, if there is nothing."""
+    """
+    Mean that knows of nothing.
+
+    Parameters
+    ----------
+    values : ndarray
+        Shape (n,).
+
+    Returns
+    -------
+    float
+        NaN, without a warning, if there is no value.
+    """
     return float(np.mean(values)) if len(values) else np.nan
 
 

@@ -72,10 +72,10 @@ def plot_pdf(pdf, z_spec=None, *, ax=None, level=0.68, labels=None):
         xlabel="Redshift z",
         ylabel="p(z) per unit redshift",
         xlim=_redshift_limits(pdfs, truths),
-        ylim=(0, 1.15 * pdfs.density.max()),
+        ylim=(0, 1.25 * pdfs.density.max()),  # room for the legend
     )
     if labels is not None or np.isfinite(truths).any():
-        ax.legend(edgecolor="none", framealpha=0.8)
+        ax.legend(loc="upper right", ncols=4, frameon=False)
     return ax
 
 

@@ -128,10 +128,13 @@ def save_model(path, network, card):
     check_weights(weights, expected, "the network")
     plain = replace(card, sha256="").to_plain()
     temporary = path.with_name(path.name + ".part")
+    temporary.touch()
+    mode = temporary.stat().st_mode  # as the user wants new files; safetensors does not
     try:
         safetensors.torch.save_file(
             weights, temporary, metadata={CARD_KEY: json.dumps(plain)}
         )
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -194,11 +197,14 @@ def _find(name_or_path):
     }:
         return _file_of(get_card(name_or_path)), get_card(name_or_path)
     path = Path(name_or_path)
-    if not path.exists():
-        there = ", ".join(card.name for card in list_models())
-        msg = f"no model and no file {str(name_or_path)!r}; there are models {there}"
-        raise InputSpecError(msg)
-    return path, None
+    if path.exists():
+        return path, None
+    there = ", ".join(card.name for card in list_models())
+    if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
+        msg = f"no file {path}; named models are {there}"
+        raise FetchError(msg)
+    msg = f"no model and no file {name_or_path!r}; named models are {there}"
+    raise InputSpecError(msg)
 
 
 def _file_of(card):

@@ -28,8 +28,6 @@ def crop(cutout, placement, side):
         Whether the image covers the whole square.
     """
     data, mask = cutout.data, cutout.mask
-    if mask is not None:
-        mask = np.broadcast_to(mask, data.shape)
     (x, *of_x), (y, *of_y) = placement
     if abs(of_x[0]) + abs(of_y[1]) < abs(of_x[1]) + abs(of_y[0]):
         data, mask = data.T, None if mask is None else mask.T

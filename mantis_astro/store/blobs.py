@@ -28,7 +28,6 @@ _UNCERTAINTIES = {
     kind().uncertainty_type: kind
     for kind in (StdDevUncertainty, VarianceUncertainty, InverseVariance)
 }
-_WCS_NUMBERS = ("crpix", "crval", "cdelt")
 
 
 def encode_cutout(cutout, key, band, *, compress=False):
@@ -188,13 +187,14 @@ def _describe_wcs(wcs, band):
         raise TypeError(msg)
     if not _is_plain(wcs):
         return {"header": wcs.to_header(relax=True).tostring()}
-    numbers = {name: getattr(wcs.wcs, name).tolist() for name in _WCS_NUMBERS}
+    matrix = ("cd",) if wcs.wcs.has_cd() else ("cdelt", "pc")
+    numbers = {
+        name: getattr(wcs.wcs, name).tolist() for name in ("crpix", "crval", *matrix)
+    }
     numbers["ctype"] = list(wcs.wcs.ctype)
     units = [unit.to_string() for unit in wcs.wcs.cunit]
     if units != ["deg", "deg"]:  # what a celestial axis means without it
         numbers["cunit"] = units
-    matrix = "cd" if wcs.wcs.has_cd() else "pc"
-    numbers[matrix] = getattr(wcs.wcs, matrix).tolist()
     for name in ("lonpole", "latpole", "equinox"):
         if np.isfinite(getattr(wcs.wcs, name)):
             numbers[name] = float(getattr(wcs.wcs, name))

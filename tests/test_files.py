@@ -4,6 +4,8 @@ import hashlib
 import logging
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ from astropy.utils.data import conf as data_conf
 from mantis_astro import files
 from mantis_astro.exceptions import FetchError
 from mantis_astro.files import KnownFile, conf, fetch_file, local_path
+from mantis_astro.files.download import length
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -26,7 +29,8 @@ class Server(ThreadingHTTPServer):
     Serves CONTENT; `plan` says what is wrong with each answer in turn.
 
     Each step is a dict: ``status``, ``headers``, ``body`` (all of it), ``cut`` (bytes
-    sent before the connection closes), ``ranges`` (False: Range ignored), ``hang``.
+    sent before the connection closes), ``ranges`` (False: Range ignored), ``hang``
+    (no answer), ``stall`` (the answer ends in silence).
     """
 
     daemon_threads = True
@@ -66,6 +70,8 @@ class Handler(BaseHTTPRequestHandler):
         body = body[: step.get("cut", len(body))]
         server.sent.append(len(body))
         self.wfile.write(body)
+        if step.get("stall"):
+            server.released.wait(20)
 
     def log_message(self, *args):
         pass
@@ -396,6 +402,34 @@ def test_two_at_once_fetch_one_file_once(known, server):
         paths = list(pool.map(fetch_file, [known] * 4))
     assert {path.read_bytes() for path in paths} == {CONTENT}
     assert len(server.requests) == 1
+
+
+def start_process(known):
+    """Fetch in another Python."""
+    code = f"from mantis_astro.files import *; print(fetch_file({known!r}))"
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+
+
+def test_two_processes_at_once_fetch_one_file_once(known, server):
+    processes = [start_process(known) for _ in range(2)]
+    for process in processes:
+        printed, _ = process.communicate(timeout=60)
+        assert printed.decode().strip() == str(local_path(known))
+    assert local_path(known).read_bytes() == CONTENT
+    assert len(server.requests) == 1
+
+
+def test_what_a_killed_process_left_is_resumed(known, server):
+    server.plan = [{"cut": 100_000, "stall": True}]
+    process = start_process(known)
+    until = time.monotonic() + 60
+    while length(part_of(known)) < 50_000 and time.monotonic() < until:
+        threading.Event().wait(0.02)
+    process.kill()
+    process.communicate()
+    have = part_of(known).stat().st_size
+    assert fetch_file(known).read_bytes() == CONTENT
+    assert server.requests[1]["Range"] == f"bytes={have}-"
 
 
 def test_waiting_for_a_process_that_hangs_ends(known, server, folder):

@@ -85,12 +85,15 @@ class Segments:
         for record in records:
             starts.append(position)
             position += len(record)
-        with os.fdopen(
-            os.open(self.path(self.number), os.O_CREAT | os.O_RDWR, 0o666), "r+b", 0
-        ) as file:
-            file.seek(self.end)
-            _write_all(file, b"".join(records))
-            os.fsync(file.fileno())
+        path = self.path(self.number)
+        path.touch()
+        try:
+            with path.open("r+b", buffering=0) as file:
+                file.seek(self.end)
+                _write_all(file, b"".join(records))
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         self.end = position
         return self.number, starts
 

@@ -210,6 +210,15 @@ def test_progress_rises_to_the_whole_size(known, server):
     assert set(total) == {len(CONTENT)}
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_bar_is_shown_only_if_wanted(known, wanted, capfd, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    fetch_file(known, progress=wanted)
+    printed, bar = capfd.readouterr()
+    assert printed == ""
+    assert ("300k/300k" in bar) == wanted
+
+
 def test_a_server_that_ignores_ranges_makes_it_start_over(known, server):
     server.plan = [{"cut": 100_000}, {"ranges": False}]
     assert fetch_file(known).read_bytes() == CONTENT

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import sys
 import time
 
 from mantis_astro.exceptions import FetchError
@@ -18,7 +19,7 @@ __all__ = ["fetch_file"]
 log = logging.getLogger(__name__)
 
 
-def fetch_file(name, *, progress=None, timeout=None):
+def fetch_file(name, *, progress=False, timeout=None):
     """
     Return the path of a file, fetching it first if it is not there.
 
@@ -32,8 +33,9 @@ def fetch_file(name, *, progress=None, timeout=None):
     ----------
     name : str or KnownFile
         The file.
-    progress : callable, optional
-        Called as ``progress(done, total)``, in bytes, while it downloads.
+    progress : bool or callable, optional
+        Whether to show a progress bar on standard error; or a function that is called
+        as ``progress(done, total)``, in bytes, while it downloads.
     timeout : float or tuple of float, optional
         Seconds to wait for more bytes, or ``(connect, read)``; by default
         ``conf.connect_timeout`` and ``conf.read_timeout``.
@@ -74,7 +76,8 @@ def fetch_file(name, *, progress=None, timeout=None):
                 return path
             if not part.exists():
                 _show_licence(known)
-            download(known, part, _timeouts(timeout), progress)
+            with _reporter(progress, known) as report:
+                download(known, part, _timeouts(timeout), report)
             _verify_part(known, part)
             _flush(part)
             part.replace(path)
@@ -100,6 +103,26 @@ def _timeouts(timeout):
     if timeout is None:
         return conf.connect_timeout, conf.read_timeout
     return timeout if isinstance(timeout, tuple) else (conf.connect_timeout, timeout)
+
+
+@contextlib.contextmanager
+def _reporter(progress, known):
+    """Give the function to call with bytes done and total, or None."""
+    if callable(progress) or not progress:
+        yield progress or None
+        return
+    from astropy.utils.console import ProgressBar
+
+    with ProgressBar(known.size, file=sys.stderr) as bar:
+        shown = 0
+
+        def report(done, total):
+            nonlocal shown
+            if done == total or abs(done - shown) > total / 200:
+                bar.update(done)
+                shown = done
+
+        yield report
 
 
 def _check_internet_allowed(known, path):

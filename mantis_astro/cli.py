@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 from mantis_astro import __version__
-from mantis_astro.exceptions import MantisError
+from mantis_astro.exceptions import MantisError, MantisWarning
 
 __all__ = ["main"]
 
@@ -75,6 +75,7 @@ def _messages(*, quiet):
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            warnings.simplefilter("always", MantisWarning)
             yield
     finally:
         log.removeHandler(handler)
@@ -258,7 +259,8 @@ def _number_or_name(text):
 
 
 def _fetch(options):
-    from mantis_astro import BANDS, CutoutStore, SurveyCutouts
+    from mantis_astro import CutoutStore, SurveyCutouts
+    from mantis_astro.bands import BANDS
     from mantis_astro.catalog import find_coordinates
     from mantis_astro.table_io import check_writable, read_table, write_table
 

@@ -301,7 +301,7 @@ def test_progress_goes_to_standard_error(photoz, table, capsys, monkeypatch):
     photoz.add_redshifts(table, MadeSky(), progress=True, chunk=4)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert f"{N}/ {N}" in captured.err
+    assert f"{N} / {N}" in captured.err
 
 
 def test_the_log_counts_what_was_the_matter(photoz, table, caplog):

@@ -1,0 +1,375 @@
+import io
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from astropy.table import QTable, Table
+
+from mantis_astro import Flag, RedshiftPDF
+from mantis_astro.cli import main
+from mantis_astro.table_io import read_table, write_table
+
+from .made import make_galaxy
+
+N = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Cutouts of galaxies at the positions of ``galaxies.ecsv``, in one folder."""
+    folder = tmp_path_factory.mktemp("sky")
+    (folder / "cutouts").mkdir()
+    table = QTable({"ra": np.arange(N) + 10.0, "dec": np.full(N, 1.0)})
+    table["name"] = [f"g{i}" for i in range(N)]
+    write_table(table, folder / "galaxies.ecsv")
+    for i, coord in enumerate(_coords(table)):
+        bands = ["ps1.g", "ps1.r", "ps1.i", "unwise.W1"]
+        make_galaxy(coord, bands, seed=i).write(folder / "cutouts" / f"{i}.fits")
+    return folder
+
+
+def _coords(table):
+    from astropy.coordinates import SkyCoord
+
+    return SkyCoord(table["ra"], table["dec"], unit="deg")
+
+
+def predict(folder, output, *more):
+    return main(
+        [
+            "predict",
+            str(folder / "galaxies.ecsv"),
+            "--cutouts",
+            str(folder / "cutouts"),
+            "-o",
+            str(output),
+            *more,
+        ]
+    )
+
+
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "parquet"])
+def test_predict_adds_columns_and_exits_0(folder, tmp_path, ending):
+    assert predict(folder, tmp_path / f"out.{ending}", "--ebv", "0.02") == 0
+    table = read_table(tmp_path / f"out.{ending}")
+    assert table.colnames[:4] == ["ra", "dec", "name", "z_mean"]
+    assert len(table) == N
+    assert not (table["flags"] & Flag.NO_DATA).any()
+    assert (table["flags"] & Flag.MISSING_GALEX).all()
+
+
+def test_the_same_numbers_as_through_python(folder, tmp_path):
+    import warnings
+
+    from mantis_astro import FitsFolder, PhotoZ
+
+    predict(folder, tmp_path / "out.ecsv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        photoz = PhotoZ.from_pretrained()
+    table = read_table(folder / "galaxies.ecsv")
+    table = photoz.add_redshifts(table, FitsFolder(folder / "cutouts"))
+    np.testing.assert_array_equal(read_table(tmp_path / "out.ecsv")["pz"], table["pz"])
+
+
+def test_options_reach_the_columns(folder, tmp_path):
+    more = ["--prefix", "a_", "--columns", "flags,z_median", "--dihedral"]
+    assert predict(folder, tmp_path / "out.ecsv", *more) == 0
+    names = read_table(tmp_path / "out.ecsv").colnames
+    assert names == ["ra", "dec", "name", "a_z_median", "a_flags"]
+
+
+def test_output_goes_to_standard_output_and_messages_to_standard_error(folder, capsys):
+    assert predict(folder, "-") == 0
+    captured = capsys.readouterr()
+    table = Table.read(captured.out.splitlines(), format="ascii.ecsv")
+    assert len(table) == N
+    assert "stand-in" in captured.err
+
+
+def test_quiet_says_nothing(folder, tmp_path, capsys):
+    assert predict(folder, tmp_path / "out.ecsv", "--quiet") == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == ""
+
+
+def test_messages_are_each_printed_once(folder, tmp_path, capsys):
+    predict(folder, tmp_path / "out.ecsv")
+    err = capsys.readouterr().err
+    assert err.count("stand-in trained on made data") == 1
+    assert f"{N} rows in {tmp_path / 'out.ecsv'}" in err
+
+
+def test_a_table_comes_through_a_pipe(folder, tmp_path, monkeypatch):
+    text = "ra,dec\n10,1\n11,1\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    output = tmp_path / "out.ecsv"
+    cutouts = str(folder / "cutouts")
+    assert main(["predict", "-", "--cutouts", cutouts, "-o", str(output)]) == 0
+    assert len(read_table(output)) == 2
+
+
+class TestErrors:
+    def test_an_existing_output_is_kept_and_noticed_before_any_work(
+        self, folder, tmp_path, capsys
+    ):
+        output = tmp_path / "out.ecsv"
+        output.write_text("precious")
+        assert predict(folder, output) == 1
+        assert f"mantis-astro: {output} exists" in capsys.readouterr().err
+        assert output.read_text() == "precious"
+        assert predict(folder, output, "--overwrite") == 0
+
+    def test_a_typo_names_the_columns(self, folder, tmp_path, capsys):
+        assert predict(folder, tmp_path / "o.ecsv", "--ra", "rra", "--dec", "dec") == 1
+        assert "no column 'rra'; there are ra, dec, name" in capsys.readouterr().err
+
+    def test_a_missing_table_is_named(self, tmp_path, capsys):
+        assert main(["predict", "nothing.fits", "-o", str(tmp_path / "o.ecsv")]) == 1
+        assert "mantis-astro: no file nothing.fits" in capsys.readouterr().err
+
+    def test_a_table_without_positions_says_what_to_do(self, tmp_path, capsys):
+        (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+        assert main(
+            ["predict", str(tmp_path / "t.csv"), "-o", str(tmp_path / "o.ecsv")]
+        )
+        assert "name their columns with ra= and dec=" in capsys.readouterr().err
+
+    def test_an_unknown_model_lists_the_known(self, folder, tmp_path, capsys):
+        assert predict(folder, tmp_path / "out.ecsv", "--model", "best") == 1
+        assert "named models are placeholder-early" in capsys.readouterr().err
+
+    def test_debug_shows_where(self, folder, tmp_path):
+        with pytest.raises(KeyError, match="rra"):
+            predict(folder, tmp_path / "o.ecsv", "--ra", "rra", "--dec", "d", "--debug")
+
+    @pytest.mark.parametrize("arguments", [[], ["predict"], ["nonsense"]])
+    def test_wrong_usage_exits_2(self, arguments, capsys):
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 2
+        assert "usage: mantis-astro" in capsys.readouterr().err
+
+
+class TestInterrupted:
+    def test_ctrl_c_keeps_finished_rows_and_exits_130(
+        self, folder, tmp_path, monkeypatch, capsys
+    ):
+        from mantis_astro import FitsFolder
+
+        whole = FitsFolder.iter_cutouts
+
+        def broken_off(self, coords, bands):
+            for i, answer in enumerate(whole(self, coords, bands)):
+                if i == 4:
+                    raise KeyboardInterrupt
+                yield answer
+
+        output = tmp_path / "out.ecsv"
+        with monkeypatch.context() as patch:
+            patch.setattr(FitsFolder, "iter_cutouts", broken_off)
+            assert predict(folder, output, "--chunk", "2") == 130
+        assert "finished rows are in" in capsys.readouterr().err
+        assert not output.exists()
+        assert predict(folder, output) == 0
+        assert f"4 of {N} rows were finished before" in capsys.readouterr().err
+        predict(folder, tmp_path / "whole.ecsv")
+        np.testing.assert_array_equal(
+            read_table(output)["pz"], read_table(tmp_path / "whole.ecsv")["pz"]
+        )
+        assert [p.name for p in tmp_path.glob("*.rows")] == []
+
+    def test_a_killed_run_resumes_with_the_same_numbers(self, folder, tmp_path):
+        table = read_table(folder / "galaxies.ecsv")
+        table = table[np.arange(60) % N]  # long enough to be killed midway
+        write_table(table, tmp_path / "many.ecsv")
+        output, rows = tmp_path / "out.ecsv", tmp_path / "out.ecsv.rows"
+        command = [sys.executable, "-m", "mantis_astro", "predict"]
+        command += [str(tmp_path / "many.ecsv"), "--cutouts", str(folder / "cutouts")]
+        command += ["-o", str(output), "--chunk", "2", "--quiet"]
+        process = subprocess.Popen(command)
+        deadline = time.monotonic() + 120
+        while not (rows.exists() and rows.stat().st_size > 4000):
+            assert process.poll() is None, "it finished before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not output.exists()
+        subprocess.run(command, check=True)
+        output = read_table(output)
+        predict(folder, tmp_path / "few.ecsv")
+        few = read_table(tmp_path / "few.ecsv")
+        np.testing.assert_array_equal(output["pz"], few["pz"][np.arange(60) % N])
+        assert not rows.exists()
+
+
+@pytest.fixture
+def predicted(tmp_path):
+    """A table as predict writes it, of Gaussians around true redshifts."""
+    rng = np.random.default_rng(0)
+    z_spec = rng.uniform(0.2, 0.8, 400)
+    z = z_spec + rng.normal(0, 0.03, 400)
+    pdf = RedshiftPDF.from_gaussians(np.linspace(0, 1, 101), z, np.full(400, 0.03))
+    table = pdf.to_table()
+    table["z_spec"] = z_spec
+    table["mag"] = rng.uniform(15, 20, 400)
+    write_table(table, tmp_path / "predicted.fits")
+    return tmp_path / "predicted.fits"
+
+
+def test_evaluate_prints_the_metrics(predicted, capsys):
+    assert main(["evaluate", str(predicted)]) == 0
+    out = capsys.readouterr().out
+    assert "400" in out
+    assert "sigma_nmad" in out
+
+
+def test_evaluate_in_bins_writes_a_table(predicted, tmp_path, capsys):
+    output = tmp_path / "metrics.ecsv"
+    arguments = ["--by", "mag", "--bins", "4", "-o", str(output)]
+    assert main(["evaluate", str(predicted), *arguments]) == 0
+    table = read_table(output)
+    assert len(table) == 5
+    assert table["n"].tolist() == [400, 100, 100, 100, 100]
+    assert "outlier_fraction_015" in table.colnames
+
+
+def test_evaluate_without_true_redshifts_names_the_columns(predicted, capsys):
+    assert main(["evaluate", str(predicted), "--z-spec", "zspec"]) == 1
+    assert "no column 'zspec'; there are z_mean" in capsys.readouterr().err
+
+
+def test_models_lists_and_describes(capsys):
+    assert main(["models"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert {"placeholder-early", "mantis-shrimp-early"} <= set(names)
+    assert main(["models", "mantis-shrimp-early"]) == 0
+    out = capsys.readouterr().out
+    assert "400 bins, 0 to 1.6" in out
+    assert "galex.NUV, galex.FUV, ps1.g" in out
+
+
+def test_files_lists_what_could_be_fetched(capsys):
+    assert main(["files"]) == 0
+    assert "mantis-shrimp-early" in capsys.readouterr().out
+
+
+def test_fetching_no_file_asks_which(capsys):
+    assert main(["files", "fetch"]) == 1
+    assert "name the files to fetch" in capsys.readouterr().err
+
+
+def test_flags_spells_out_a_value_and_lists_all(capsys):
+    assert main(["flags", str(int(Flag.BAD_WCS | Flag.BROAD))]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()] == ["BROAD", "BAD_WCS"]
+    assert main(["flags"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(Flag)
+
+
+def test_version_names_the_packages_that_matter(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert exit_.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith("mantis-astro ")
+    assert "torch" in out
+
+
+class TestAgainstALocalSky:
+    @pytest.fixture
+    def sky(self):
+        from mantis_astro.services import conf
+        from mantis_astro.simulation.server import LocalSky
+
+        with LocalSky(seed=3) as sky, sky.configure(conf):
+            yield sky
+
+    def test_fetch_fills_a_store_that_predict_reads(
+        self, sky, folder, tmp_path, capsys
+    ):
+        galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
+        report = str(tmp_path / "report.ecsv")
+        arguments = ["--store", store, "--key", "name", "--report", report]
+        assert main(["fetch", galaxies, *arguments]) == 0
+        assert f"{9 * N} ok" in capsys.readouterr().out
+        assert len(read_table(report)) == 9 * N
+        n_requests = len(sky.requests)
+        output = str(tmp_path / "out.ecsv")
+        assert main(["predict", galaxies, "--store", store, "-o", output]) == 0
+        assert len(sky.requests) == n_requests
+        flags = read_table(output)["flags"]
+        assert not (flags & (Flag.NO_DATA | Flag.MISSING_GALEX | Flag.BAD_WCS)).any()
+
+    def test_predict_fetches_on_the_fly_with_the_same_answer(
+        self, sky, folder, tmp_path
+    ):
+        galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
+        fly, kept = str(tmp_path / "fly.ecsv"), str(tmp_path / "kept.ecsv")
+        assert main(["predict", galaxies, "-o", fly]) == 0
+        main(["fetch", galaxies, "--store", store])
+        main(["predict", galaxies, "--store", store, "-o", kept])
+        np.testing.assert_array_equal(read_table(fly)["pz"], read_table(kept)["pz"])
+
+    def test_an_existing_store_is_added_to_only_when_asked(
+        self, sky, folder, tmp_path, capsys
+    ):
+        galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
+        arguments = ["fetch", galaxies, "--store", store, "--bands", "galex.NUV"]
+        assert main(arguments) == 0
+        assert main(arguments) == 1
+        assert "--resume adds what it lacks" in capsys.readouterr().err
+        n_requests = len(sky.requests)
+        assert main([*arguments, "--resume"]) == 0
+        assert len(sky.requests) == n_requests  # nothing was lacking
+
+    def test_what_failed_exits_3_and_is_fetched_the_next_time(
+        self, sky, folder, tmp_path, capsys
+    ):
+        from mantis_astro.services import conf
+        from mantis_astro.simulation.server import Fault
+
+        galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
+        arguments = ["fetch", galaxies, "--store", store, "--bands", "unwise.W1"]
+        sky.faults = [Fault(503)]
+        with conf.set_temp("retries", 0):
+            assert main(arguments) == 3
+        assert f"{N} failed" in capsys.readouterr().out
+        sky.faults = []
+        assert main([*arguments, "--resume"]) == 0
+        assert f"{N} ok" in capsys.readouterr().out
+
+    def test_failures_are_asked_again_in_the_same_run_when_wanted(
+        self, sky, folder, tmp_path, capsys
+    ):
+        from mantis_astro.services import conf
+        from mantis_astro.simulation.server import Fault
+
+        galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
+        arguments = ["fetch", galaxies, "--store", store, "--bands", "unwise.W1"]
+        sky.faults = [Fault(503, attempts=[0])]
+        with conf.set_temp("retries", 0):
+            assert main([*arguments, "--key", "name", "--retry-failed"]) == 0
+
+
+@pytest.mark.real_data
+def test_five_real_bands_through_the_command(real_data, tmp_path):
+    (tmp_path / "quasar.csv").write_text("name,ra,dec\nJ0028,7.09390,-10.65098\n")
+    output = tmp_path / "out.ecsv"
+    arguments = [
+        "--cutouts",
+        str(real_data / "images" / "ps1_j0028"),
+        "-o",
+        str(output),
+    ]
+    assert main(["predict", str(tmp_path / "quasar.csv"), *arguments]) == 0
+    [row] = read_table(output)
+    assert row["name"] == "J0028"
+    for flag in (Flag.MISSING_GALEX, Flag.MISSING_UNWISE, Flag.PLACEHOLDER_MODEL):
+        assert row["flags"] & flag
+    assert not row["flags"] & (Flag.NO_DATA | Flag.MISSING_PS1 | Flag.BAD_WCS)

@@ -162,7 +162,9 @@ def _open(content):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)
             with fits.open(io.BytesIO(content), memmap=False) as hdus:
-                image = next(hdu for hdu in hdus if hdu.is_image and hdu.shape)
+                image = next(
+                    h for h in hdus if h.is_image and math.prod(h.shape or [0])
+                )
                 return image.data, image.header
     except StopIteration:
         msg = "the FITS file in the answer holds no image"

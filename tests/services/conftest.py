@@ -1,0 +1,42 @@
+import socket
+
+import pytest
+
+from mantis_astro.services import conf
+from mantis_astro.simulation.server import LocalSky
+
+_connect = socket.socket.connect
+
+
+def _connect_to_loopback(self, address):
+    host = address[0] if isinstance(address, tuple) else address
+    if host not in {"127.0.0.1", "::1", "localhost"}:
+        msg = f"a test tried to reach {host}"
+        raise OSError(msg)
+    return _connect(self, address)
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(request, monkeypatch, tmp_path):
+    """No test but the remote ones leaves this machine, or leaves a file behind."""
+    if request.node.get_closest_marker("remote_data") is None:
+        monkeypatch.setattr(socket.socket, "connect", _connect_to_loopback)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def sky():
+    """A sky whose faults each test orders for itself."""
+    with LocalSky(seed=3) as sky, sky.configure(conf):
+        yield sky
+
+
+@pytest.fixture
+def impatient():
+    """Short time-outs: what hangs here hangs for longer than these."""
+    with (
+        conf.set_temp("timeout", 0.25),
+        conf.set_temp("answer_timeout", 0.3),
+        conf.set_temp("connect_timeout", 1.0),
+    ):
+        yield

@@ -1,0 +1,470 @@
+import io
+import itertools
+import os
+import signal
+import threading
+import time
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astroquery.exceptions import InvalidQueryError
+
+from mantis_astro import CutoutStore, SurveyCutouts
+from mantis_astro.cutouts import NO_COVERAGE, OK, CutoutSource, failed
+from mantis_astro.exceptions import MissingBandError
+from mantis_astro.services import conf
+from mantis_astro.simulation.server import FAULTS, Fault, LocalSky, mixed_faults
+from tests.services.fakes import FakeClock
+
+BANDS = ["galex.NUV", "galex.FUV", "ps1.g", "ps1.r", "unwise.W1"]
+SIZE = {"ps1": 10 * u.arcsec, "galex": 12 * u.arcsec, "unwise": 22 * u.arcsec}
+STATUSES = (429, 500, 502, 503, 504)
+
+
+def make_coords(n, *, south=-29.0, seed=0):
+    rng = np.random.default_rng(seed)
+    return SkyCoord(rng.uniform(0, 360, n), rng.uniform(south, 70, n), unit="deg")
+
+
+def make_source(**options):
+    defaults = {"size": SIZE, "clock": FakeClock(), "rng": np.random.default_rng(0)}
+    return SurveyCutouts(**(defaults | options))
+
+
+def fetch(source, coords, bands=BANDS, **options):
+    """All results by index; each index must come once."""
+    results = {}
+    for index, cutouts, statuses in source.iter_cutouts(coords, bands, **options):
+        assert index not in results
+        assert [str(band) for band in statuses] == list(map(str, bands))
+        assert [b for b, s in statuses.items() if s.is_ok] == list(cutouts)
+        results[index] = cutouts, statuses
+    assert sorted(results) == list(range(len(coords)))
+    return results
+
+
+def count_foreign(sky, coords, results):
+    """Images that are not of the band and position they were given for."""
+    foreign = 0
+    for index, (cutouts, _) in results.items():
+        ra, dec = coords[index].ra.deg, coords[index].dec.deg
+        for band, image in cutouts.items():
+            name, ra_served, dec_served = sky.identify(image)
+            right = (
+                name == str(band)
+                and abs(ra_served - ra) < 1e-6
+                and abs(dec_served - dec) < 1e-6
+            )
+            foreign += not right
+    return foreign
+
+
+def states(results):
+    return {s.state for _, statuses in results.values() for s in statuses.values()}
+
+
+def our_threads():
+    return [t for t in threading.enumerate() if t.name.startswith("mantis_astro")]
+
+
+@pytest.fixture(autouse=True)
+def no_orphan_threads():
+    yield
+    assert our_threads() == []
+
+
+def test_it_is_a_source_of_cutouts():
+    assert isinstance(SurveyCutouts(), CutoutSource)
+
+
+def test_every_object_gets_its_own_images(sky):
+    coords = make_coords(30)
+    source = make_source()
+    results = fetch(source, coords)
+    assert states(results) == {"ok"}
+    assert count_foreign(sky, coords, results) == 0
+    assert source.counts()["ok"] == 30 * len(BANDS)
+    assert len(source.failed()) == 0
+
+
+def test_positions_of_a_chunk_share_one_list(sky):
+    make_coords(30)
+    fetch(make_source(), make_coords(30), ["ps1.g"])
+    lists = sky.find_requests("ps1filenames")
+    assert [request.n_positions for request in lists] == [30]
+
+
+def test_images_are_asked_for_skycell_by_skycell(sky):
+    coords = SkyCoord(np.tile([50.0, 51.0], 10), np.linspace(1, 1.3, 20), unit="deg")
+    fetch(make_source(connections_per_host=1), coords, ["ps1.g", "ps1.r"])
+    asked = [
+        (*request.query["red"].split("/")[2:4], request.query["red"][-13])
+        for request in sky.find_requests("fitscut")
+    ]
+    runs = 1 + sum(a != b for a, b in itertools.pairwise(asked))
+    assert runs == len(set(asked))
+
+
+def test_ordered_means_in_the_order_of_the_table(sky):
+    coords = make_coords(25)
+    order = [i for i, *_ in make_source().iter_cutouts(coords, BANDS, ordered=True)]
+    assert order == list(range(25))
+
+
+def test_the_cap_per_host_holds(sky):
+    sky.latency = 0.01
+    fetch(make_source(connections_per_host=3), make_coords(15))
+    assert sky.peak_in_flight("panstarrs") == 3
+    assert sky.peak_in_flight("legacy_survey") == 3
+
+
+def test_the_same_address_is_asked_once(sky):
+    coords = SkyCoord(np.full(6, 50.0), np.full(6, 2.0), unit="deg")
+    results = fetch(make_source(), coords)
+    assert states(results) == {"ok"}
+    assert max(sky.repeats().values()) == 1
+    assert len(sky.requests) == 1 + 2 + 2  # list, g and r, galex and unwise
+
+
+def test_out_of_footprint_costs_no_request(sky):
+    coords = SkyCoord([10.0, 20.0], [-60.0, -31.0], unit="deg")
+    results = fetch(make_source(), coords, ["ps1.g", "ps1.r"])
+    assert states(results) == {"no_coverage"}
+    assert sky.requests == []
+
+
+def test_a_coverage_map_saves_requests(sky):
+    class North:
+        def contains_lonlat(self, lon, lat):
+            return lat > 0 * u.deg
+
+    coords = SkyCoord([10.0, 20.0], [-20.0, 20.0], unit="deg")
+    results = fetch(make_source(coverage={"galex": North()}), coords, ["galex.NUV"])
+    assert [results[i][1].popitem()[1] for i in (0, 1)] == [NO_COVERAGE, OK]
+    assert len(sky.requests) == 1
+
+
+def test_blank_images_are_no_coverage():
+    with LocalSky(coverage={"galex": lambda ra, dec: ra > 100}) as sky:
+        coords = SkyCoord([50.0, 150.0], [0.0, 0.0], unit="deg")
+        with sky.configure(conf):
+            results = fetch(make_source(), coords, ["galex.NUV"])
+    assert [results[i][1].popitem()[1] for i in (0, 1)] == [NO_COVERAGE, OK]
+
+
+def test_no_rows_in_the_list_are_no_coverage_once_confirmed():
+    with LocalSky(coverage={"ps1": lambda ra, dec: ra > 100}) as sky:
+        coords = SkyCoord([50.0, 150.0], [0.0, 0.0], unit="deg")
+        with sky.configure(conf):
+            results = fetch(make_source(), coords, ["ps1.g"])
+    assert [results[i][1].popitem()[1] for i in (0, 1)] == [NO_COVERAGE, OK]
+    lists = sky.find_requests("ps1filenames")
+    assert [request.n_positions for request in lists] == [2, 1, 1]
+
+
+def test_nowhere_fails_alone(sky):
+    coords = SkyCoord([10.0, np.nan], [20.0, np.nan], unit="deg")
+    results = fetch(make_source(), coords, ["galex.NUV"])
+    assert results[0][1].popitem()[1] == OK
+    assert results[1][1].popitem()[1] == failed("the position is not finite")
+
+
+@pytest.mark.parametrize("kind", [*FAULTS, *STATUSES])
+@pytest.mark.usefixtures("impatient")
+def test_each_fault_at_30_percent(sky, kind):
+    """Right state, no wrong image, and no more requests than the bound allows."""
+    sky.faults = [Fault(kind, probability=0.3, seconds=1.5)]
+    check_under_faults(sky)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_all_faults_mixed_at_30_percent(sky):
+    sky.faults = mixed_faults(0.3, seconds=1.5, retry_after=2)
+    check_under_faults(sky)
+
+
+def check_under_faults(sky):
+    coords, bands = make_coords(40), ["galex.NUV", "ps1.g"]
+    source = make_source()
+    results = fetch(source, coords, bands)
+    assert count_foreign(sky, coords, results) == 0
+    assert max(sky.repeats().values()) <= 2 * (1 + conf.retries)  # 2: redirections
+    sent = source.requests_sent().values()
+    assert sum(sent) <= (1 + conf.retries) * (1 + 2 * 40)
+    well_answered = {
+        (request.host, request.query["ra"])
+        for request in sky.requests
+        if request.method == "GET" and request.status == 200 and request.fault is None
+    }
+    hosts = {"galex": "legacy_survey", "ps1": "panstarrs"}
+    for index, (_, statuses) in results.items():
+        for band, status in statuses.items():
+            assert status.state in {"ok", "failed"}  # all of this sky is covered
+            if status.state == "failed":
+                assert "tried" in status.message
+                asked = hosts[band.survey], f"{coords[index].ra.deg:.7f}"
+                assert asked not in well_answered
+
+
+@pytest.mark.parametrize("kind", ["html", 503, "reset"])
+def test_a_server_that_never_works_ends_in_failures(sky, kind):
+    sky.faults = [Fault(kind)]
+    source = make_source()
+    results = fetch(source, make_coords(10), ["galex.NUV"])
+    assert states(results) == {"failed"}
+    assert len(source.failed()) == 10
+    assert len(sky.requests) <= 10 * (1 + conf.retries)
+
+
+def test_failures_can_be_fed_straight_back(sky):
+    coords = make_coords(20)
+    sky.faults = [Fault(404, match="unwise", probability=0.5, attempts=range(2))]
+    source = make_source()
+    fetch(source, coords)
+    missing = source.failed()
+    assert 0 < len(missing) < 20
+    assert [str(band) for band in missing.bands] == ["unwise.W1"]
+    sky.faults = []
+    again = dict(
+        (index, statuses) for index, _, statuses in source.iter_cutouts(*missing)
+    )
+    assert {s.state for st in again.values() for s in st.values()} == {"ok"}
+    assert len(source.failed()) == 0
+    np.testing.assert_array_equal(missing.coords.ra.deg, coords[missing.index].ra.deg)
+
+
+def test_a_report_tells_how_each_band_ended(sky):
+    sky.faults = [Fault(404, match="unwise")]
+    source = make_source()
+    fetch(source, make_coords(3))
+    report = source.report()
+    assert report.colnames == [
+        "Local Path",
+        "Status",
+        "Message",
+        "URL",
+        "object",
+        "band",
+    ]
+    assert len(report) == 3 * len(BANDS)
+    asked = {f"http://127.0.0.1:{url.split(':')[2]}" for url in report["URL"]}
+    sent = {request.url for request in sky.requests if request.method == "GET"}
+    assert all(any(url.endswith(end) for end in sent) for url in asked)
+    ended_badly = report[report["band"] == "unwise.W1"]
+    assert set(ended_badly["Status"]) == {"failed"}
+    assert all("HTTP status 404" in message for message in ended_badly["Message"])
+
+
+def test_the_deadline_of_a_table_holds(sky):
+    sky.faults = [Fault("hang", match="galex", seconds=30)]
+    source = make_source(deadline=1.0 * u.s, clock=None)
+    start = time.monotonic()
+    results = fetch(source, make_coords(10), ["galex.NUV", "ps1.g"])
+    assert time.monotonic() - start < 3
+    for _, statuses in results.values():
+        nuv, g = statuses.values()
+        assert nuv == failed("not there within 1 s")
+        assert g == OK
+
+
+def test_leaving_the_loop_ends_all_threads_at_once(sky):
+    sky.faults = [Fault("hang", match="ps1filenames", seconds=30)]
+    source = make_source(clock=None)
+    start = time.monotonic()
+    for _ in source.iter_cutouts(make_coords(10)[:5], ["galex.NUV"]):
+        break
+    generator = source.iter_cutouts(make_coords(5), ["galex.NUV", "ps1.g"])
+    waiter = threading.Timer(0.3, lambda: None)
+    waiter.start()
+    waiter.join()
+    generator.close()  # never started: nothing to end
+    assert time.monotonic() - start < 3
+    assert our_threads() == []
+
+
+def test_ctrl_c_breaks_off_what_hangs(sky):
+    sky.faults = [Fault("hang", seconds=30)]
+    source = make_source(clock=None)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(source.iter_cutouts(make_coords(5), BANDS))
+    assert time.monotonic() - start < 3
+    assert our_threads() == []
+    assert source.counts()["pending"] == 5 * len(BANDS)
+
+
+def test_what_was_not_reached_can_be_asked_for_later(sky):
+    source = make_source()
+    with conf.set_temp("positions_per_list", 5):
+        for _ in source.iter_cutouts(make_coords(20), ["galex.NUV"]):
+            break
+    assert source.counts()["pending"] > 0
+    again = list(source.iter_cutouts(*source.failed()))
+    assert len(again) == len(source.report())
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_slow_caller_holds_the_servers_back(sky, ordered):
+    """No more than two chunks are taken on before the first is handed over."""
+    with conf.set_temp("positions_per_list", 5):
+        iterator = make_source().iter_cutouts(
+            make_coords(60), ["galex.NUV"], ordered=ordered
+        )
+        next(iterator)
+        time.sleep(0.3)
+        assert len(sky.requests) <= 10
+        assert len(list(iterator)) == 59
+
+
+def test_a_store_is_asked_first_and_told_what_came(sky, tmp_path):
+    coords = make_coords(6, south=-60)
+    with CutoutStore(tmp_path / "store", "a") as store:
+        source = make_source(store=store)
+        first = fetch(source, coords)
+        n_requests = len(sky.requests)
+        local = set(source.report()["Local Path"][source.report()["Status"] == "ok"])
+        assert local == {str(store.path)}
+        second = fetch(make_source(store=store), coords)
+        assert len(sky.requests) == n_requests
+        assert states(first) == states(second) == {"ok", "no_coverage"}
+        assert count_foreign(sky, coords, second) == 0
+
+
+def test_only_what_is_missing_is_fetched(sky, tmp_path):
+    coords = make_coords(4)
+    with CutoutStore(tmp_path / "store", "a") as store:
+        fetch(make_source(store=store), coords, ["galex.NUV", "ps1.g"])
+        sky.requests.clear()
+        fetch(make_source(store=store), coords, ["galex.NUV", "ps1.g", "ps1.r"])
+    assert {r.query.get("red", "r")[-13] for r in sky.find_requests("fitscut")} == {"r"}
+    assert sky.count("galex") == 0
+
+
+def test_failures_are_not_kept(sky, tmp_path):
+    coords = make_coords(4)
+    sky.faults = [Fault(404, match="unwise")]
+    with CutoutStore(tmp_path / "store", "a") as store:
+        fetch(make_source(store=store), coords)
+        sky.faults = []
+        results = fetch(make_source(store=store), coords)
+    assert states(results) == {"ok"}
+
+
+def test_keys_name_the_objects_of_a_store(sky, tmp_path):
+    with CutoutStore(tmp_path / "store", "a") as store:
+        source = make_source(store=store)
+        fetch(source, make_coords(3), ["galex.NUV"], keys=["a", "b", "c"])
+        assert sorted(store.keys()) == ["a", "b", "c"]
+        fetch(source, make_coords(3), ["unwise.W1"])  # found by position
+        assert sorted(store.keys()) == ["a", "b", "c"]
+
+
+def test_a_local_copy_of_another_size_is_not_used(sky, tmp_path):
+    coords = make_coords(2)
+    with CutoutStore(tmp_path / "store", "a") as store:
+        fetch(make_source(store=store), coords, ["galex.NUV"])
+        larger = make_source(store=store, size=30 * u.arcsec)
+        results = fetch(larger, coords, ["galex.NUV"])
+    assert results[0][0]["galex.NUV"].shape == (20, 20)
+
+
+def test_offline_uses_the_store_only(sky, tmp_path):
+    coords = make_coords(4)
+    with CutoutStore(tmp_path / "store", "a") as store:
+        fetch(make_source(store=store), coords[:2], ["galex.NUV"])
+        sky.requests.clear()
+        results = fetch(make_source(store=store, offline=True), coords, ["galex.NUV"])
+    assert sky.requests == []
+    ends = [results[i][1].popitem()[1] for i in range(4)]
+    assert ends == [OK, OK, *[failed("not in the store")] * 2]
+
+
+def test_a_table_and_other_frames_will_do(sky):
+    coords = make_coords(2)
+    table = Table({"RA": coords.ra.deg, "DEC": coords.dec.deg})
+    assert states(fetch(make_source(), table, ["galex.NUV"])) == {"ok"}
+    for request in sky.requests:
+        assert float(request.query["ra"]) in coords.ra.deg.round(7)
+    sky.requests.clear()
+    fetch(make_source(), coords.galactic, ["galex.NUV"])
+    assert {float(r.query["ra"]) for r in sky.requests} == set(coords.ra.deg.round(7))
+
+
+def test_no_objects_no_threads_no_requests(sky):
+    empty = SkyCoord([], [], unit="deg")
+    assert list(make_source().iter_cutouts(empty, BANDS)) == []
+    assert sky.requests == []
+
+
+def test_the_plan_and_a_bar_are_for_terminals_only(sky, monkeypatch, capsys):
+    fetch(make_source(), make_coords(2), ["galex.NUV"])
+    assert capsys.readouterr() == ("", "")
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    fetch(make_source(), make_coords(2), ["galex.NUV"])
+    assert "2 objects, 2 requests" in terminal.getvalue()
+    assert "100.00%" in terminal.getvalue()
+    shown = terminal.getvalue()
+    fetch(make_source(progress=False), make_coords(2), ["galex.NUV"])
+    assert terminal.getvalue() == shown
+
+
+def test_the_plan_is_logged_first(sky, caplog):
+    with caplog.at_level("INFO", "mantis_astro.services"):
+        fetch(make_source(), make_coords(2), ["galex.NUV"])
+    assert "2 objects, 2 requests" in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"connections_per_host": 0}, "'connections_per_host' must be positive, got 0"),
+        ({"requests_per_second": -1}, "'requests_per_second' must be positive"),
+        ({"deadline": 0 * u.s}, "'deadline' must be positive"),
+        ({"offline": True}, "'offline' needs a 'store'"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SurveyCutouts(**options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        ((5, BANDS), {}, TypeError, "'coords' must be a SkyCoord or a Table, got int"),
+        (
+            (SkyCoord(1, 2, unit="deg"), BANDS),
+            {},
+            ValueError,
+            r"shape \(n,\), got \(\)",
+        ),
+        ((make_coords(2), ["x.y"]), {}, MissingBandError, "no band 'x.y'"),
+        ((make_coords(2), ["allwise.W1"]), {}, InvalidQueryError, "no service for"),
+        ((make_coords(2), BANDS), {"keys": ["a"]}, ValueError, "each of 2 objects"),
+    ],
+)
+def test_wrong_calls_are_refused_at_the_call(arguments, options, error, message):
+    with pytest.raises(error, match=message):
+        SurveyCutouts().iter_cutouts(*arguments, **options)
+
+
+def test_a_size_that_the_server_would_clip_is_refused_at_the_call():
+    with pytest.raises(InvalidQueryError, match="'size' must be 1 to 3000 pixels"):
+        SurveyCutouts(size=3 * u.deg).iter_cutouts(make_coords(1), ["galex.NUV"])
+
+
+def test_a_report_needs_a_call_first():
+    for method in ("report", "failed", "counts", "requests_sent"):
+        with pytest.raises(ValueError, match="nothing was asked for yet"):
+            getattr(SurveyCutouts(), method)()

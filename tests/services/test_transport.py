@@ -1,0 +1,109 @@
+import threading
+import time
+
+import pytest
+
+from mantis_astro.services.request import HttpRequest
+from mantis_astro.services.transport import HttpTransport, TransportError
+from mantis_astro.simulation.server import Fault
+
+
+@pytest.fixture
+def transport():
+    transport = HttpTransport(
+        connections_per_host=2, connect_timeout=2, read_timeout=0.3
+    )
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def request_(sky):
+    return HttpRequest(sky.urls["legacy_survey"] + "?ra=10&dec=20&size=32&layer=galex")
+
+
+def test_an_answer_has_status_body_and_headers(transport, request_):
+    answer = transport.send(request_, seconds=5)
+    assert answer.status == 200
+    assert answer.content.startswith(b"SIMPLE")
+    assert answer.headers["Content-Type"] == "image/fits"
+
+
+def test_a_status_is_an_answer_too(transport, request_, sky):
+    sky.faults = [Fault(503, retry_after=7)]
+    answer = transport.send(request_, seconds=5)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "7")
+
+
+def test_connections_are_reused(transport, request_, sky):
+    for _ in range(5):
+        transport.send(request_, seconds=5)
+    assert len(sky._hosts["legacy_survey"].connections) == 1
+
+
+def test_a_form_is_sent_again_whole(transport, httpserver):
+    httpserver.expect_request("/").respond_with_data("ok")
+    http = HttpRequest(
+        httpserver.url_for("/"), "POST", {"a": "b"}, {"file": ("p.txt", b"1 2\n")}
+    )
+    for _ in range(2):
+        transport.send(http, seconds=5)
+    assert all(b"1 2\n" in request.data for request, _ in httpserver.log)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("hang", "silent for more than"),
+        ("hang_in_body", "silent for more than|broke off"),
+        ("reset", "cannot be reached or broke off"),
+        ("cut_short", "cannot be reached or broke off"),
+    ],
+)
+def test_no_whole_answer_is_an_error(transport, request_, sky, kind, message):
+    sky.faults = [Fault(kind, seconds=3)]
+    with pytest.raises(TransportError, match=message):
+        transport.send(request_, seconds=5)
+
+
+def test_a_trickle_ends_when_its_time_is_over(transport, request_, sky):
+    """Each byte comes within the read time-out; the whole would take 20 s."""
+    sky.faults = [Fault("slow_drip", seconds=20)]
+    start = time.monotonic()
+    with pytest.raises(TransportError, match="gave no whole answer within 0.5 s"):
+        transport.send(request_, seconds=0.5)
+    assert time.monotonic() - start < 3
+
+
+def test_nobody_at_the_address(transport):
+    with pytest.raises(TransportError, match="127.0.0.1:9 cannot be reached"):
+        transport.send(HttpRequest("http://127.0.0.1:9/"), seconds=2)
+
+
+def test_closing_wakes_those_who_wait(request_, sky):
+    sky.faults = [Fault("hang", seconds=30)]
+    patient = HttpTransport(connections_per_host=1, connect_timeout=5, read_timeout=30)
+    errors = []
+
+    def ask():
+        try:
+            patient.send(request_, seconds=30)
+        except TransportError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not sky.requests:
+        time.sleep(0.01)
+    start = time.monotonic()
+    patient.close()
+    thread.join()
+    assert time.monotonic() - start < 2
+    assert errors == ["cancelled"]
+
+
+def test_a_closed_transport_sends_nothing(request_, sky, transport):
+    transport.close()
+    with pytest.raises(TransportError, match="cancelled"):
+        transport.send(request_, seconds=1)
+    assert sky.requests == []

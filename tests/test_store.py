@@ -517,6 +517,20 @@ class TestReading:
             [True, True, True],
         ]
 
+    def test_yields_by_key_where_positions_are_shared(self, store, coords):
+        same = coords[[0, 0]]
+        store.add("a", same[0], {"ps1.g": make_image(1)})
+        store.add("b", same[1], {"ps1.g": make_image(2)})
+        found = store.iter_cutouts(same, ["ps1.g"], keys=["b", "a"])
+        for (_, cutouts, _), seed in zip(found, (2, 1), strict=True):
+            assert_same(cutouts["ps1.g"], make_image(seed))
+
+    def test_keys_must_be_as_many_as_positions(self, store, coords):
+        with pytest.raises(
+            ValueError, match="'keys' must name each of 3 objects, got 1"
+        ):
+            next(store.iter_cutouts(coords, ["ps1.g"], keys=["a"]))
+
     def test_missing_by_key(self, filled, coords):
         missing = filled.missing(coords, ["ps1.r"], keys=["a", "b", "c"])
         assert missing.tolist() == [[True], [False], [True]]

@@ -451,20 +451,31 @@ class CutoutStore:
         """
         bands = [get_band(band) for band in bands]
         missing = np.ones((len(coords), len(bands)), dtype=bool)
-        for i, (ra, dec) in enumerate(_degrees(coords)):
-            if keys is None:
-                found = self._find_position(ra, dec)
-            else:
-                found = self._manifest.fetch(
-                    "SELECT id FROM objects WHERE key = ?", [normalise_key(keys[i])]
-                )
-                found = found[0] if found else None
+        for i, found in enumerate(self._find_all(coords, keys)):
             if found is not None:
                 known = self._statuses(found[0])
                 missing[i] = [band not in known for band in bands]
         return missing
 
-    def iter_cutouts(self, coords, bands):
+    def _find_all(self, coords, keys):
+        """Yield (number, key) of each object, or None."""
+        if keys is None:
+            icrs = coords.icrs
+            for ra, dec in zip(
+                icrs.ra.deg.tolist(), icrs.dec.deg.tolist(), strict=True
+            ):
+                yield self._find_position(ra, dec)
+            return
+        if len(keys) != len(coords):
+            msg = f"'keys' must name each of {len(coords)} objects, got {len(keys)}"
+            raise ValueError(msg)
+        for key in keys:
+            rows = self._manifest.fetch(
+                "SELECT id, key FROM objects WHERE key = ?", [normalise_key(key)]
+            )
+            yield rows[0] if rows else None
+
+    def iter_cutouts(self, coords, bands, *, keys=None):
         """
         Yield the cutouts of each position.
 
@@ -474,6 +485,8 @@ class CutoutStore:
             Positions, shape (n,); they must agree with the stored ones to 0.01 arcsec.
         bands : sequence of Band or str
             Bands wanted.
+        keys : sequence of str or int, optional
+            Names of the objects; by default they are found by position.
 
         Yields
         ------
@@ -486,9 +499,8 @@ class CutoutStore:
         """
         bands = [get_band(band) for band in bands]
         absent = failed(f"not in {self.path}")
-        for index, (ra, dec) in enumerate(_degrees(coords)):
-            statuses = dict.fromkeys(bands, absent)
-            cutouts, found = {}, self._find_position(ra, dec)
+        for index, found in enumerate(self._find_all(coords, keys)):
+            statuses, cutouts = dict.fromkeys(bands, absent), {}
             if found is not None:
                 known = self._statuses(found[0])
                 statuses = {band: known.get(band, absent) for band in bands}
@@ -628,12 +640,6 @@ class CutoutStore:
 
 
 _STATUSES = {("ok", ""): OK, ("no_coverage", ""): NO_COVERAGE}
-
-
-def _degrees(coords):
-    """Pairs of ICRS right ascension and declination, in degrees."""
-    icrs = coords.icrs
-    return zip(icrs.ra.deg.tolist(), icrs.dec.deg.tolist(), strict=True)
 
 
 def _bands_without_coverage(statuses, cutouts):

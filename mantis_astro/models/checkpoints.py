@@ -5,6 +5,7 @@ import json
 import logging
 import pickle
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def load_model(name_or_path=None, *, card=None, device=None):
     Returns
     -------
     network : `torch.nn.Module`
-        In evaluation mode, without gradients; called as ``network(images, ebv)``.
+        In evaluation mode; called as ``network(images, ebv)``.
     card : ModelCard
         Its card, with the file's SHA-256.
 
@@ -89,7 +90,6 @@ def load_model(name_or_path=None, *, card=None, device=None):
         network = build_network(card.network)
     check_weights(weights, network.state_dict(), path)
     network.load_state_dict(weights, strict=True, assign=True)
-    network.requires_grad_(requires_grad=False)
     if device is not None:
         network.to(device)
     if not card.sha256:
@@ -222,9 +222,9 @@ def _read(path):
     """Weights by name, and the card if the file has one."""
     with path.open("rb") as stream:
         head = stream.read(9)
-    if head[8:] == b"{":  # safetensors: eight bytes of length, then JSON
+    if path.suffix == ".safetensors" or head[8:] == b"{":  # a length, then JSON
         return _read_safetensors(path)
-    return _read_torch(path), None
+    return _read_torch(path, mmap=head[:2] == b"PK"), None  # zipped, since torch 1.6
 
 
 def _read_safetensors(path):
@@ -237,9 +237,11 @@ def _read_safetensors(path):
     return weights, read_card(path)
 
 
-def _read_torch(path):
+def _read_torch(path, *, mmap):
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         msg = (
             f"{path} would run code when loaded, or is no weights file; only tensors "

@@ -193,7 +193,7 @@ class CommonGrid:
         flags = placed.flags.copy()
         flags[(shown & ~whole).any(1)] |= Flag.PARTIAL_COVERAGE
         too_many = shown & whole & (masked > Flag.BAD_PIXELS.threshold)
-        for i, j in np.argwhere(shown & (~whole | (masked == 1))):
+        for i, j in np.argwhere(placed.usable & (~whole | (masked == 1))):
             cutout = cutouts[i][bands[j]]
             if find_wcs_problem(cutout, bands[j], cutouts[i].coord):
                 flags[i] |= Flag.BAD_WCS

@@ -139,14 +139,16 @@ class PhotometrySpec:
         measured, detected = np.zeros((2, n_object), bool)
         for j, (name, name_err) in enumerate(names):
             flux, error = _njy(table, name), _njy(table, name_err)
-            error = np.where(error > 0, error, np.nan)
+            error[~(error > 0)] = np.nan
             observed[:, j] = good = np.isfinite(flux)
             measured |= good & np.isfinite(error)
             detected |= flux >= 3 * error
             inputs[:, 0, j], inputs[:, 1, j] = self._asinh(flux, error, j)
             inputs[:, 2, j] = good
         inputs[:, :2] *= observed[:, None]
-        tensor = torch.from_numpy(np.nan_to_num(inputs).reshape(n_object, -1))
+        tensor = torch.from_numpy(
+            np.nan_to_num(inputs).reshape(n_object, self.n_inputs)
+        )
         ebv, flags = dust_inputs(self, ebv, n_object)
         flags |= missing_flags(observed, [get_band(band) for band in self.bands])
         flags[measured & ~detected] |= Flag.NON_DETECTION
@@ -166,11 +168,12 @@ class PhotometrySpec:
 
 
 def _njy(table, name):
-    """Column in nJy as plain floats; NaN where masked, or everywhere if not there."""
+    """Column in nJy as plain floats; NaN where masked or infinite, or not there."""
     if name not in table.colnames:
         return np.full(len(table), np.nan)
     column = table[name]
-    if column.unit is None:
+    unit = column.unit
+    if unit is None:
         msg = (
             f"column '{name}' has no unit: set it to that of its numbers, "
             f"table['{name}'].unit = 'nJy'"
@@ -178,7 +181,10 @@ def _njy(table, name):
         raise u.UnitsError(msg)
     mask = getattr(column, "mask", False)
     values = np.asarray(getattr(column, "unmasked", column), float)
-    if not column.unit.is_equivalent(u.nJy):
-        msg = f"column '{name}' must be a flux density (nJy), got {column.unit}"
+    # a magnitude says that it is equivalent too
+    if not isinstance(unit, u.UnitBase) or not unit.is_equivalent(u.nJy):
+        msg = f"column '{name}' must be a flux density (nJy), got {unit}"
         raise u.UnitsError(msg)
-    return np.where(mask, np.nan, values * column.unit.to(u.nJy))
+    values = values * unit.to(u.nJy)
+    values[mask | ~np.isfinite(values)] = np.nan
+    return values

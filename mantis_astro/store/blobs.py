@@ -7,6 +7,7 @@ so NumPy reads them without this package; a mask is one bit a pixel.
 """
 
 import json
+import math
 import zlib
 from functools import lru_cache
 
@@ -169,14 +170,14 @@ def _unpack(record, end, description):
     length, shape = description["length"], description["shape"]
     if description["dtype"] == "bits":
         packed = np.frombuffer(record, "u1", length, start)
-        return np.unpackbits(packed, count=np.prod(shape)).reshape(shape).astype(bool)
+        return np.unpackbits(packed, count=math.prod(shape)).reshape(shape).astype(bool)
     dtype = np.dtype(description["dtype"])
     if "filter" in description:
         shuffled = zlib.decompress(memoryview(record)[start : start + length])
         array = np.frombuffer(shuffled, "u1").reshape(dtype.itemsize, -1).T
         array = np.ascontiguousarray(array).view(dtype)
     else:
-        array = np.frombuffer(record, dtype, np.prod(shape, dtype=int), start)
+        array = np.frombuffer(record, dtype, math.prod(shape), start)
     return array.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -190,7 +191,7 @@ def _describe_wcs(wcs):
     }
     numbers["ctype"] = list(wcs.wcs.ctype)
     units = [unit.to_string() for unit in wcs.wcs.cunit]
-    if units != ["deg", "deg"]:  # what a celestial axis means without it
+    if not {*units} <= {"deg", ""}:  # a celestial axis without unit is in degrees
         numbers["cunit"] = units
     for name in ("lonpole", "latpole", "equinox"):
         if np.isfinite(getattr(wcs.wcs, name)):

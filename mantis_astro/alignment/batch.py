@@ -154,9 +154,10 @@ def _evaluate(coefficients, u, v, device):
     c = torch.from_numpy(coefficients[..., None, None]).to(device).unbind(1)
     u = torch.from_numpy(u).to(device)
     v = torch.from_numpy(v).to(device)[:, None]
-    # not a matrix product: its rounding would depend on the size of the batch
+    # Neither a matrix product nor a fused addcmul: the rounding of either depends on
+    # where in memory a number falls, so on the size of the batch.
     xy = (c[0] + c[1] * u + c[3] * u**2) + (c[2] * v + c[5] * v**2)
-    return xy.addcmul_(c[4] * v, u)  # (n, 2, ny, nx)
+    return xy.add_(c[4] * v * u)  # (n, 2, ny, nx)
 
 
 def _interpolate(block, device):
@@ -190,7 +191,7 @@ def _interpolate(block, device):
         values, weight = values.chunk(2, dim=1)
         touches_bad = weight < MINIMUM_COVERAGE["interp"]
         mask = touches_bad if mask is None else mask | touches_bad
-        values = values / weight
+        values = values / _whole(weight, 1, 1e-6)
     return values, mask, _areas(block).to(device)
 
 
@@ -225,10 +226,20 @@ def _overlap(block, device):
     good = torch.ones_like(data[:, :1]) if good is None else good
     sums = _around(torch.cat([data, good], dim=1), corners)
     n_band = data.shape[1]
-    covered = sums[:, n_band:]  # (n, n_band or 1, n_y, n_x)
+    covered = _whole(sums[:, n_band:], signed_area, 1e-9)  # (n, n_band or 1, n_y, n_x)
     mask = ~(covered / signed_area >= MINIMUM_COVERAGE["exact"])  # True for NaN
     values = (sums[:, :n_band] / covered).float()
     return values, mask.expand(-1, n_band, -1, -1), signed_area.abs()
+
+
+def _whole(part, whole, tolerance):
+    """
+    Make exact a part that is the whole but for rounding.
+
+    Images without bad pixels then come out the same, bit for bit, in a block where
+    another one has some.
+    """
+    return torch.where((part - whole).abs() <= tolerance * abs(whole), whole, part)
 
 
 def _signed_areas(corners):
@@ -280,7 +291,7 @@ def _edge_integrals(table, start, end):
     first = torch.minimum(ya, yb).floor()
     n_row = torch.nan_to_num(torch.maximum(ya, yb) - first).max().ceil()
     image = torch.arange(n, device=table.device)[:, None, None] * ny
-    total = 0
+    total = table.new_zeros(*xa.shape, table.shape[-1])
     for k in range(int(n_row)):
         row = first + k
         y0 = torch.clamp(ya, row, row + 1)
@@ -288,7 +299,7 @@ def _edge_integrals(table, start, end):
         height = torch.where((row >= 0) & (row < ny), y1 - y0, 0)
         j = image + torch.nan_to_num(row).clamp(0, ny - 1).long()
         x0, x1 = xa + (y0 - ya) * slope, xa + (y1 - ya) * slope
-        total = total + _mean_along(table, j, x0, x1, height) * height[..., None]
+        total += _mean_along(table, j, x0, x1, height) * height[..., None]
     return total  # (n, n_y, n_x, c)
 
 
@@ -316,6 +327,5 @@ def _integral(table, which, j, x):
     index = j * width + i.long()
     at_edge = table.view(-1, 3, c).index_select(0, index.flatten())
     at_edge = at_edge.view(*x.shape, 3, c).unbind(-2)
-    if which:
-        return torch.addcmul(at_edge[1], at_edge[2], r)
-    return torch.addcmul(at_edge[0], torch.addcmul(at_edge[1], at_edge[2], r / 2), r)
+    G, F, f = at_edge
+    return F + f * r if which else G + (F + f * (r / 2)) * r  # not fused, as above

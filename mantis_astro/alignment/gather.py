@@ -69,6 +69,9 @@ class Grids:
                 msg = "'shape' must be given with a pixel scale"
                 raise ValueError(msg)
             self.shape = tuple(int(side) for side in shape)
+            if not (wcs.isscalar and np.isfinite(wcs) and wcs > 0):
+                msg = f"'wcs' as a pixel scale must be one positive angle, got {wcs}"
+                raise ValueError(msg)
             points = self._centred_directions(targets, wcs.to_value(u.rad))
             self.pixel_scale = [float(wcs.to_value(u.arcsec))] * len(coords)
         else:
@@ -238,8 +241,17 @@ def _placed_items(cutouts, grids, bands, method):
             names = ", ".join(str(bands[column]) for column in items[i].columns)
             problems.append(f"target {items[i].target}, {names}: {problem}")
             is_good[i] = False
+    is_good &= _touches(positions[:, :-1], items)
     items = [item for item, good in zip(items, is_good, strict=True) if good]
     return items, positions[is_good, :-1], problems
+
+
+def _touches(positions, items):
+    """Whether the box around a grid meets the image."""
+    shapes = np.array([item.cutouts[0].data.shape for item in items])
+    on_low_side = (positions > -1).any(axis=1)  # False for NaN
+    on_high_side = (positions < shapes[:, None, ::-1]).any(axis=1)
+    return (on_low_side & on_high_side).all(axis=1)
 
 
 def _items(cutouts, grids, bands, method):

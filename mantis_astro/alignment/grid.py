@@ -22,6 +22,7 @@ __all__ = [
 
 #: How far the pixel scale of a cutout may be from its survey's, relative.
 SCALE_TOLERANCE = 0.2
+_LEAST_SINE = 0.1  # of the angle between the pixel axes: 6 degrees
 
 
 def common_wcs(coord, size, pixel_scale):
@@ -170,7 +171,12 @@ def problem_with_wcs(cutout, band):
     if not (wcs.naxis == 2 and wcs.has_celestial):
         axes = ", ".join(axis or "none" for axis in wcs.wcs.ctype)
         return f"the WCS must have two celestial axes and no other, got {axes}"
+    (xx, xy), (yx, yy) = wcs.pixel_scale_matrix.tolist()
     x, y = pixel_scales(wcs)
+    if (
+        not abs(xx * yy - xy * yx) * 3600**2 > _LEAST_SINE * x * y
+    ):  # wcslib lets it pass
+        return "the matrix of the WCS is singular: its axes are (nearly) parallel"
     owner, expected = _expected_scale(cutout, band)
     if max(abs(x / expected - 1), abs(y / expected - 1)) <= SCALE_TOLERANCE:
         return None

@@ -159,7 +159,7 @@ def _lon_lat(directions):
 def _pixels(wcs, lonlat):
     world = lonlat if wcs.wcs.lng == 0 else lonlat[:, ::-1]
     if wcs.has_distortion:
-        return wcs.all_world2pix(world, 0, quiet=True)
+        return wcs.all_world2pix(world, 0, tolerance=1e-6, quiet=True)
     try:
         return wcs.wcs.s2p(world, 0)["pixcrd"]
     except ValueError:  # wcslib refuses them all when one is out of reach

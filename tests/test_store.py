@@ -400,6 +400,29 @@ class TestAdding:
             store.add("x", COORD, {"ps1.g": make_image(), "ps1.r": 1})
         assert len(store) == 0
 
+    def test_many_objects_may_be_added_at_once(self, store):
+        coords = SkyCoord(range(3), [0] * 3, unit="deg")
+        rows = [(i, coords[i], {"ps1.g": make_image(i)}, None) for i in range(2)]
+        rows.append((2, coords[2], {}, {"ps1.g": NO_COVERAGE}))
+        assert store.add_many(rows) == ["0", "1", "2"]
+        for i in range(2):
+            assert_same(store[i]["ps1.g"], make_image(i))
+        assert store.statuses(2) == {get_band("ps1.g"): NO_COVERAGE}
+
+    def test_all_of_many_are_added_or_none(self, store):
+        store.add("x", COORD, {"ps1.g": make_image()})
+        elsewhere = SkyCoord(1, 1, unit="deg")
+        rows = [
+            ("y", COORD, {"ps1.g": make_image()}),
+            ("x", elsewhere, {"ps1.g": make_image()}),
+        ]
+        with pytest.raises(ValueError, match="key 'x' is the object at"):
+            store.add_many(rows)
+        assert store.keys() == ["x"]
+
+    def test_adding_nothing_is_no_trouble(self, store):
+        assert store.add_many([]) == []
+
     def test_threads_may_add_together(self, store):
         def add(first):
             for i in range(first, 40, 4):

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import numpy as np
-from astropy.coordinates import SkyCoord, angular_separation
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from mantis_astro.bands import get_band, list_bands
@@ -21,13 +21,9 @@ from mantis_astro.cutouts import (
     failed,
 )
 from mantis_astro.exceptions import FetchError
-from mantis_astro.store.blobs import decode_cutout, encode_cutout
-from mantis_astro.store.keys import (
-    find_cell,
-    neighbour_cells,
-    normalise_key,
-    position_key,
-)
+from mantis_astro.store.blobs import decode_cutout
+from mantis_astro.store.entries import make_entry, write_entries
+from mantis_astro.store.keys import neighbour_cells, normalise_key
 from mantis_astro.store.manifest import Manifest, WriterLock
 from mantis_astro.store.readme import README
 from mantis_astro.store.segments import Segments
@@ -35,8 +31,6 @@ from mantis_astro.store.segments import Segments
 __all__ = ["CutoutStore"]
 
 log = logging.getLogger(__name__)
-
-_SAME_OBJECT = 1.0  # arcsec
 
 
 class CutoutStore:
@@ -78,7 +72,7 @@ class CutoutStore:
     Examples
     --------
     >>> import numpy as np
-    >>> from astropy.coordinates import SkyCoord, angular_separation
+    >>> from astropy.coordinates import SkyCoord
     >>> from astropy.nddata import CCDData
     >>> from mantis_astro import CutoutStore
     >>> coord = SkyCoord(150.1, 2.2, unit="deg")
@@ -243,63 +237,40 @@ class CutoutStore:
         OSError
             If the disk is full; the store stays as it was.
         """
+        return self.add_many([(key, coord, cutouts, statuses)])[0]
+
+    def add_many(self, objects):
+        """
+        Put cutouts of several objects on disk together: all of them, or none.
+
+        Waiting for the disk once for many objects instead of once for each is what
+        makes this faster than `add`.
+
+        Parameters
+        ----------
+        objects : iterable of tuple
+            ``(key, coord, cutouts, statuses)``, as for `add`.
+
+        Returns
+        -------
+        list of str
+            The keys.
+
+        Raises
+        ------
+        ValueError, OSError
+            As `add`.
+        """
         self._require_writable()
-        ra, dec = float(coord.icrs.ra.deg), float(coord.icrs.dec.deg)
-        cell = find_cell(ra, dec)
-        key = position_key(coord) if key is None else normalise_key(key)
-        cutouts = {get_band(band): cutout for band, cutout in cutouts.items()}
-        empty = _bands_without_coverage(statuses or {}, cutouts)
-        if not cutouts and not empty:
-            return key
-        records = [
-            encode_cutout(cutout, key, band, compress=self.compress)
-            for band, cutout in cutouts.items()
-        ]
+        entries = [make_entry(*args, compress=self.compress) for args in objects]
         with self._manifest.transaction() as execute:
-            number = self._object_number(execute, key, ra, dec, cell)
-            for band, status in empty.items():
-                execute(
-                    "INSERT OR IGNORE INTO cutouts VALUES (?, ?, ?, ?, NULL, NULL, "
-                    "NULL, NULL)",
-                    [number, str(band), status.state, status.message],
-                )
-            if records:
-                segment, starts = self._segments.append(records)
-                for band, start, record in zip(cutouts, starts, records, strict=True):
-                    place = (segment, start, len(record), zlib.crc32(record))
-                    execute(
-                        "INSERT OR REPLACE INTO cutouts VALUES (?, ?, 'ok', '', ?, ?, "
-                        "?, ?)",
-                        [number, str(band), *place],
-                    )
-        return key
+            write_entries(entries, execute, self._segments)
+        return [entry.key for entry in entries]
 
     def _require_writable(self):
         if not self._manifest.writable:
             msg = f"{self.path} is open for reading; open it with mode='a' to change it"
             raise ValueError(msg)
-
-    @staticmethod
-    def _object_number(execute, key, ra, dec, cell):
-        rows = execute("SELECT id, ra, dec FROM objects WHERE key = ?", [key])
-        found = rows.fetchone()
-        if found is None:
-            return execute(
-                "INSERT INTO objects (key, ra, dec, cell_ra, cell_dec) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [key, ra, dec, *cell],
-            ).lastrowid
-        distance = 3600 * np.degrees(
-            angular_separation(*np.radians((*found[1:], ra, dec)))
-        )
-        if distance > _SAME_OBJECT:
-            msg = (
-                f"key {key!r} is the object at {found[1]:.6f} {found[2]:+.6f}, "
-                f"{distance:.1f} arcsec from 'coord' {ra:.6f} {dec:+.6f}; give each "
-                "object a key of its own"
-            )
-            raise ValueError(msg)
-        return found[0]
 
     def get(self, key, bands=None):
         """
@@ -640,19 +611,6 @@ class CutoutStore:
 
 
 _STATUSES = {("ok", ""): OK, ("no_coverage", ""): NO_COVERAGE}
-
-
-def _bands_without_coverage(statuses, cutouts):
-    """Return the bands to be kept as looked for and not there."""
-    empty = {}
-    for name, status in statuses.items():
-        band = get_band(name)
-        if status.is_ok and band not in cutouts:
-            msg = f"the status of {band} is ok, but 'cutouts' has no image of it"
-            raise ValueError(msg)
-        if status.is_final and not status.is_ok and band not in cutouts:
-            empty[band] = status
-    return empty
 
 
 def _decode(record, crc, key, band):

@@ -1,0 +1,108 @@
+"""Fetch, kill -9 at random instants, resume: what is lost, what is fetched twice."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from harness import run
+
+from mantis_astro import CutoutStore
+from mantis_astro.bands import BANDS
+from mantis_astro.simulation.server import LocalSky
+
+# Fetches everything that the store lacks, and reports each object that is done.
+FETCH = """
+import contextlib, json, sys
+from astropy.coordinates import SkyCoord
+from mantis_astro import CutoutStore, SurveyCutouts
+from mantis_astro.services import conf
+
+path, job = sys.argv[1], json.loads(sys.stdin.readline())
+for name, url in job["urls"].items():
+    setattr(conf, name, url)
+coords = SkyCoord(job["ra"], job["dec"], unit="deg")
+with CutoutStore(path, "a") as store:
+    source = SurveyCutouts(store=store, progress=False)
+    for index, _, statuses in source.iter_cutouts(coords):
+        if all(status.is_final for status in statuses.values()):
+            print(index, flush=True)
+"""
+
+
+def fetch(path, sky, coords, *, seconds=None):
+    """Fetch in another process; kill it some seconds after the first object."""
+    urls = {name: url for name, url in sky.urls.items() if name != "files"}
+    job = {"urls": urls, "ra": coords.ra.deg.tolist(), "dec": coords.dec.deg.tolist()}
+    process = subprocess.Popen(
+        [sys.executable, "-c", FETCH, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    process.stdin.write(json.dumps(job) + "\n")
+    process.stdin.flush()
+    lines = [process.stdout.readline()]
+    if seconds is not None:
+        time.sleep(seconds)
+        process.kill()
+    lines += process.stdout.readlines()
+    process.stdin.close()
+    process.stdout.close()
+    process.wait()
+    return {int(line) for line in lines if line.endswith("\n")}
+
+
+def count_wrong(path, sky, coords, reported):
+    """Objects lost after they were reported, damaged cutouts, images of others."""
+    with CutoutStore(path) as store:
+        lost = sum(store.find(coords[i]) is None for i in reported)
+        damaged = len(store.check())
+        wrong = 0
+        for i, cutouts, _ in store.iter_cutouts(coords, BANDS):
+            asked = (round(coords[i].ra.deg, 6), round(coords[i].dec.deg, 6))
+            for band, image in cutouts.items():
+                name, ra, dec = sky.identify(image)
+                wrong += (name, round(ra, 6), round(dec, 6)) != (str(band), *asked)
+        return lost, damaged, wrong, len(store)
+
+
+def benchmark(short):
+    n_instants, n_objects = (3, 30) if short else (20, 500)
+    rng = np.random.default_rng(2)
+    ra, dec = rng.uniform(150, 152, n_objects), rng.uniform(1, 3, n_objects)
+    coords = SkyCoord(ra.round(5), dec.round(5), unit="deg")
+    rows, reported = [], set()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalSky(seed=1, latency=0.02, lifetime=3600) as sky,
+    ):
+        path = Path(folder) / "store"
+        for kill in [*range(1, n_instants + 1), 0]:
+            before = sky.count()
+            seconds = rng.uniform(0, 0.1 if short else 2.0) if kill else None
+            reported |= fetch(path, sky, coords, seconds=seconds)
+            lost, damaged, wrong, stored = count_wrong(path, sky, coords, reported)
+            images = sky.find_requests("red=|layer=", status=200)
+            twice = len(images) - len({request.identity for request in images})
+            name = f"kill {kill}" if kill else "to the end"
+            row = (name, len(reported), stored, lost, damaged, wrong)
+            rows.append((*row, sky.count() - before, twice))
+            if stored == n_objects:
+                break
+    names = ("run", "reported", "stored", "lost", "damaged", "wrong", "requests")
+    table = Table(rows=rows, names=(*names, "images asked for again"))
+    table.meta["title"] = (
+        f"{n_objects} objects in nine bands, killed at {n_instants} random instants "
+        "(counts since the start, but for requests)"
+    )
+    return table
+
+
+if __name__ == "__main__":
+    run(benchmark, "store_crash")

@@ -6,48 +6,25 @@ tests, tutorials and benchmarks. It answers as they do, quirks included, and fai
 they do, on order. It listens on 127.0.0.1 only.
 """
 
-import http.server
-import logging
 import re
-import socket
-import socketserver
-import struct
-import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from mantis_astro.simulation.faults import (
-    FAULTS,
-    Fault,
-    choose_fault,
-    mixed_faults,
-    spoil_query,
-    spoil_rows,
-)
+from mantis_astro.simulation.faults import FAULTS, Fault, mixed_faults
+from mantis_astro.simulation.hosts import REDIRECTED, Host
 from mantis_astro.simulation.protocols import (
-    Answer,
     FilesProtocol,
     PanstarrsProtocol,
     ViewerProtocol,
-    cut_range,
-    text_answer,
 )
 from mantis_astro.simulation.sky import Sky
 
 __all__ = ["FAULTS", "Fault", "LocalSky", "Request", "mixed_faults"]
-
-log = logging.getLogger(__name__)
-
-_HTML = (
-    "<!DOCTYPE html><html><head><title>Down for maintenance</title></head>"
-    "<body>Please come back later.</body></html>"
-)
-_REDIRECTED = "redirected"
 
 
 @dataclass
@@ -188,7 +165,7 @@ class LocalSky:
             "files": FilesProtocol(dict(files or {})),
         }
         self._hosts = {
-            name: _Host(self, name, protocol) for name, protocol in protocols.items()
+            name: Host(self, name, protocol) for name, protocol in protocols.items()
         }
         address = {name: host.address for name, host in self._hosts.items()}
         filenames, fitscut = PanstarrsProtocol.paths
@@ -350,11 +327,27 @@ class LocalSky:
         """
         return self._sky.identify(getattr(image, "data", image))
 
-    def _note(self, host, method, url, body, headers):
-        """Put a request on record."""
+    def note_request(self, host, method, url, body, headers):
+        """
+        Put a request on record; the hosts call this.
+
+        Parameters
+        ----------
+        host, method, url : str
+            As in `Request`.
+        body : bytes
+            Body of the request.
+        headers : dict of str to str
+            Its headers.
+
+        Returns
+        -------
+        Request
+            The record, without an answer yet.
+        """
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        again = {k: v for k, v in query.items() if k != _REDIRECTED}
+        again = {k: v for k, v in query.items() if k != REDIRECTED}
         identity = f"{method} {parts.path}?{urlencode(sorted(again.items()))}"
         positions = re.findall(rb"^[-+\d.eE]+[ \t]+[-+\d.eE]+[ \t]*\r?$", body, re.M)
         if body:
@@ -378,174 +371,3 @@ class LocalSky:
             self._attempts[identity] += 1
             self.requests.append(request)
         return request
-
-
-class _Host(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """One listening port, with its own limits."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def __init__(self, sky, name, protocol):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.sky = sky
-        self.name = name
-        self.protocol = protocol
-        self.address = f"http://127.0.0.1:{self.server_address[1]}"
-        self.peak_in_flight = 0
-        self.connections = set()
-        self._in_flight = 0
-        self._lock = threading.Lock()
-
-    def server_bind(self):
-        """Bind without asking a name server for this machine's name."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
-
-    def handle_error(self, request, client_address):
-        """Log what went wrong; a client that hangs up is no news."""
-        log.debug("%s from %s: %s", request, client_address, sys.exception())
-
-    def close_connections(self):
-        """Close what is still open."""
-        for connection in list(self.connections):
-            with suppress(OSError):  # closed already
-                connection.shutdown(socket.SHUT_RDWR)
-
-    @contextmanager
-    def in_flight(self):
-        """Count a request that is being answered."""
-        with self._lock:
-            self._in_flight += 1
-            self.peak_in_flight = max(self.peak_in_flight, self._in_flight)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._in_flight -= 1
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    """Reads requests of one connection and sends answers, or what a fault makes."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = 120
-
-    def setup(self):
-        super().setup()
-        self.server.connections.add(self.connection)
-
-    def finish(self):
-        self.server.connections.discard(self.connection)
-        super().finish()
-
-    def do_GET(self):
-        """Answer a request."""
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        sky = self.server.sky
-        request = sky._note(
-            self.server.name, self.command, self.path, body, dict(self.headers)
-        )
-        with self.server.in_flight():
-            self._answer(sky, request, body)
-            request.stop = time.monotonic()
-
-    do_POST = do_GET  # noqa: N815
-    do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, template, *args):
-        """Send the access log where all logging goes."""
-        log.debug(template, *args)
-
-    def _answer(self, sky, request, body):
-        limit = sky.max_connections
-        if limit is not None and len(self.server.connections) > limit:
-            self.close_connection = True
-            self._send(request, text_answer(503, "too many connections"))
-            return
-        if sky.stopped.wait(sky.latency):
-            self.close_connection = True
-            return
-        fault = choose_fault(sky.faults, request, sky.seed)
-        if _REDIRECTED in request.query and getattr(fault, "kind", "") == "redirect":
-            fault = None  # one redirection is the fault, a ring of them is not
-        request.fault = fault and fault.kind
-        if request.fault == "hang":
-            sky.stopped.wait(fault.seconds)
-            self.close_connection = True
-            return
-        self._send(request, self._make_answer(request, body, fault), fault)
-
-    def _make_answer(self, request, body, fault):
-        kind = fault and fault.kind
-        if isinstance(kind, int):
-            answer = text_answer(kind, "try again later")
-            if fault.retry_after is not None:
-                answer.headers["Retry-After"] = str(fault.retry_after)
-            return answer
-        if kind == "html":
-            return text_answer(200, _HTML, "text/html; charset=utf-8")
-        if kind == "no_such_layer":
-            return text_answer(200, "no such layer")
-        if kind == "empty":
-            return Answer()
-        if kind == "redirect":
-            url = f"{request.url}{'&' if '?' in request.url else '?'}{_REDIRECTED}=1"
-            status = 302 if request.method == "GET" else 307
-            return Answer(status, headers={"Location": url})
-        query = spoil_query(kind, request.query)
-        content_type = self.headers.get("Content-Type", "")
-        answer = self.server.protocol.answer(request.path, query, body, content_type)
-        if answer is None:
-            return text_answer(404, f"no {request.path} here")
-        if kind is not None and kind.endswith("_rows"):
-            answer.body = spoil_rows(kind, answer.body.decode(), 0).encode()
-        if "Range" in self.headers:
-            answer = cut_range(answer, self.headers["Range"])
-        return answer
-
-    def _send(self, request, answer, fault=None):
-        request.status = answer.status
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        body = answer.body
-        kind = fault and fault.kind
-        if kind in {"hang_in_body", "reset", "cut_short"}:
-            self._write(request, body[: len(body) // 2])
-            self._break_off(kind, fault.seconds)
-        elif kind == "slow_drip":
-            self._write(request, body, len(body) / fault.seconds)
-        else:
-            self._write(request, body, self.server.sky.bandwidth)
-
-    def _write(self, request, body, bandwidth=None):
-        """Send a body, at no more than some bytes per second."""
-        step = len(body) if bandwidth is None else max(int(bandwidth / 20), 1)
-        for start in range(0, len(body), max(step, 1)):
-            part = body[start : start + step]
-            self.wfile.write(part)
-            request.n_bytes += len(part)
-            if bandwidth is not None and self.server.sky.stopped.wait(
-                len(part) / bandwidth
-            ):
-                return
-
-    def _break_off(self, kind, seconds):
-        self.close_connection = True
-        if kind == "hang_in_body":
-            self.server.sky.stopped.wait(seconds)
-        elif kind == "reset":
-            # a linger time of zero makes close() send RST; shutdown() would send FIN
-            linger = struct.pack("ii", 1, 0)
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            socket.close(self.connection.detach())

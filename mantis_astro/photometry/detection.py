@@ -305,9 +305,9 @@ def _separate(smooth, labels, label, threshold, position):
 
     Thresholds rise from that of detection to the peak; where a part breaks into
     several, each with more than a set fraction of the flux, each is a source (Bertin
-    & Arnouts 1996). The pixels between go to them by a watershed.
+    & Arnouts 1996). The other pixels go to the nearest.
     """
-    from scipy.ndimage import find_objects, watershed_ift
+    from scipy.ndimage import distance_transform_edt, find_objects
 
     (box,) = find_objects((labels == label).astype(int))
     inside = labels[box] == label
@@ -315,13 +315,14 @@ def _separate(smooth, labels, label, threshold, position):
     leaves = _leaves(values, inside, threshold)
     if len(leaves) == 1:
         return labels, label
-    markers = np.where(inside, 0, -1)
+    cores = np.zeros(inside.shape, dtype=int)
     for i, leaf in enumerate(leaves, start=1):
-        markers[leaf] = i
-    depth = (values.max() - values) / np.ptp(values) * np.iinfo(np.uint16).max
-    basins = watershed_ift(depth.astype(np.uint16), markers)
+        cores[leaf] = i
+    nearest = distance_transform_edt(
+        cores == 0, return_distances=False, return_indices=True
+    )
     new = labels.copy()
-    new[box] = np.where(inside, labels.max() + basins, labels[box])
+    new[box] = np.where(inside, labels.max() + cores[tuple(nearest)], labels[box])
     own = np.where(np.isin(new, labels), 0, new)
     return new, _label_at(own, position, np.inf)
 

@@ -18,10 +18,11 @@ from mantis_astro.photometry.apertures import (
     SkyEllipse,
     get_aperture,
 )
+from mantis_astro.photometry.correction import held_fraction
 from mantis_astro.photometry.detection import detect_target, replace_neighbours
 from mantis_astro.photometry.images import Image, NotMeasurableError, prepare_image
 from mantis_astro.photometry.local import Target
-from mantis_astro.photometry.psf import GaussianPSF, enclosed_fraction
+from mantis_astro.photometry.psf import GaussianPSF
 from mantis_astro.photometry.saturation import is_saturated
 from mantis_astro.photometry.sky import estimate_sky
 from mantis_astro.photometry.sums import Request, measure_sums
@@ -200,16 +201,18 @@ class _Options:
             self.psfs[band] = GaussianPSF(band.psf_fwhm)
         return self.psfs[band]
 
-    def fraction(self, image, ellipse, size):
+    def fraction(self, image, ellipse, on_image, size):
         """Part of the source's light that the aperture holds, to divide by."""
         if self.aperture.correction is None:
             return 1.0
         if isinstance(self.aperture, Kron):
             size = size if self.aperture.correction == "profile" else None
-            return enclosed_fraction(image.psf, ellipse.shape, size)
-        if image.band not in self.fractions:
-            self.fractions[image.band] = image.psf.enclosed(self.aperture.radius)
-        return self.fractions[image.band]
+            return held_fraction(image, ellipse, on_image, size)
+        x, y, radius, _, _ = on_image  # of targets that lie alike on their pixels
+        key = image.band, round(x % 1, 2), round(y % 1, 2), round(radius, 4)
+        if key not in self.fractions:
+            self.fractions[key] = held_fraction(image, ellipse, on_image, None)
+        return self.fractions[key]
 
     def describe(self):
         return {
@@ -267,7 +270,7 @@ def _lay_out(index, cutouts, wanted, options, measured):
     rows = []
     for image, sources in zip(images, labels, strict=True):
         request = _request(image, ellipse, sources, options)
-        fraction = options.fraction(image, ellipse, size)
+        fraction = options.fraction(image, ellipse, request.ellipse, size)
         rows.append(_Row(index, image, request, fraction))
     return rows
 

@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = ["Sky", "estimate_sky"]
 
-_CLIP = 3.0  # sigma, of sectors
+_CLIP = 4.0  # sigma, of sectors; 3 biases a sky of 4 photons a sector by 1.5 %
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def estimate_sky(flux, square, area):
     Notes
     -----
     A sector counts if at least a third of the pixels of the fullest sector are good
-    in it and its mean is within three sigma of the median of the sectors, sigma being
+    in it and its mean is within four sigma of the median of the sectors, sigma being
     1.4826 times their median absolute deviation, or the noise that the scatter within
     the sectors implies, whichever is larger.
 

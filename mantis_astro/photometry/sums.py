@@ -174,15 +174,32 @@ def aperture_weights(shape, x, y, a, b, theta):
     weights : ndarray
         Overlap of each pixel of that part, 0 to 1.
     """
+    mask = aperture_mask(x, y, a, b, theta)
+    box, part = mask.get_overlap_slices(shape)
+    return box, mask.data[part]
+
+
+def aperture_mask(x, y, a, b, theta):
+    """
+    Compute the overlap of an aperture with pixels, whether or not there is an image.
+
+    Parameters
+    ----------
+    x, y, a, b, theta : float
+        Centre and semi-axes in pixels, angle in radians.
+
+    Returns
+    -------
+    `~photutils.aperture.ApertureMask`
+        Exact overlaps.
+    """
     from photutils.aperture import CircularAperture, EllipticalAperture
 
     if a == b:
         aperture = CircularAperture((x, y), a)
     else:
         aperture = EllipticalAperture((x, y), a, b, theta=theta)
-    mask = aperture.to_mask(method="exact")
-    box, part = mask.get_overlap_slices(shape)
-    return box, mask.data[part]
+    return aperture.to_mask(method="exact")
 
 
 @lru_cache(maxsize=256)

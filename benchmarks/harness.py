@@ -45,14 +45,23 @@ def run(benchmark, name):
         whose ``meta["title"]`` says what it is.
     name : str
         Stem of the CSV file.
+
+    Returns
+    -------
+    `~pathlib.Path` or None
+        The folder given as ``--output``.
     """
     parser = argparse.ArgumentParser(description=benchmark.__doc__)
     parser.add_argument("--short", action="store_true", help="small sizes, few repeats")
     parser.add_argument("--output", type=Path, help="folder to write NAME.csv to")
     arguments = parser.parse_args()
     table = Table(benchmark(arguments.short))
-    print(table.meta.get("title", name))
+    title = table.meta.get("title", name)
+    print(title)
     table.pprint(max_lines=-1, max_width=-1)
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        table.write(arguments.output / f"{name}.csv", overwrite=True)
+        table.meta = {"comments": [f"{name}.py: {title}"]}  # the docs show it
+        path = arguments.output / f"{name}.csv"
+        table.write(path, format="ascii.csv", comment="# ", overwrite=True)
+    return arguments.output

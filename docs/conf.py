@@ -5,7 +5,8 @@ from pathlib import Path
 from sphinx_astropy.conf.v3 import *  # noqa: F403
 
 import mantis_astro
-from mantis_astro.flags import describe_flags
+from mantis_astro.flags import FLAG_TABLE
+from mantis_astro.pdf.columns import COLUMNS
 
 project = "mantis_astro"
 author = "The mantis_astro developers"
@@ -53,24 +54,44 @@ sphinx_gallery_conf = {
 }
 
 
-def write_generated_pages(folder):
-    """Write the pages that are made from tables in the code."""
-    folder.mkdir(exist_ok=True)
-    rows = [
-        f'   {row["bit"]}, {row["value"]}, {row["name"]}, "{row["description"]}"'
-        for row in describe_flags()
+def write_csv_table(path, header, widths, rows):
+    """Write one table as a page to include."""
+    lines = [
+        ".. csv-table::",
+        f"   :header: {', '.join(header)}",
+        f"   :widths: {', '.join(map(str, widths))}",
+        "",
+        *("   " + ", ".join(f'"{cell}"' for cell in row) for row in rows),
+        "",
     ]
-    table = "\n".join(
-        [
-            ".. csv-table::",
-            "   :header: bit, value, name, meaning",
-            "   :widths: 5, 10, 25, 60",
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines))
+
+
+def write_benchmarks(folder, path):
+    """Write one page of all tables that ``tox run -e bench`` has left."""
+    lines = []
+    for file in sorted(folder.glob("*.csv")):
+        title, _, rows = file.read_text().partition("\n")
+        name, _, title = title.lstrip("# ").partition(": ")
+        lines += [
+            f"``{name}``: {title}",
             "",
-            *rows,
+            ".. csv-table::",
+            "   :header-rows: 1",
             "",
         ]
-    )
-    (folder / "flags.rst").write_text(table)
+        lines += [f"   {row}" for row in rows.splitlines()] + [""]
+    path.write_text("\n".join(lines))
 
 
-write_generated_pages(Path(__file__).parent / "generated")
+generated = Path(__file__).parent / "generated"
+flags = [(f.bit, 1 << f.bit, f.name, f.description) for f in FLAG_TABLE]
+write_csv_table(
+    generated / "flags.rst", ("bit", "value", "name", "meaning"), (5, 10, 25, 60), flags
+)
+columns = [(f"``{c.name}``", c.description, c.ucd) for c in COLUMNS]
+write_csv_table(
+    generated / "columns.rst", ("column", "what it is", "UCD"), (15, 45, 40), columns
+)
+write_benchmarks(Path(__file__).parent / "benchmarks", generated / "benchmarks.rst")

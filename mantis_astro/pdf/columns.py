@@ -109,11 +109,10 @@ def make_table(pdf, *, prefix=""):
         raise ValueError(msg)
     pdf = pdf.reshape(-1)
     quantiles = dict(zip(_QUANTILES, pdf.to_quantiles(_QUANTILES).T, strict=True))
-    mean, std = pdf.mean_and_std()
     mode = pdf.mode()
     peaks = pdf.peaks()
     values = {
-        "z_mean": mean,
+        "z_mean": pdf.mean(),
         "z_median": quantiles[0.5],
         "z_mode": mode,
         "z_risk": pdf.z_risk(),
@@ -121,7 +120,7 @@ def make_table(pdf, *, prefix=""):
         "z_err68_high": quantiles[0.84],
         "z_err95_low": quantiles[0.025],
         "z_err95_high": quantiles[0.975],
-        "z_std": std,
+        "z_std": pdf.std(),
         "odds": pdf.odds(0.05, z=mode),
         "n_peaks": peaks.number,
         "z_sec": peaks.z_sec,
@@ -132,7 +131,7 @@ def make_table(pdf, *, prefix=""):
     for definition in COLUMNS[:-2]:
         value = _masked(values[definition.name], no_data)
         _add(table, definition, value, prefix)
-    _add(table, COLUMNS[-2], Column(pdf.flags), prefix)
+    _add(table, COLUMNS[-2], Column(pdf.flags.copy()), prefix)
     _add(table, COLUMNS[-1], Column(pdf.probability.astype(np.float32)), prefix)
     return table
 
@@ -147,6 +146,6 @@ def _masked(value, mask):
 
 def _add(table, definition, value, prefix):
     name = prefix + definition.name
-    table[name] = value
+    table.add_column(value, name=name, copy=False)
     table[name].info.description = definition.description
     table[name].info.meta = {"ucd": definition.ucd}

@@ -195,7 +195,7 @@ class BinnedDensity(BinnedArray):
         >>> RedshiftPDF([0, 1, 4], [0.25, 0.75]).mean()
         <Quantity 2.>
         """
-        return self.mean_and_std()[0]
+        return u.Quantity(self._each(binned.mean), u.one)
 
     def std(self):
         """
@@ -212,24 +212,7 @@ class BinnedDensity(BinnedArray):
         >>> RedshiftPDF([0, 1, 4], [0.25, 0.75]).std() * 3**0.5  # uniform
         <Quantity 2.>
         """
-        return self.mean_and_std()[1]
-
-    def mean_and_std(self):
-        """
-        Mean and standard deviation, for the price of one.
-
-        Returns
-        -------
-        mean, std : `~astropy.units.Quantity`
-            The shape of the galaxies.
-
-        Examples
-        --------
-        >>> from mantis_astro import RedshiftPDF
-        >>> mean, std = RedshiftPDF([0, 1, 4], [0.25, 0.75]).mean_and_std()
-        """
-        both = u.Quantity(self._each(binned.mean_and_std), u.one)
-        return both[..., 0], both[..., 1]
+        return u.Quantity(self._each(binned.std), u.one)
 
     def median(self):
         """

@@ -5,6 +5,7 @@ import numpy as np
 from mantis_astro import binned, pdf_io
 from mantis_astro.flags import Flag
 from mantis_astro.pdf.estimates import DensityEstimates
+from mantis_astro.priors import RedshiftPrior
 
 __all__ = ["RedshiftPDF"]
 
@@ -463,6 +464,56 @@ class RedshiftPDF(DensityEstimates):
             self.probability.reshape(-1, self.n_bins),
             kind=kind,
             ancil={"flags": np.ravel(self.flags)},
+        )
+
+    def to_prior(self, *, floor=1e-3, temper=1.0, support=None):
+        """
+        Make a prior for fits of spectral energy distributions.
+
+        Parameters
+        ----------
+        floor : float, optional
+            Share of the prior spread evenly over the support, so that data may
+            overrule a p(z) that is wrong.
+        temper : float, optional
+            Power, from 0 (flat) to 1 (full strength), to which the density is raised:
+            below 1 where the fit uses data that made p(z).
+        support : tuple of float, optional
+            Lowest and highest redshift, by default the ends of the bins.
+
+        Returns
+        -------
+        `~mantis_astro.priors.RedshiftPrior`
+            Knows the model and the bands that made p(z) if ``meta`` does
+            (``PZMODEL``, and ``PZBANDS`` with names of bands joined by commas, as
+            `PhotoZ` writes them).
+
+        Raises
+        ------
+        ValueError
+            If there is more than one galaxy, or an option is out of range.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> RedshiftPDF([0, 1, 2], [0.9, 0.1]).to_prior(floor=0.01)
+        <RedshiftPrior z = 0 to 2, median 0.558: 2 bins, floor 0.01>
+        """
+        if not self.isscalar:
+            msg = (
+                "a prior belongs to one galaxy, and there are galaxies of shape "
+                f"{self.shape}: take one, as in pdf[0].to_prior()"
+            )
+            raise ValueError(msg)
+        bands = self.meta.get("PZBANDS")
+        return RedshiftPrior(
+            self.bin_edges,
+            self.probability,
+            floor=floor,
+            temper=temper,
+            support=support,
+            bands=None if bands is None else [b.strip() for b in bands.split(",")],
+            model=self.meta.get("PZMODEL"),
         )
 
     def rebin(self, bin_edges):

@@ -17,7 +17,7 @@ FAULTS = {
     "hang_in_body": "half of the body comes, then nothing more",
     "reset": "the connection is reset half-way through the body",
     "cut_short": "the connection is closed half-way through the body",
-    "slow_drip": "the body comes in a trickle, far slower than a stalled read",
+    "slow_drip": "the body comes in a trickle, never so slow that a read stalls",
     "html": "status 200 and a page for people to read",
     "no_such_layer": 'status 200 and the text "no such layer"',
     "empty": "status 200 and no body",
@@ -68,7 +68,7 @@ class Fault:
 
     Examples
     --------
-    >>> from mantis_astro.simulation.server import Fault
+    >>> from mantis_astro.simulation import Fault
     >>> Fault(503, match="fitscut", attempts=range(2), retry_after=1)
     Fault(kind=503, match='fitscut', ..., retry_after=1, seconds=30.0)
     """
@@ -163,7 +163,7 @@ def mixed_faults(probability=0.3, *, kinds=None, retry_after=None, seconds=30.0)
 
     Examples
     --------
-    >>> from mantis_astro.simulation.server import mixed_faults
+    >>> from mantis_astro.simulation import mixed_faults
     >>> faults = mixed_faults(0.5, kinds=["wrong_shape", 503])
     >>> [(fault.kind, fault.probability) for fault in faults]  # lists, then images
     [(503, 0.5), ('wrong_shape', 0.25), (503, 0.33333333)]

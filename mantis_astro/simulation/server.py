@@ -121,7 +121,7 @@ class LocalSky:
     Examples
     --------
     >>> from urllib.request import urlopen
-    >>> from mantis_astro.simulation.server import Fault, LocalSky
+    >>> from mantis_astro.simulation import Fault, LocalSky
     >>> with LocalSky(seed=1, faults=[Fault(503, attempts=[0])]) as sky:
     ...     url = sky.urls["legacy_survey"] + "?ra=150&dec=2&size=32&layer=galex"
     ...     try:

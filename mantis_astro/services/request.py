@@ -1,7 +1,7 @@
 """What is sent to a server, and what the answer must show: plain values."""
 
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 __all__ = ["HttpRequest", "ImageRequest"]
 
@@ -32,7 +32,7 @@ class HttpRequest:
     @property
     def host(self):
         """Name and port of the server."""
-        return urlsplit(self.url).netloc
+        return self.url.partition("//")[2].partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

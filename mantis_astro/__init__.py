@@ -22,15 +22,19 @@ _PUBLIC = {
     "MultibandCutout": "cutouts",
     "PhotoZ": "photoz",
     "RedshiftPDF": "pdf",
+    "RedshiftPrior": "priors",
     "Survey": "bands",
     "SurveyCutouts": "services",
     "align": "alignment",
     "align_batch": "alignment",
     "common_wcs": "alignment",
+    "configure_zred": "prospector",
     "decode_flags": "flags",
     "evaluate": "metrics",
     "get_band": "bands",
     "list_bands": "bands",
+    "marginalize": "priors",
+    "to_prospector_obs": "prospector",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  the names above

@@ -9,6 +9,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 __all__ = [
     "CoverageWarning",
+    "DoubleCountingWarning",
     "FetchError",
     "InputSpecError",
     "MantisError",
@@ -44,6 +45,10 @@ class MantisWarning(AstropyUserWarning):
 
 class CoverageWarning(MantisWarning):
     """Some targets lie outside a survey, or a band is missing."""
+
+
+class DoubleCountingWarning(MantisWarning):
+    """The data that made a prior are used again together with it."""
 
 
 class OutOfDistributionWarning(MantisWarning):

@@ -310,7 +310,7 @@ class PhotoZ:
         -------
         dict
             Flat, with keys that fit FITS headers: model, SHA-256 of its weights, the
-            prior its p(z) carry, versions of packages, thresholds of flags, what to
+            prior its p(z) carry, bands they rest on, versions of packages, thresholds of flags, what to
             cite.
         """
         versions = [f"mantis_astro {__version__}"]
@@ -322,6 +322,7 @@ class PhotoZ:
             "PZMODEL": self.card.name,
             "PZSHA256": self.card.sha256,
             "PZPRIOR": self.card.training_prior,
+            "PZBANDS": ", ".join(map(str, self.card.bands)),
             "PZVERS": ", ".join(versions),
             "PZTHRESH": ", ".join(thresholds),
             "PZCITE": ", ".join(self.citations()),

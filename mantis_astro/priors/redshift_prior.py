@@ -1,0 +1,537 @@
+"""`RedshiftPrior`: a binned p(z) made into a prior, exact and fast."""
+
+import numpy as np
+
+from mantis_astro import binned
+from mantis_astro._optional import require
+
+__all__ = ["RedshiftPrior"]
+
+# Less of p(z) than this within the support is noise, not to be blown up to a prior.
+_LEAST_MASS = 1e-3
+
+
+class RedshiftPrior:
+    """
+    A prior on redshift whose density is constant within bins.
+
+    p(z) is tempered, cut or extended to the support, and mixed with a floor, in this
+    order. What the methods return agrees to rounding: the density is the derivative of
+    `cdf`, and `ppf` its inverse. All take and return plain numbers, as samplers do.
+
+    Parameters
+    ----------
+    bin_edges : array_like or `~astropy.units.Quantity`
+        Edges of the bins in redshift, shape ``(n_bins + 1,)``: finite, increasing, not
+        below 0.
+    probability : array_like
+        Probability of each bin, shape ``(n_bins,)``; divided by its sum.
+    floor : float, optional
+        Share of the prior, from 0 to 1, that is spread evenly over the support, so
+        that data may overrule a p(z) that is wrong. 0 for none.
+    temper : float, optional
+        Power, from 0 (flat) to 1 (full strength), to which the *density* is raised:
+        ``(probability / width)**temper * width``, normalised.
+    support : tuple of float, optional
+        Lowest and highest redshift; by default the ends of the bins. p(z) outside is
+        dropped; where the support goes beyond the bins only the floor is left.
+    bands : iterable of str or Band, optional
+        Bands of the data that p(z) was made from, if known.
+    model : str, optional
+        Name of the model that made p(z), if known.
+
+    Raises
+    ------
+    ValueError
+        If bins, probabilities or options are not as said, or less than 0.1 % of p(z)
+        lies within the support.
+
+    See Also
+    --------
+    mantis_astro.pdf.RedshiftPDF.to_prior : make one from a galaxy's p(z).
+
+    Examples
+    --------
+    >>> from mantis_astro import RedshiftPrior
+    >>> prior = RedshiftPrior([0, 1, 2], [0.9, 0.1], floor=0.5)
+    >>> prior
+    <RedshiftPrior z = 0 to 2, median 0.7143: 2 bins, floor 0.5>
+    >>> prior.probability
+    array([0.7, 0.3])
+    >>> prior.cdf([0.5, 1, 2])
+    array([0.35, 0.7 , 1.  ])
+    >>> prior.ppf([0.35, 0.85])
+    array([0.5, 1.5])
+
+    Tempering flattens the density, not the probability of bins of different width:
+
+    >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0, temper=0.5).probability
+    array([0.33333333, 0.66666667])
+    """
+
+    def __init__(
+        self,
+        bin_edges,
+        probability,
+        *,
+        floor=1e-3,
+        temper=1.0,
+        support=None,
+        bands=None,
+        model=None,
+    ):
+        _check_share("floor", floor)
+        _check_share("temper", temper)
+        edges, core = _as_row(bin_edges, probability)
+        core = _temper(edges, core, temper)
+        if support is not None:
+            edges, core = _fit_to_support(edges, core, support)
+        uniform = np.diff(edges) / (edges[-1] - edges[0])
+        self._bin_edges = edges
+        self._core = core
+        self._probability = (1 - floor) * core + floor * uniform
+        self.floor = float(floor)
+        self.temper = float(temper)
+        self.bands = None if bands is None else tuple(map(str, bands))
+        self.model = model
+        self._make_tables()
+
+    def _make_tables(self):
+        """Prepare for what a sampler asks a million times, one redshift at a time."""
+        edges, probability = self._bin_edges, self._probability
+        for array in (edges, self._core, probability):
+            array.flags.writeable = False
+        self._cumulative = binned.cumulative(probability[None])[0]
+        with np.errstate(divide="ignore"):
+            log_density = np.log(probability / np.diff(edges))
+        # one entry below and one above the bins; the last bin owns its upper edge
+        self._log_density = np.concatenate([[-np.inf], log_density, [-np.inf]])
+        self._lookup = edges.copy()
+        self._lookup[-1] = np.nextafter(edges[-1], np.inf)
+        # nodes of the inverse: ends of the bins that are not empty; short of the upper
+        # end of one before an empty bin, so that no draw falls where the prior is zero
+        full = np.flatnonzero(probability > 0)
+        upper = edges[full + 1].copy()
+        before_gap = np.append(probability, 1)[full + 1] == 0
+        upper[before_gap] = np.nextafter(upper[before_gap], 0)
+        self._nodes_z = np.stack([edges[full], upper], axis=1).ravel()
+        self._nodes_q = np.repeat(self._cumulative, 2)[1:-1].reshape(-1, 2)[full]
+        self._nodes_q = self._nodes_q.ravel()
+
+    @property
+    def bin_edges(self):
+        """Edges of the bins in redshift, shape ``(n_bins + 1,)``; read-only."""
+        return self._bin_edges
+
+    @property
+    def probability(self):
+        """Probability of each bin, floor included, shape ``(n_bins,)``; read-only."""
+        return self._probability
+
+    @property
+    def core(self):
+        """Probability of each bin before the floor, shape ``(n_bins,)``; read-only."""
+        return self._core
+
+    @property
+    def support(self):
+        """Lowest and highest redshift, a tuple of two floats."""
+        return float(self._bin_edges[0]), float(self._bin_edges[-1])
+
+    def pdf(self, z):
+        """
+        Density.
+
+        Parameters
+        ----------
+        z : float, array_like or `~astropy.units.Quantity`
+            Redshift.
+
+        Returns
+        -------
+        float or ndarray
+            Probability per unit redshift, the shape of ``z``: 0 outside the support,
+            NaN where ``z`` is NaN or masked. A bin owns its lower edge, the last one
+            its upper edge as well.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).pdf([0.5, 1, 6])
+        array([0.5  , 0.125, 0.   ])
+        """
+        z = binned.as_redshift(z)
+        return np.where(np.isnan(z), np.nan, np.exp(self.log_pdf(z)))[()]
+
+    def log_pdf(self, z):
+        """
+        Natural logarithm of the density, by the shortest way.
+
+        Parameters
+        ----------
+        z : float or ndarray
+            Redshift, plain numbers.
+
+        Returns
+        -------
+        float or ndarray
+            The shape of ``z``; ``-inf`` outside the support and where ``z`` is NaN, so
+            that a sampler turns either down.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 2], [1, 1]).log_pdf([[-1.0], [0.3]])
+        array([[       -inf],
+               [-0.69314718]])
+        """
+        return self._log_density[self._lookup.searchsorted(z, side="right")]
+
+    def cdf(self, z):
+        """
+        Probability below a redshift.
+
+        Parameters
+        ----------
+        z : float, array_like or `~astropy.units.Quantity`
+            Redshift.
+
+        Returns
+        -------
+        float or ndarray
+            From 0 to 1, the shape of ``z``; NaN where ``z`` is NaN or masked.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).cdf([0.5, 3])
+        array([0.25, 0.75])
+        """
+        return np.interp(binned.as_redshift(z), self._bin_edges, self._cumulative)
+
+    def ppf(self, q):
+        """
+        Redshift below which a given probability lies: the inverse of `cdf`.
+
+        Parameters
+        ----------
+        q : float or array_like
+            Probability from 0 to 1.
+
+        Returns
+        -------
+        float or ndarray
+            The shape of ``q``; never where the density is 0.
+
+        Raises
+        ------
+        ValueError
+            If ``q`` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).ppf([0, 0.25, 0.75])
+        array([0. , 0.5, 3. ])
+        """
+        q = binned.as_redshift(q)
+        if not np.all((q >= 0) & (q <= 1)):
+            outside = q[~((q >= 0) & (q <= 1))].flat[0]
+            msg = f"'q' must be between 0 and 1, got {outside}"
+            raise ValueError(msg)
+        return self._from_unit(q)
+
+    def _from_unit(self, q):
+        return np.interp(q, self._nodes_q, self._nodes_z)
+
+    def sample(self, rng, n=None):
+        """
+        Draw redshifts.
+
+        Parameters
+        ----------
+        rng : `numpy.random.Generator` or int
+            Source of randomness, or a seed.
+        n : int, optional
+            Number of draws; one float without it.
+
+        Returns
+        -------
+        float or ndarray
+            Shape ``(n,)``.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0.5, 0.6], [1]).sample(1, 3).round(3)
+        array([0.551, 0.595, 0.514])
+        """
+        return self._from_unit(np.random.default_rng(rng).random(n))
+
+    def mode(self):
+        """
+        Return the centre of the bin of highest density.
+
+        Returns
+        -------
+        float
+            Of equal bins the lowest.
+        """
+        return float(binned.mode(self._bin_edges, self._probability[None])[0])
+
+    def as_prospector(self):
+        """
+        Make a prior of prospector.
+
+        Returns
+        -------
+        `~mantis_astro.priors.prospector_prior.TabulatedRedshiftPrior`
+            A `prospect.models.priors.Prior` to put at ``model_params["zred"]["prior"]``
+            (`~mantis_astro.configure_zred` does that and what else is needed); it can
+            be pickled, as prospector's result files need.
+
+        Raises
+        ------
+        ImportError
+            If prospector is not installed, or beside a dynesty that it cannot run.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> prior = RedshiftPrior([0, 1, 2], [0.5, 0.5]).as_prospector()
+        >>> prior.unit_transform([0.25, 0.5]), prior.bounds()
+        (array([0.5, 1. ]), (0.0, 2.0))
+        """
+        from mantis_astro.priors.prospector_prior import TabulatedRedshiftPrior
+
+        return TabulatedRedshiftPrior(redshift_prior=self)
+
+    def as_bagpipes(self, name):
+        """
+        Register as a prior of bagpipes.
+
+        Parameters
+        ----------
+        name : str
+            What bagpipes shall call it: one name for each galaxy, e.g. its ID.
+
+        Returns
+        -------
+        dict
+            ``redshift`` and ``redshift_prior``, for ``fit_instructions.update(...)``.
+
+        Raises
+        ------
+        ImportError
+            If bagpipes is not installed.
+        ValueError
+            If bagpipes cannot use the name.
+
+        Notes
+        -----
+        bagpipes writes only the name to its result file: in a new session, register
+        the prior again before the results are loaded.
+        """
+        from mantis_astro.priors.bagpipes import register
+
+        return register(self, name)
+
+    def as_eazy(self, zgrid):
+        """
+        Logarithm of the density on eazy's grid.
+
+        Parameters
+        ----------
+        zgrid : array_like
+            Increasing redshifts, shape ``(n_z,)``: ``ez.zgrid``.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(n_z,)``, a row of ``ez.extra_lnp`` (`eazy_table` makes them all):
+            the density averaged over the cell around each point, so that a peak
+            between the points of a coarse grid is not lost; ``-inf`` outside the
+            support.
+
+        Raises
+        ------
+        ValueError
+            If the grid does not increase.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).as_eazy([0.5, 1.5, 2.5])
+        array([-0.69314718, -2.07944154, -2.07944154])
+        """
+        zgrid = binned.as_redshift(zgrid)
+        if zgrid.ndim != 1 or zgrid.size < 2 or not np.all(np.diff(zgrid) > 0):
+            msg = f"'zgrid' must be one-dimensional and increase, got {zgrid}"
+            raise ValueError(msg)
+        ends = np.concatenate([zgrid[:1], (zgrid[1:] + zgrid[:-1]) / 2, zgrid[-1:]])
+        with np.errstate(divide="ignore"):
+            return np.log(np.diff(self.cdf(ends)) / np.diff(ends))
+
+    def as_scipy(self):
+        """
+        Make a frozen distribution of scipy, such as nautilus takes.
+
+        Returns
+        -------
+        `scipy.stats.rv_continuous` (frozen)
+            The same density.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).as_scipy().mean().item()
+        1.75
+        """
+        from scipy.stats import rv_histogram
+
+        table = self._probability, self._bin_edges
+        return rv_histogram(table, density=False).freeze()
+
+    def as_unit_transform(self):
+        """
+        Transform from the unit interval, for dynesty, nautilus or ultranest.
+
+        Returns
+        -------
+        callable
+            Takes numbers from 0 to 1, returns redshifts; it can be pickled.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> to_redshift = RedshiftPrior([0, 1, 5], [1, 1], floor=0).as_unit_transform()
+        >>> def prior_transform(cube):
+        ...     return [to_redshift(cube[0]), 8 + 4 * cube[1]]  # z, log10 of mass
+        >>> print(*prior_transform([0.25, 0.5]))
+        0.5 10.0
+        """
+        return self._from_unit
+
+    def as_gaussian(self):
+        """
+        Summarise by a Gaussian, and say how wrong that is.
+
+        Returns
+        -------
+        `GaussianApproximation`
+            ``mean`` and ``std`` of the prior without its floor, which would widen it
+            out of proportion, and ``misfit``, from 0 to 1: the share of probability
+            that the Gaussian, cut to the support, puts in the wrong place.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> two_peaks = RedshiftPrior([0, 0.1, 0.9, 1], [0.5, 0, 0.5])
+        >>> two_peaks.as_gaussian().misfit
+        0.8...
+        """
+        from mantis_astro.priors.gaussian import approximate
+
+        return approximate(self._bin_edges, self._core)
+
+    def as_quantiles(self, quantiles=None):
+        """
+        Redshifts at given quantiles.
+
+        Parameters
+        ----------
+        quantiles : array_like, optional
+            Probabilities from 0 to 1, shape ``(n_q,)``; by default 0, 0.1, ..., 1. For
+            ``n`` grid nodes of equal weight, ``(np.arange(n) + 0.5) / n``.
+
+        Returns
+        -------
+        ndarray
+            Shape ``(n_q,)``.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).as_quantiles([0.25, 0.75])
+        array([0.5, 3. ])
+        """
+        return self.ppf(np.linspace(0, 1, 11) if quantiles is None else quantiles)
+
+    def to_qp(self):
+        """
+        Convert to an ensemble of the package qp.
+
+        Returns
+        -------
+        `qp.Ensemble`
+            One histogram: the same density.
+
+        Raises
+        ------
+        ImportError
+            If qp is not installed.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).to_qp().npdf
+        1
+        """
+        qp = require("qp", extra="qp")
+        density = self._probability / np.diff(self._bin_edges)
+        data = {"bins": self._bin_edges, "pdfs": density[None]}
+        return qp.Ensemble(qp.hist, data=data)
+
+    def __repr__(self):
+        low, high = self.support
+        temper = f", tempered {self.temper:g}" if self.temper < 1 else ""
+        return (
+            f"<{type(self).__name__} z = {low:g} to {high:g}, median "
+            f"{self._from_unit(0.5):.4g}: {len(self._probability)} bins, "
+            f"floor {self.floor:g}{temper}>"
+        )
+
+
+def _check_share(name, value):
+    if not 0 <= value <= 1:
+        msg = f"'{name}' must be between 0 and 1, got {value}"
+        raise ValueError(msg)
+
+
+def _as_row(bin_edges, probability):
+    """Check bins and one row of probability; float64, sum 1."""
+    edges = binned.validate_bin_edges(bin_edges)
+    values = binned.as_redshift(probability)
+    if values.shape != (len(edges) - 1,):
+        msg = (
+            f"'probability' must have a value for each of the {len(edges) - 1} bins, "
+            f"got shape {values.shape}; a prior belongs to one galaxy"
+        )
+        raise ValueError(msg)
+    row, good = binned.normalize(edges, values)
+    if not good:
+        msg = f"'probability' must be finite, not negative and not all zero, got {row}"
+        raise ValueError(msg)
+    return edges, row / row.sum()
+
+
+def _temper(edges, probability, temper):
+    widths = np.diff(edges)
+    weights = (probability / widths) ** temper * widths
+    return weights / weights.sum()
+
+
+def _fit_to_support(edges, probability, support):
+    """Cut the bins at the support, or add empty ones that reach it."""
+    low, high = ends = binned.validate_bin_edges(support)[[0, -1]]
+    inner = edges[(edges > low) & (edges < high)]
+    new_edges = np.concatenate([[low], inner, [high]])
+    weights = probability @ binned.overlap(edges, new_edges)
+    if weights.sum() < _LEAST_MASS:
+        msg = (
+            f"'support' {tuple(map(float, ends))} holds {weights.sum():.2g} of p(z), "
+            f"which spans z = {edges[0]:g} to {edges[-1]:g}: give a support that holds "
+            "its peak"
+        )
+        raise ValueError(msg)
+    return new_edges, weights / weights.sum()

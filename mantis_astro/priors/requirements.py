@@ -1,0 +1,43 @@
+"""Prospector, imported only where it can run."""
+
+from importlib import metadata
+
+from mantis_astro._optional import require
+
+__all__ = ["require_prospector"]
+
+
+def require_prospector(module):
+    """
+    Import a module of prospector, or say how to install one that works.
+
+    Parameters
+    ----------
+    module : str
+        Name below ``prospect``, e.g. ``"models.priors"``.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    ImportError
+        If prospector is not installed, or version 1 beside dynesty 3: each step of
+        its sampler now returns more values than prospector 1.4 unpacks.
+    """
+    try:
+        prospector = metadata.version("astro-prospector")
+        dynesty = metadata.version("dynesty")
+    except metadata.PackageNotFoundError:  # the import below tells; emcee may do
+        return require(f"prospect.{module}", extra="prospector")
+    if int(prospector.partition(".")[0]) < 2 <= int(dynesty.partition(".")[0]) - 1:
+        msg = (
+            f"astro-prospector {prospector} cannot run dynesty {dynesty}: a step of "
+            "its sampler returns more values than prospector unpacks ('too many values "
+            "to unpack', after the fit has started); install the version before: "
+            'pip install "dynesty>=2.1,<3"'
+        )
+        raise ImportError(msg, name="dynesty")
+    return require(f"prospect.{module}", extra="prospector")

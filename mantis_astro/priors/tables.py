@@ -1,0 +1,169 @@
+"""Priors of many objects in one table or file."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import QTable, Table
+
+__all__ = ["eazy_table", "quantile_table", "write_redrock"]
+
+
+def eazy_table(priors, zgrid):
+    """
+    Priors of a whole catalogue for eazy.
+
+    Parameters
+    ----------
+    priors : iterable of RedshiftPrior
+        One for each object, in the order of the catalogue.
+    zgrid : array_like
+        Increasing redshifts, shape ``(n_z,)``: ``ez.zgrid``.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(n_object, n_z)``, to assign to ``ez.extra_lnp`` before
+        ``ez.compute_lnp`` or ``ez.fit_catalog``; leave ``prior=False`` there, for eazy
+        adds its own on top.
+
+    Examples
+    --------
+    >>> from mantis_astro.priors import RedshiftPrior, eazy_table
+    >>> eazy_table([RedshiftPrior([0, 1], [1])] * 3, [0.2, 0.4]).shape
+    (3, 2)
+    """
+    return np.stack([prior.as_eazy(zgrid) for prior in priors])
+
+
+def quantile_table(priors, quantiles=None, *, ids=None, prefix="z_q"):
+    """
+    Quantiles of many priors, a row each.
+
+    Parameters
+    ----------
+    priors : iterable of RedshiftPrior
+        One for each object.
+    quantiles : array_like, optional
+        Probabilities that are whole per cents; by default 0, 0.1, ..., 1.
+    ids : sequence, optional
+        Identifiers, the column ``id``.
+    prefix : str, optional
+        Put before the three digits of the per cent: ``"HOSTGAL_ZPHOT_Q"`` makes the
+        names that SNANA reads.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        Columns ``z_q000``, ``z_q010``, ...
+
+    Raises
+    ------
+    ValueError
+        If a quantile is not a whole per cent.
+
+    Examples
+    --------
+    >>> from mantis_astro.priors import RedshiftPrior, quantile_table
+    >>> table = quantile_table([RedshiftPrior([0, 1], [1])], [0.05, 0.5], ids=["a"])
+    >>> table.colnames
+    ['id', 'z_q005', 'z_q050']
+    """
+    quantiles = np.linspace(0, 1, 11) if quantiles is None else np.asarray(quantiles)
+    percent = np.round(100 * quantiles).astype(int)
+    if not np.allclose(percent, 100 * quantiles):
+        msg = f"'quantiles' must be whole per cents, got {quantiles}"
+        raise ValueError(msg)
+    z = np.stack([prior.as_quantiles(quantiles) for prior in priors])
+    table = QTable() if ids is None else QTable({"id": ids})
+    for number, column in zip(percent, z.T, strict=True):
+        table[f"{prefix}{number:03d}"] = column
+        table[
+            f"{prefix}{number:03d}"
+        ].info.description = f"Redshift below which {number} % of the prior lies"
+    return table
+
+
+def write_redrock(
+    path, target_ids, priors, *, function="gaussian", level=0.99, overwrite=False
+):
+    """
+    Write the file that redrock takes as ``--priors``.
+
+    redrock knows no tables, only a function for all targets, with a centre and a width
+    for each; so this is an approximation, whose quality `RedshiftPrior.as_gaussian`
+    tells.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to write, FITS.
+    target_ids : sequence of int
+        ``TARGETID`` of each object.
+    priors : iterable of RedshiftPrior
+        One for each object.
+    function : {"gaussian", "lorentzien", "tophat"}, optional
+        redrock's name of the function. A top hat, beyond which redrock does not look
+        at all, covers the central interval of ``level``; the others have the mean and
+        standard deviation of the prior without its floor.
+    level : float, optional
+        Probability within the top hat.
+    overwrite : bool, optional
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        What was written: ``TARGETID``, ``FUNCTION``, ``Z`` and ``SIGMA``, which is the
+        full width of a top hat.
+
+    Raises
+    ------
+    ValueError
+        If the function is unknown, or there are not as many priors as targets.
+    OSError
+        If the file exists and ``overwrite`` is False.
+
+    References
+    ----------
+    .. [1] redrock, ``py/redrock/priors.py`` and ``doc/priors.rst``,
+       https://github.com/desihub/redrock
+
+    Examples
+    --------
+    >>> from mantis_astro.priors import RedshiftPrior, write_redrock
+    >>> path = getfixture("tmp_path") / "priors.fits"
+    >>> prior = RedshiftPrior([1, 2], [1])
+    >>> table = write_redrock(path, [39628], [prior], function="tophat", level=0.5)
+    >>> print(table)
+    TARGETID FUNCTION  Z  SIGMA
+    -------- -------- --- -----
+       39628   tophat 1.5   0.5
+    """
+    if function in {"gaussian", "lorentzien"}:
+        rows = [prior.as_gaussian()[:2] for prior in priors]
+    elif function == "tophat":
+        ends = [prior.ppf([(1 - level) / 2, (1 + level) / 2]) for prior in priors]
+        rows = [((low + high) / 2, high - low) for low, high in ends]
+    else:
+        msg = (
+            f"'function' must be 'gaussian', 'lorentzien' or 'tophat', got {function!r}"
+        )
+        raise ValueError(msg)
+    if len(rows) != len(target_ids):
+        msg = (
+            f"'priors' must be one for each target, got {len(rows)} for "
+            f"{len(target_ids)} targets"
+        )
+        raise ValueError(msg)
+    z, sigma = np.reshape(rows, (-1, 2)).T
+    table = Table(
+        {
+            "TARGETID": np.asarray(target_ids, dtype=np.int64),
+            "FUNCTION": np.full(len(rows), function),
+            "Z": z,
+            "SIGMA": sigma,
+        },
+        meta={"EXTNAME": "PRIORS"},
+    )
+    table.write(Path(path), format="fits", overwrite=overwrite)
+    return table

@@ -1,0 +1,140 @@
+"""`to_prospector_obs`: a row of photometry as prospector's data."""
+
+import importlib.util
+import warnings
+
+import numpy as np
+
+from mantis_astro.bands import get_band
+from mantis_astro.exceptions import DoubleCountingWarning
+from mantis_astro.photometry import to_prospector
+from mantis_astro.priors.requirements import require_prospector
+from mantis_astro.prospector.parameters import as_prior
+
+__all__ = ["to_prospector_obs"]
+
+
+def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
+    """
+    Make prospector's observation of one galaxy.
+
+    Parameters
+    ----------
+    row : `~astropy.table.Row`
+        A row of `mantis_astro.photometry.measure_photometry`'s table, or any with
+        columns such as ``flux_ps1_g`` and ``flux_err_ps1_g`` in nJy. A masked or NaN
+        flux or error was not observed; a non-detection keeps its measured flux.
+    bands : iterable of Band or str, optional
+        Bands to fit, by default all that have columns.
+    prior : RedshiftPrior or RedshiftPDF, optional
+        The prior on redshift that the fit will use, to be warned if the same data
+        come in twice.
+    minimum_error : float, optional
+        Fraction of the flux added in quadrature to each error, for what templates and
+        calibration do not know; 5 % as in [1]_.
+
+    Returns
+    -------
+    dict or list
+        What the installed prospector's ``fit_model`` takes: with version 1 a dict of
+        ``filters`` (sedpy), ``maggies``, ``maggies_unc``, ``phot_mask`` (False where
+        not observed) and an empty spectrum; with version 2 a list of one
+        `prospect.observation.Photometry`.
+
+    Raises
+    ------
+    ImportError
+        If prospector is not installed, or beside a dynesty that it cannot run.
+    ValueError
+        If no band was observed, an error is not positive, or sedpy does not know a
+        band's filter.
+
+    Warns
+    -----
+    DoubleCountingWarning
+        If bands that made the prior are fitted again and the prior is not tempered.
+
+    References
+    ----------
+    .. [1] Leja et al. 2017, ApJ 837, 170
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from astropy.table import QTable
+    >>> from mantis_astro import to_prospector_obs
+    >>> table = QTable({"flux_ps1_g": [3631] * u.nJy, "flux_err_ps1_g": [36] * u.nJy})
+    >>> obs = to_prospector_obs(table[0])
+    >>> obs["filters"], obs["maggies"], obs["maggies_unc"].round(13)
+    ([<class 'sedpy.observate.Filter'>(panstarrs_g)], array([1.e-09]), array([5.1e-11]))
+    """
+    require_prospector("models")
+    parts = to_prospector(row, bands=bands)
+    maggies, error, observed = (
+        parts[key] for key in ("maggies", "maggies_unc", "phot_mask")
+    )
+    names = parts["filternames"]
+    if not observed.any():
+        msg = f"no band was observed of {', '.join(names) or 'none'}: nothing to fit"
+        raise ValueError(msg)
+    if not np.all(error[observed] > 0):
+        which = int(np.flatnonzero(observed & ~(error > 0))[0])
+        msg = (
+            f"the flux error in {names[which]} must be positive, got "
+            f"{error[which] * 3631e9:g} nJy; mask the band to leave it out"
+        )
+        raise ValueError(msg)
+    if prior is not None:
+        _warn_of_double_counting(as_prior(prior), names, observed)
+    filters = _load_filters(names)
+    error = np.hypot(error, minimum_error * maggies)
+    if importlib.util.find_spec("prospect.observation") is not None:
+        photometry = require_prospector("observation").Photometry(
+            filters=names, flux=maggies, uncertainty=error, mask=observed, name="phot"
+        )
+        photometry.rectify()
+        return [photometry]
+    return {
+        "filters": filters,
+        "maggies": maggies,
+        "maggies_unc": error,
+        "phot_mask": observed,
+        "wavelength": None,
+        "spectrum": None,
+    }
+
+
+def _load_filters(names):
+    from sedpy.observate import load_filters
+
+    filters = []
+    for name in names:
+        try:
+            filters += load_filters([name])
+        except ValueError:  # what sedpy raises where there is no such file
+            msg = (
+                f"sedpy has no filter '{name}': see sedpy.observate."
+                "list_available_filters(), or put a file of its transmission in "
+                "sedpy's folder of filters; leave it out with 'bands'"
+            )
+            raise ValueError(msg) from None
+    return filters
+
+
+def _warn_of_double_counting(prior, names, observed):
+    if prior.bands is None or prior.temper < 1:
+        return
+    known = {band.sedpy_name for band in map(get_band, prior.bands)}
+    twice = [
+        name
+        for name, seen in zip(names, observed, strict=True)
+        if seen and name in known
+    ]
+    if twice:
+        msg = (
+            f"the prior was made from {', '.join(prior.bands)}, and {', '.join(twice)} "
+            "are fitted again under it at full strength: these data count twice. "
+            "Fit other bands, temper the prior (pdf.to_prior(temper=0.5)), or "
+            "marginalize over p(z) at fixed redshifts (mantis_astro.marginalize)"
+        )
+        warnings.warn(msg, DoubleCountingWarning, stacklevel=3)

@@ -5,7 +5,6 @@ import numpy as np
 from mantis_astro import binned, pdf_io
 from mantis_astro.flags import Flag
 from mantis_astro.pdf.estimates import DensityEstimates
-from mantis_astro.priors import RedshiftPrior
 
 __all__ = ["RedshiftPDF"]
 
@@ -499,6 +498,8 @@ class RedshiftPDF(DensityEstimates):
         >>> RedshiftPDF([0, 1, 2], [0.9, 0.1]).to_prior(floor=0.01)
         <RedshiftPrior z = 0 to 2, median 0.558: 2 bins, floor 0.01>
         """
+        from mantis_astro.priors import RedshiftPrior
+
         if not self.isscalar:
             msg = (
                 "a prior belongs to one galaxy, and there are galaxies of shape "

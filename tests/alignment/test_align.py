@@ -353,8 +353,8 @@ def test_default_method_depends_on_the_grid():
 def test_interp_refuses_to_downsample():
     with pytest.raises(
         ValueError,
-        match=r"'interp' must not downsample: output pixels of 1 arcsec are coarser than "
-        r"those of ps1\.g \(0\.25 arcsec\).*use method 'exact'",
+        match=r"'interp' must not downsample: output pixels of 1 arcsec are coarser "
+        r"than those of ps1\.g \(0\.25 arcsec\).*use method 'exact'",
     ):
         align(one(), make_wcs(n=16, scale=1.0), method="interp")
 

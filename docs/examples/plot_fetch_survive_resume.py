@@ -1,0 +1,156 @@
+"""
+Fetch cutouts, survive bad servers, resume
+==========================================
+
+A list of galaxies is fetched from servers that fail in every way they know, broken off,
+resumed, checked and exported as FITS. The servers run on this machine
+(:ref:`user-local-sky`), so that nothing here depends on the network; with the real ones
+the code is the same, without the lines about the sky.
+"""
+
+import tempfile
+from pathlib import Path
+
+import astropy.units as u
+import matplotlib.pyplot as plt
+import numpy as np
+from astropy.table import QTable
+
+from mantis_astro import CutoutStore, SurveyCutouts
+from mantis_astro.plotting import plot_cutouts
+from mantis_astro.services import conf
+from mantis_astro.simulation import LocalSky, mixed_faults
+
+# %%
+# A table of galaxies
+# -------------------
+# Any table with coordinates will do. GALEX has not looked everywhere: here, nowhere
+# east of 150.35 degrees.
+
+rng = np.random.default_rng(1)
+galaxies = QTable(
+    {
+        "id": [f"galaxy {i}" for i in range(12)],
+        "ra": rng.uniform(150.0, 150.5, 12) * u.deg,
+        "dec": rng.uniform(2.0, 2.5, 12) * u.deg,
+    }
+)
+bands = ["galex.NUV", "galex.FUV", "ps1.g", "ps1.r", "ps1.i", "unwise.W1", "unwise.W2"]
+
+# %%
+# Servers that fail
+# -----------------
+# Four requests in ten meet a fault: an error status, a connection that hangs, breaks or
+# drips, a web page instead of an image, an image of another place, shape or band. Real
+# waits are longer; these keep the tutorial short.
+
+sky = LocalSky(
+    seed=4,
+    coverage={"galex": lambda ra, _dec: ra < 150.35},
+    latency=0.02,
+    faults=mixed_faults(0.4, retry_after=0.1, seconds=1.0),
+).start()
+
+for name, url in sky.urls.items():
+    if name in conf:
+        setattr(conf, name, url)
+conf.timeout = 0.4  # seconds without a byte
+conf.answer_timeout = 0.8
+conf.backoff = 0.05
+conf.retries = 2
+
+# %%
+# Fetch, and break off
+# --------------------
+# The store keeps what has come. We leave the loop after four galaxies, as if the
+# machine had been switched off.
+
+folder = Path(tempfile.mkdtemp())
+store = CutoutStore(folder / "store", "a")
+source = SurveyCutouts(store=store, progress=False, rng=rng)
+print(source.plan(galaxies, bands))
+
+for n, (index, cutouts, _) in enumerate(
+    source.iter_cutouts(galaxies, bands, keys=galaxies["id"]), start=1
+):
+    print(f"{galaxies['id'][index]:10s} {len(cutouts)} bands")
+    if n == 4:
+        break
+
+# %%
+# Resume
+# ------
+# The same call again: what is in the store is not asked for again. Each band of each
+# galaxy ends as ``ok``, ``no_coverage`` or ``failed``.
+
+for _ in source.iter_cutouts(galaxies, bands, keys=galaxies["id"]):
+    pass
+print(source.counts())
+report = source.report()
+report["Status", "Message", "object", "band"][:8].pprint()
+
+# %%
+# Two repetitions were too few for some. When the servers are well again, what failed is
+# fed back.
+
+sky.faults = []
+missing = source.failed()
+for _ in source.iter_cutouts(*missing, keys=galaxies["id"][missing.index]):
+    pass
+print(source.counts())
+
+# %%
+# What the servers saw
+# --------------------
+# Every request, as long as the server was busy with it; where it hangs, the client has
+# long given up and asked again. At most four are under way at one host. The gaps are
+# the waits before repetitions, and the moments when we broke off and resumed.
+
+fig, ax = plt.subplots(figsize=(8, 3.5), layout="constrained")
+requests = [request for request in sky.requests if np.isfinite(request.stop)]
+start = requests[0].start
+for i, request in enumerate(requests):
+    colour = "C0" if request.fault is None else "C3"
+    ax.plot([request.start - start, request.stop - start], [i, i], colour, lw=1.5)
+ax.plot([], [], "C0", label="as it should be")
+ax.plot([], [], "C3", label="struck by a fault")
+ax.set(xlabel="time / s", ylabel="request")
+ax.legend(frameon=False)
+plt.show()
+
+# %%
+# No wrong image was accepted
+# ---------------------------
+# The local sky remembers every image that it served, and whose it was.
+
+for galaxy in galaxies:
+    cutouts = store[galaxy["id"]]
+    for band, image in cutouts.items():
+        name, ra, dec = sky.identify(image)
+        assert name == str(band)
+        assert np.allclose([ra, dec], [galaxy["ra"].value, galaxy["dec"].value])
+print(f"{len(store)} galaxies, {len(store.check())} damaged images")
+for band, status in store.statuses("galaxy 3").items():
+    print(f"{band!s:10s} {status}")
+
+# %%
+# Look, and export
+# ----------------
+
+figure = plt.figure(figsize=(8, 4.2), layout="constrained")
+plot_cutouts(store["galaxy 4"], figure=figure, columns=4)
+plt.show()
+
+files = store.export_fits(folder / "fits")
+print(f"{len(files)} files, the first is {files[0].name}")
+
+# %%
+# What remains is to clean up.
+
+store.close()
+sky.stop()
+for name in sky.urls:
+    if name in conf:
+        conf.reset(name)
+for name in ("timeout", "answer_timeout", "backoff", "retries"):
+    conf.reset(name)

@@ -695,6 +695,39 @@ class TestModes:
         assert process.exitcode == 0
         assert not any(looks)
 
+    def test_a_writer_does_not_wait_for_readers_to_close(self, path):
+        with CutoutStore(path, "a") as store:
+            store.add("x", COORD, {"ps1.g": make_image()})
+            reader = CutoutStore(path)
+            assert len(reader) == 1
+            start = time.monotonic()
+        assert time.monotonic() - start < 5
+        assert_same(reader["x"]["ps1.g"], make_image())
+        with CutoutStore(path, "a") as store:
+            store.add("y", COORD, {"ps1.g": make_image()})
+            assert len(reader) == 2
+        reader.close()
+
+    def test_a_closed_store_has_no_log_left(self, path):
+        with CutoutStore(path, "a") as store:
+            store.add("x", COORD, {"ps1.g": make_image()})
+        assert {file.name for file in path.iterdir()} == {
+            "README.txt",
+            "manifest.sqlite",
+            "pixels-00000.bin",
+            "writer.lock",
+        }
+        with CutoutStore(path) as reader:
+            assert len(reader) == 1
+        assert not list(path.glob("*-wal"))
+
+    def test_a_closed_store_is_no_longer_of_use(self, path):
+        store = CutoutStore(path, "a")
+        store.close()
+        store.close()
+        with pytest.raises(OSError, match="closed database"):
+            len(store)
+
     def test_pickled_it_reads_in_another_process(self, store):
         store.add("x", COORD, {"ps1.g": make_image()})
         with pickle.loads(pickle.dumps(store)) as reader:
@@ -1023,7 +1056,7 @@ class TestWithoutThisPackage:
         """The program in README.txt is run as it stands."""
         store.add("some key", COORD, {"ps1.g": make_image(3)})
         text = (path / "README.txt").read_text()
-        code = text.partition("with Python:\n")[2].partition("Copying")[0]
+        code = text.partition("with Python:\n")[2].partition("Copy a")[0]
         monkeypatch.chdir(path)
         names = {}
         exec(textwrap.dedent(code), names)

@@ -69,6 +69,9 @@ class CutoutStore:
     write-ahead log gives both, and pixels stay out of it, in plain arrays, so that the
     database remains small. The order of writing is pixels, fsync, commit.
 
+    While a store is being written, its readers must be on the same machine (the log
+    is shared memory); once it is closed, they may be anywhere.
+
     Examples
     --------
     >>> import numpy as np
@@ -144,9 +147,7 @@ class CutoutStore:
         )
         number, end = rows[0]
         self._segments.recover(number or 0, end or 0)
-        readme = self.path / "README.txt"
-        if not readme.exists():
-            readme.write_text(README)
+        (self.path / "README.txt").write_text(README)
 
     def __enter__(self):
         return self
@@ -398,7 +399,9 @@ class CutoutStore:
             "WHERE cell_dec IN (?, ?, ?) AND cell_ra IN (?, ?, ?) ORDER BY id",
             [*decs, *ras],
         )
-        rows.sort(key=lambda row: abs(row[2] - ra) + abs(row[3] - dec))
+        rows.sort(
+            key=lambda row: np.hypot((row[2] - ra + 180) % 360 - 180, row[3] - dec)
+        )
         return rows[0][:2] if rows else None
 
     def missing(self, coords, bands, *, keys=None):

@@ -4,7 +4,7 @@ import os
 import socket
 import sqlite3
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import quote
 
 __all__ = ["Manifest", "WriterLock"]
@@ -195,7 +195,17 @@ class Manifest:
                 raise
 
     def close(self):
-        """Close the file; the last to close it folds the log in."""
-        if self._pid == os.getpid():
-            with self._lock:
-                self._connection.close()
+        """
+        Close the file; a writer folds its log in.
+
+        Without a log the store can be read from a folder that nobody may write to, and
+        from many machines; if somebody reads just now, the log stays.
+        """
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            if self._writable:
+                with suppress(sqlite3.Error):  # in use, or closed already
+                    self._connection.execute("PRAGMA busy_timeout = 0")
+                    self._connection.execute("PRAGMA journal_mode = DELETE")
+            self._connection.close()

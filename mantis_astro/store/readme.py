@@ -37,5 +37,5 @@ To read one image with Python:
         arrays, data["dtype"], np.prod(data["shape"]), data["start"]
     ).reshape(data["shape"])
 
-Copying a store that is being written: copy the manifest first.
+Copy a store while nobody writes to it.
 """

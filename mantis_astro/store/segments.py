@@ -86,8 +86,9 @@ class Segments:
             starts.append(position)
             position += len(record)
         path = self.path(self.number)
-        path.touch()
         try:
+            if not path.exists():
+                _create(path)
             with path.open("r+b", buffering=0) as file:
                 file.seek(self.end)
                 _write_all(file, b"".join(records))
@@ -126,6 +127,17 @@ class Segments:
                 n_read = file.readinto(record)
                 records.append(record if n_read == length else record[:n_read])
         return records
+
+
+def _create(path):
+    """Make an empty file whose name, too, is on the disk."""
+    path.touch()
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _write_all(file, data):

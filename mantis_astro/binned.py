@@ -209,11 +209,11 @@ def normalize(bin_edges, probability):
     (array([[0.5 , 0.5 ], [0.25, 0.75]]), array([ True, False]))
     """
 
-    def weigh(block, eps):
+    def _weigh(block, eps):
         total = block.sum(axis=-1)
         return block, np.where(abs(total - 1) <= 32 * eps, 1.0, total)
 
-    return _fill(weigh, bin_edges, probability)
+    return _fill(_weigh, bin_edges, probability)
 
 
 def softmax(bin_edges, logits):
@@ -243,12 +243,12 @@ def softmax(bin_edges, logits):
     (array([[0.5, 0.5]]), array([ True]))
     """
 
-    def weigh(block, _):
+    def _weigh(block, _):
         weights = np.exp(block - block.max(axis=-1, keepdims=True))
         finite = np.isfinite(block).all(axis=-1)
         return weights, np.where(finite, weights.sum(axis=-1), np.nan)
 
-    return _fill(weigh, bin_edges, logits)
+    return _fill(_weigh, bin_edges, logits)
 
 
 def cumulative(probability):

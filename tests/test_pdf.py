@@ -199,6 +199,9 @@ def test_no_galaxies_give_no_answers():
     assert pdf.pdf(0.5).shape == pdf.mean().shape == (0,)
     assert pdf.to_quantiles([0.1, 0.9]).shape == (0, 2)
     assert pdf.sample(3, rng=0).shape == (0, 3)
+    assert pdf.rebin([0, 1.6]).shape == pdf.reweight(np.ones(400)).shape == (0,)
+    assert pdf.interval(kind="hpd")[0].shape == pdf.shape_flags().shape == (0,)
+    assert pdf.risk().shape == pdf.peaks().number.shape == (0,)
     assert len(pdf.to_table()) == 0
 
 

@@ -85,7 +85,7 @@ _QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 
 def make_table(pdf, *, prefix=""):
     """
-    Columns of point estimates.
+    Make columns of point estimates.
 
     Parameters
     ----------

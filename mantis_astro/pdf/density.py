@@ -130,7 +130,7 @@ class BinnedDensity(BinnedArray):
 
     def to_quantiles(self, quantiles):
         """
-        Redshifts of several quantiles for every galaxy.
+        Find the redshifts of several quantiles for every galaxy.
 
         Parameters
         ----------

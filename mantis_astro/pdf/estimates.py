@@ -63,7 +63,7 @@ class DensityEstimates(BinnedDensity):
 
     def hpd_regions(self, level=0.68):
         """
-        Pieces of the highest-density region.
+        Find the pieces of the highest-density region.
 
         The region is made of whole bins: the fewest of highest density that together
         hold at least ``level``; of bins of equal density the lower redshift comes
@@ -269,16 +269,13 @@ class DensityEstimates(BinnedDensity):
         >>> decode_flags(pdf.shape_flags())
         ['MULTIMODAL']
         """
-        low, median, high = np.moveaxis(self.to_quantiles([0.16, 0.5, 0.84]), -1, 0)
-        return self._shape_flags(low, median, high, self.peaks())
-
-    def _shape_flags(self, low, median, high, peaks):
         first, last = self.bin_edges[[0, -1]]
         margin = 0.02 * (last - first)
         at_edge = 1 - self.cdf(last - margin)
         if first > 0:
             at_edge = at_edge + self.cdf(first + margin)
-        p_sec = peaks.p_sec.filled(0)
+        p_sec = self.peaks().p_sec.filled(0)
+        low, median, high = np.moveaxis(self.to_quantiles([0.16, 0.5, 0.84]), -1, 0)
         half_width = (high - low) / 2 / (1 + median)
         flags = (
             np.where(p_sec > Flag.MULTIMODAL.threshold, int(Flag.MULTIMODAL), 0)

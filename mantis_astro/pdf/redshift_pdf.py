@@ -9,7 +9,7 @@ from mantis_astro.pdf.estimates import DensityEstimates
 __all__ = ["RedshiftPDF"]
 
 
-class RedshiftPDF(DensityEstimates):
+class RedshiftPDF(DensityEstimates):  # numpydoc ignore=PR02
     """
     Redshift probability densities of any number of galaxies, constant within bins.
 
@@ -70,14 +70,16 @@ class RedshiftPDF(DensityEstimates):
     @classmethod
     def from_batch(cls, bin_edges, probability, *, flags=None, meta=None):
         """
-        Densities of a batch in which some rows may be bad.
+        Make densities of a batch in which some rows may be bad.
 
         A row that cannot be normalised (negative, NaN or infinite entries, only zeros)
         becomes uniform in density and gets the flag ``NO_DATA``.
 
         Parameters
         ----------
-        bin_edges, probability, flags, meta
+        bin_edges, probability : array_like
+            As for `RedshiftPDF`.
+        flags, meta : optional
             As for `RedshiftPDF`.
 
         Returns
@@ -109,7 +111,7 @@ class RedshiftPDF(DensityEstimates):
             Shape ``(n_bins + 1,)``.
         logits : array_like or `torch.Tensor`
             Shape ``(..., n_bins)``, on any device; float32 stays float32.
-        flags, meta
+        flags, meta : optional
             As for `RedshiftPDF`.
         bad : {"raise", "flag"}, optional
             What to do with a row that is not finite: refuse, or make it uniform in
@@ -138,7 +140,7 @@ class RedshiftPDF(DensityEstimates):
     @classmethod
     def from_samples(cls, bin_edges, samples, *, flags=None, meta=None, bad="raise"):
         """
-        Histograms of samples, for example of a posterior.
+        Make histograms of samples, for example of a posterior.
 
         Parameters
         ----------
@@ -146,7 +148,7 @@ class RedshiftPDF(DensityEstimates):
             Shape ``(n_bins + 1,)``.
         samples : array_like or `~astropy.units.Quantity`
             Redshifts, shape ``(..., n_samples)``. Those outside the bins are left out.
-        flags, meta
+        flags, meta : optional
             As for `RedshiftPDF`.
         bad : {"raise", "flag"}, optional
             What to do with a row that has a NaN or no sample in the bins, as in
@@ -177,7 +179,7 @@ class RedshiftPDF(DensityEstimates):
         cls, bin_edges, mean, std, *, flags=None, meta=None, bad="raise"
     ):
         """
-        Gaussians, cut at the ends of the bins.
+        Make Gaussians, cut at the ends of the bins.
 
         Parameters
         ----------
@@ -185,7 +187,7 @@ class RedshiftPDF(DensityEstimates):
             Shape ``(n_bins + 1,)``.
         mean, std : float, array_like or `~astropy.units.Quantity`
             Of each Gaussian before the cut, broadcast against each other.
-        flags, meta
+        flags, meta : optional
             As for `RedshiftPDF`.
         bad : {"raise", "flag"}, optional
             What to do with a NaN, a ``std`` that is not positive, or a Gaussian
@@ -217,7 +219,7 @@ class RedshiftPDF(DensityEstimates):
         cls, bin_edges, quantiles, z, *, flags=None, meta=None, bad="raise"
     ):
         """
-        Densities from tables of quantiles.
+        Make densities from tables of quantiles.
 
         The cumulative distribution is taken to be linear between quantiles; beyond the
         outermost ones the density of the neighbouring interval goes on until no
@@ -231,7 +233,7 @@ class RedshiftPDF(DensityEstimates):
             Probabilities, increasing, from 0 to 1, shape ``(n_q,)``.
         z : array_like or `~astropy.units.Quantity`
             Their redshifts, shape ``(..., n_q)``.
-        flags, meta
+        flags, meta : optional
             As for `RedshiftPDF`.
         bad : {"raise", "flag"}, optional
             What to do with a row whose redshifts decrease, are not finite or lie
@@ -262,7 +264,7 @@ class RedshiftPDF(DensityEstimates):
     @classmethod
     def from_qp(cls, ensemble, bin_edges=None, *, meta=None, bad="raise"):
         """
-        Densities of a qp ensemble.
+        Take the densities of a qp ensemble.
 
         Parameters
         ----------
@@ -307,7 +309,7 @@ class RedshiftPDF(DensityEstimates):
     @classmethod
     def from_table(cls, table, *, prefix="", bin_edges=None):
         """
-        Densities of the column ``pz`` of a table, such as `to_table` makes.
+        Take the densities in column ``pz`` of a table, such as `to_table` makes.
 
         Parameters
         ----------
@@ -552,7 +554,7 @@ class RedshiftPDF(DensityEstimates):
                 f" of the probability of row {np.argmax(lost)}: they must cover it all"
             )
             raise ValueError(msg)
-        return self._with_weights(edges, weights.reshape(*self.shape, -1))
+        return self._with_weights(edges, weights.reshape(*self.shape, len(edges) - 1))
 
     def _with_weights(self, bin_edges, weights):
         """Give the same galaxies other weights; rows without any become NO_DATA."""

@@ -102,7 +102,7 @@ class BinnedArray(ShapedLikeNDArray):
 
     @property
     def bin_edges(self):
-        """Edges of the bins in redshift, shape ``(n_bins + 1,)``; read-only."""
+        """Bin edges in redshift, shape ``(n_bins + 1,)``; read-only."""
         return self._bin_edges
 
     @property
@@ -127,12 +127,12 @@ class BinnedArray(ShapedLikeNDArray):
 
     @property
     def bin_widths(self):
-        """Widths of the bins in redshift, shape ``(n_bins,)``."""
+        """Bin widths in redshift, shape ``(n_bins,)``."""
         return np.diff(self._bin_edges)
 
     @property
     def bin_centres(self):
-        """Centres of the bins in redshift, shape ``(n_bins,)``."""
+        """Bin centres in redshift, shape ``(n_bins,)``."""
         return (self._bin_edges[1:] + self._bin_edges[:-1]) / 2
 
     @property

@@ -127,7 +127,7 @@ def _turning_points(density, ratio):
 
 def find_peaks(bin_edges, probability, *, ratio, min_mass):
     """
-    Peaks of each density with their probability.
+    Find the peaks of each density with their probability.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def minimize_risk(bin_edges, gamma):
     grid = np.linspace(low, high, 3 + int(25 * (high - low) / gamma))
     gain = _gain(bin_edges, np.expm1(grid), gamma).T  # (n_bins, n_grid)
 
-    def best(probability):
+    def _best(probability):
         risk = 1 - probability @ gain
         lowest = np.argmin(risk, axis=1)
         middle = np.clip(lowest, 1, len(grid) - 2)[:, None]
@@ -248,4 +248,4 @@ def minimize_risk(bin_edges, gamma):
         z = np.expm1(grid[lowest] + np.clip(step, -1, 1) * (grid[1] - grid[0]))
         return np.clip(z, bin_edges[0], bin_edges[-1])
 
-    return best
+    return _best

@@ -59,7 +59,7 @@ def to_ensemble(bin_edges, probability, *, kind, ancil):
 
 def from_ensemble(ensemble, bin_edges=None):
     """
-    Weights of redshift bins from a qp ensemble.
+    Take weights of redshift bins from a qp ensemble.
 
     Parameters
     ----------
@@ -97,5 +97,5 @@ def from_ensemble(ensemble, bin_edges=None):
         )
         raise ValueError(msg)
     bin_edges = np.ravel(ensemble.metadata["bins"])
-    density = np.reshape(ensemble.objdata["pdfs"], (ensemble.npdf, -1))
+    density = np.reshape(ensemble.objdata["pdfs"], (-1, len(bin_edges) - 1))
     return bin_edges, density * np.diff(bin_edges)

@@ -121,7 +121,7 @@ def read_parts(path, *, format=None):
 
 def parts_from_table(table, *, prefix="", bin_edges=None):
     """
-    Densities from the column of probabilities of a table.
+    Take densities from the column of probabilities of a table.
 
     Parameters
     ----------
@@ -302,7 +302,9 @@ def _read_hdf5(path):
     flags = (ensemble.ancil or {}).get("flags", np.zeros(len(weights), int))
     return PDFParts(
         binned.validate_bin_edges(bin_edges),
-        weights.astype(attributes.get("dtype", float)).reshape(*shape, -1),
+        weights.astype(attributes.get("dtype", float)).reshape(
+            *shape, weights.shape[-1]
+        ),
         np.asarray(flags).astype(np.int64).reshape(shape),
         json.loads(attributes.get(_META, "{}")),
     )

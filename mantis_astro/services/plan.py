@@ -52,7 +52,7 @@ class RequestPlan:
     >>> from mantis_astro.services import SurveyCutouts
     >>> coords = SkyCoord([10, 10], [-40, 40], unit="deg")
     >>> print(SurveyCutouts().plan(coords, ["ps1.g", "galex.NUV"]))
-    2 objects, 4 requests, about 0.01 min
+    2 objects, 4 requests, about 0.0067 min
     ps1images.stsci.edu: 2 requests for ps1 (1 object outside)
     www.legacysurvey.org: 2 requests for galex
     """

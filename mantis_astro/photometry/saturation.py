@@ -19,9 +19,9 @@ def is_saturated(image, request):
     Returns
     -------
     bool
-        True if a pixel in the aperture reaches the saturation level, or pixels there
-        are bad and half of the good ones that touch them are brighter than half of
-        the brightest in the aperture: saturated cores come masked (PS1: NaN).
+        True if a pixel in the aperture reaches the saturation level, or the brightest
+        good pixel there touches a bad one: saturated cores come masked (PS1: NaN),
+        and brightness rises up to the hole.
     """
     if image.bad is None and image.saturation == np.inf:
         return False
@@ -42,4 +42,4 @@ def is_saturated(image, request):
     from scipy.ndimage import binary_dilation
 
     around = binary_dilation(inside & image.bad, np.ones((3, 3))) & good
-    return bool(around.any() and np.median(image.data[around]) > brightest / 2)
+    return bool(np.any(image.data[around] == brightest))

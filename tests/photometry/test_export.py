@@ -1,0 +1,72 @@
+"""Tables of fluxes as SED fitting codes read them."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import QTable
+
+from mantis_astro.bands import BANDS
+from mantis_astro.photometry import measure_photometry, to_eazy, to_prospector
+
+from .scenes import first, make_target
+
+
+@pytest.fixture(scope="module")
+def table():
+    target = make_target("ps1.r", "unwise.W1", noise=1.0)
+    return measure_photometry(target, bands=["ps1.r", "ps1.i", "unwise.W1"])
+
+
+def test_prospector_reads_maggies(table):
+    obs = to_prospector(table[0])
+    assert obs["filternames"] == ["panstarrs_r", "panstarrs_i", "wise_w1"]
+    magnitude = -2.5 * np.log10(obs["maggies"][0])
+    assert magnitude == pytest.approx(first(table["mag_ab_ps1_r"]))
+    ratio = obs["maggies_unc"][0] / obs["maggies"][0]
+    assert ratio == pytest.approx(first(table["flux_err_ps1_r"] / table["flux_ps1_r"]))
+
+
+def test_prospector_is_told_what_was_not_observed(table):
+    obs = to_prospector(table[0])
+    assert obs["phot_mask"].tolist() == [True, False, True]
+    assert np.isfinite(obs["maggies"]).all()
+
+
+def test_filters_that_sedpy_knows(table):
+    from sedpy.observate import load_filters
+
+    assert len(load_filters(to_prospector(table[0])["filternames"])) == 3
+
+
+def test_an_error_floor_adds_in_quadrature(table):
+    plain, with_floor = (to_prospector(table[0], minimum_error=e) for e in (0, 0.05))
+    expected = np.hypot(plain["maggies_unc"][0], 0.05 * plain["maggies"][0])
+    assert with_floor["maggies_unc"][0] == pytest.approx(expected)
+
+
+def test_bands_come_in_the_order_asked_for(table):
+    obs = to_prospector(table[0], bands=["unwise.W1", "ps1.r"])
+    assert obs["filternames"] == ["wise_w1", "panstarrs_r"]
+
+
+def test_eazy_reads_fluxes_and_its_own_mark_of_absence(table):
+    catalog = to_eazy(table, {"ps1.r": 335, "ps1.i": 336}, ids=[7])
+    assert catalog["id"].tolist() == [7]
+    assert catalog["F335"][0] == first(table["flux_ps1_r"])
+    assert catalog["F336"][0] == catalog["E336"][0] == -99
+
+
+def test_eazy_is_told_the_zero_point(table):
+    catalog = to_eazy(table, {"ps1.r": 335})
+    magnitude = catalog.meta["PRIOR_ABZP"] - 2.5 * np.log10(catalog["F335"][0])
+    assert magnitude == pytest.approx(first(table["mag_ab_ps1_r"]))
+
+
+def test_any_unit_of_flux_is_understood():
+    table = QTable({"flux_ps1_g": [3.631] * u.uJy, "flux_err_ps1_g": [1] * u.nJy})
+    assert to_prospector(table[0])["maggies"] == pytest.approx(1e-9)
+
+
+def test_a_band_without_columns_is_named(table):
+    with pytest.raises(ValueError, match=r"no fluxes of ps1.g; it has flux_ps1_r, "):
+        to_prospector(table[0], bands=BANDS[2:3])

@@ -12,6 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
+from astropy.stats import sigma_clipped_stats
 from astropy.table import Table
 from harness import run
 from scipy.ndimage import rotate
@@ -23,7 +24,7 @@ from mantis_astro.cutouts import read_cutout
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 DATA = Path(os.environ.get("MANTIS_ASTRO_REAL_DATA", BESIDE)) / "images"
 
-# Surveys that the package does not know: name, band, pixel and PSF FWHM in arcsec, unit.
+# Surveys unknown to the package: name, band, pixel and PSF FWHM in arcsec, unit.
 OTHERS = [
     ("des", "g", 0.263, 1.1, u.electron),
     ("sdss", "r", 0.396, 1.3, u.nmgy),
@@ -32,12 +33,12 @@ OTHERS = [
     ("vista", "K", 0.339, 0.9, u.adu),
 ]
 
-# Target, side of the grid and its pixel and the centroid's Gaussian weight
+# Target, side of the grid and its pixel and the radius of the centroid
 # in arcsec, and the files with their bands.
 TARGETS = {
     "IC 494": (
         SkyCoord(121.6005, 1.0361, unit="deg"),
-        (60, 0.5, 3),
+        (60, 0.5, 10),
         "ic494",
         {
             "GALEX_NUV": "galex.NUV",
@@ -50,19 +51,19 @@ TARGETS = {
     ),
     "G202627": (
         SkyCoord(130.6179, -0.2717, unit="deg"),
-        (40, 0.25, 1.5),
+        (40, 0.25, 4),
         "g202627",
         {"GALEX_NUV": "galex.NUV", "VST_r": "vst.r", "VISTA_K": "vista.K"},
     ),
     "UGC 1333": (
         SkyCoord(27.952, 0.2635, unit="deg"),
-        (40, 0.25, 1),
+        (40, 0.25, 1.5),
         "ugc1333",
         {**{f"PS1_{b}": f"ps1.{b}" for b in "griz"}, "DES_g": "des.g"},
     ),
     "J0028": (
         SkyCoord(7.09390, -10.65098, unit="deg"),
-        (30, 0.25, 1),
+        (30, 0.25, 1.5),
         "ps1_j0028",
         {f"2_{b}": f"ps1.{b}" for b in "grizy"},
     ),
@@ -97,25 +98,25 @@ def read(folder, files, target):
     return MultibandCutout(target, cutouts)
 
 
-def offset(cutout, target, sigma):
+def offset(cutout, target, radius):
     """
     Centroid minus target, arcsec east and north.
 
-    First moments under a Gaussian of ``sigma`` arcsec that follows them, doubled as
-    for SExtractor's XWIN (a Gaussian source under its own weight moves half the way).
+    First moments above the sky in a circle of ``radius`` arcsec that follows them; the
+    sky is the mean (GALEX has more zeros than photons) of the outermost tenth.
     """
     scale = abs(cutout.wcs.wcs.cdelt[0]) * 3600
-    good = ~cutout.mask
-    image = np.where(good, cutout.data - np.median(cutout.data[good]), 0)
-    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    n = len(cutout.data)
+    border = cutout.data[: n // 10][~cutout.mask[: n // 10]]
+    image = np.where(
+        cutout.mask, 0, cutout.data - sigma_clipped_stats(border, sigma=5)[0]
+    )
+    y, x = np.mgrid[:n, :n]
     here = np.array(cutout.wcs.world_to_pixel(target))
-    for _ in range(50):
-        r2 = (x - here[0]) ** 2 + (y - here[1]) ** 2
-        weight = image * np.exp(-0.5 * r2 * (scale / sigma) ** 2) * good
-        moment = np.array(
-            [(weight * (x - here[0])).sum(), (weight * (y - here[1])).sum()]
-        )
-        here = here + 2 * moment / weight.sum()
+    for _ in range(10):
+        r = np.hypot(x - here[0], y - here[1])
+        weight = image * np.clip(radius / scale - r + 0.5, 0, 1)
+        here = np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
     east, north = target.spherical_offsets_to(cutout.wcs.pixel_to_world(*here))
     return np.array([east.arcsec, north.arcsec])
 
@@ -172,13 +173,13 @@ def benchmark(short):
     register_others()
     wrongs = ["3 px shift"] if short else ["3 px shift", "17 deg turn", "parity flip"]
     rows = []
-    for name, (target, (side, scale, sigma), folder, files) in TARGETS.items():
+    for name, (target, (side, scale, radius), folder, files) in TARGETS.items():
         cutouts = read(folder, files, target)
         wcs = common_wcs(target, side * u.arcsec, scale * u.arcsec)
         aligned = align(cutouts, wcs)
         PICTURES[name] = aligned
         for band, cutout in aligned.items():
-            here = offset(cutout, target, sigma)
+            here = offset(cutout, target, radius)
             pixel = cutouts[band].wcs.proj_plane_pixel_scales()[0].to_value(u.arcsec)
             row = {
                 "target": name,
@@ -189,7 +190,7 @@ def benchmark(short):
             }
             for wrong in wrongs:
                 one = MultibandCutout(target, {band: wronged(cutouts[band], wrong)})
-                moved = offset(align(one, wcs)[band], target, sigma) - here
+                moved = offset(align(one, wcs)[band], target, radius) - here
                 row[f"{wrong} [px]"] = np.hypot(*moved) / pixel
             rows.append(row)
     table = Table(rows)

@@ -83,8 +83,10 @@ def choose_method(method, band, scale_out, scale_in):
     Parameters
     ----------
     method : str or None
-        What was asked for; None chooses ``"interp"`` where that is right for the
-        survey's sharpest band, else ``"exact"``.
+        What was asked for. None chooses ``"interp"`` where output pixels are finer
+        than PSF FWHM / 2.5 of the survey's sharpest band, or half of that if the image
+        itself is coarser (an undersampled PSF loses up to 0.7 % of its light to
+        interpolation), and ``"exact"`` elsewhere.
     band : Band
         The band.
     scale_out, scale_in : float
@@ -100,19 +102,22 @@ def choose_method(method, band, scale_out, scale_in):
     ValueError
         If ``"interp"`` is asked for and would downsample.
     """
-    if method not in {None, "interp"}:
-        return method
-    # one choice for all bands of a survey, whichever of them are there
-    bands = get_survey(band.survey).bands if method is None else (band,)
-    finest = min(b.psf_fwhm.to_value(u.arcsec) for b in bands) / INTERP_LIMIT
-    if scale_out > max(finest, _SAME_SCALE * scale_in):
-        if method is None:
-            return "exact"
+    if method is None:
+        # one choice for all bands of a survey, whichever of them are there
+        limit = min(map(_interp_limit, get_survey(band.survey).bands))
+        is_undersampled = scale_in > limit
+        return "interp" if scale_out <= limit / (1 + is_undersampled) else "exact"
+    limit = _interp_limit(band)
+    if method == "interp" and scale_out > max(limit, _SAME_SCALE * scale_in):
         msg = (
             f"method 'interp' must not downsample: output pixels of {scale_out:.4g} "
             f"arcsec are coarser than those of {band} ({scale_in:.4g} arcsec) and than "
-            f"its PSF FWHM / {INTERP_LIMIT} ({finest:.4g} arcsec), so light would be "
+            f"its PSF FWHM / {INTERP_LIMIT} ({limit:.4g} arcsec), so light would be "
             "lost; use method 'exact', or a finer grid"
         )
         raise ValueError(msg)
-    return "interp"
+    return method
+
+
+def _interp_limit(band):
+    return band.psf_fwhm.to_value(u.arcsec) / INTERP_LIMIT

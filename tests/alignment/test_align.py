@@ -350,6 +350,13 @@ def test_default_method_depends_on_the_grid():
     assert methods[1.0] == [interp, exact, exact, interp]
 
 
+def test_undersampled_images_are_interpolated_only_onto_fine_grids():
+    cutouts = one("unwise.W1", make_wcs(n=32, scale=2.75))
+    for scale, method in [(1.2, "interp"), (1.3, "exact"), (2.75, "exact")]:
+        new = align(cutouts, make_wcs(n=16, scale=scale))["unwise.W1"]
+        assert new.meta["alignment"][0]["method"] == method
+
+
 def test_interp_refuses_to_downsample():
     with pytest.raises(
         ValueError,

@@ -423,12 +423,15 @@ class CutoutStore:
             Shape (n, n_band): True where there is neither an image nor a
             ``no_coverage``.
         """
-        bands = [get_band(band) for band in bands]
-        missing = np.ones((len(coords), len(bands)), dtype=bool)
+        names = [str(get_band(band)) for band in bands]
+        missing = np.ones((len(coords), len(names)), dtype=bool)
         for i, found in enumerate(self._find_all(coords, keys)):
             if found is not None:
-                known = self._statuses(found[0])
-                missing[i] = [band not in known for band in bands]
+                rows = self._manifest.fetch(
+                    "SELECT band FROM cutouts WHERE object = ?", found[:1]
+                )
+                known = {band for (band,) in rows}
+                missing[i] = [name not in known for name in names]
         return missing
 
     def _find_all(self, coords, keys):

@@ -41,13 +41,13 @@ PIXEL_NOISE = POINT_NOISE / np.sqrt(4 * np.pi) / (FWHM / 2.355)  # nJy per arcse
 MISSING = {"galex": 0.25, "ps1": 0.03, "unwise": 0.05}
 
 SAMPLE = (
-    "made-up galaxies: 0 < z < 1 drawn uniformly, 15 < i < 21.5, spectra of four slopes "
-    "and a 4000 A break, round exponential and Gaussian profiles, white noise at the "
-    "depth of GALEX AIS, PS1 and unWISE; bands missing at random"
+    "made-up galaxies: 0 < z < 1 drawn uniformly, 15 < i < 21.5, spectra of four "
+    "slopes and a 4000 A break, round profiles between exponential and Gaussian, white "
+    "noise at the depth of GALEX AIS, PS1 and unWISE, bands missing at random"
 )
 CAVEATS = (
-    "a stand-in so that examples and tests run offline; never trained on real galaxies, "
-    "and not for science"
+    "a stand-in so that examples and tests run offline; never trained on real "
+    "galaxies, and not for science"
 )
 
 
@@ -102,9 +102,9 @@ def draw_images(flux, there, rng):
             np.exp(-0.5 * ((at - c[:, None]) / sigma) ** 2) / sigma / np.sqrt(2 * np.pi)
             for c in centre
         )  # (n, 9, 32) each
-        images += ((weight * flux)[..., None, None] * y[..., None] * x[:, :, None]).astype(
-            np.float32
-        )
+        images += (
+            (weight * flux)[..., None, None] * y[..., None] * x[:, :, None]
+        ).astype(np.float32)
     noise = rng.standard_normal(images.shape, dtype=np.float32)
     images += noise * PIXEL_NOISE[:, None, None].astype(np.float32)
     return images * there[:, :, None, None]

@@ -24,6 +24,7 @@ from mantis_astro.models.networks import (
     PhotometricConfig,
     build_network,
 )
+from mantis_astro.models.onnx_session import OnnxNetwork
 from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.models.registry import (
     DEFAULT_MODEL,
@@ -45,6 +46,7 @@ __all__ = [
     "ModelCard",
     "NativeCrops",
     "NetworkInput",
+    "OnnxNetwork",
     "Photometric",
     "PhotometricConfig",
     "PhotometrySpec",

@@ -51,11 +51,10 @@ def accelerate(network, *, precision="float32"):
     if precision not in ("float32", "bfloat16"):
         msg = f"'precision' must be 'float32' or 'bfloat16', got {precision!r}"
         raise InputSpecError(msg)
+    fuse = _fused_linear_exists() and _is_float32_on_cpu(network)
     if precision == "bfloat16":
         network = _replaced(network, ConvNeXt, BFloat16Encoder)
-    elif not _fused_linear_exists() or not _on_cpu(network):
-        return network
-    return _replaced(network, Block, FusedBlock)
+    return _replaced(network, Block, FusedBlock) if fuse else network
 
 
 class FusedBlock(nn.Module):
@@ -123,7 +122,7 @@ def _fused_linear_exists():
     )
 
 
-def _on_cpu(network):
+def _is_float32_on_cpu(network):
     return all(
         p.device.type == "cpu" and p.dtype == torch.float32
         for p in network.parameters()

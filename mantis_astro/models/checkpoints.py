@@ -92,7 +92,7 @@ def load_model(name_or_path=None, *, card=None, device=None):
     network.load_state_dict(weights, strict=True, assign=True)
     if device is not None:
         network.to(device)
-    if not card.sha256:
+    if known is None or not known.sha256:  # else it was checked when it was fetched
         card = replace(card, sha256=_sha256(path))
     return network, card
 

@@ -108,6 +108,6 @@ class ApertureSums(nn.Module):
         ny, nx = images.shape[-2:]
         y = torch.arange(ny, device=images.device) - (ny - 1) / 2
         x = torch.arange(nx, device=images.device) - (nx - 1) / 2
-        distance = torch.hypot(y[:, None], x[None, :])
+        distance = (y[:, None] ** 2 + x[None, :] ** 2).sqrt()  # ONNX has no hypot
         radii = torch.tensor(self.radii, device=images.device)[:, None, None]
         return (radii - distance + 0.5).clamp(0, 1).to(images.dtype)

@@ -1,5 +1,6 @@
 """Weights to file and back; what is no weights file is refused by name."""
 
+import hashlib
 import json
 import pickle
 from dataclasses import replace
@@ -73,9 +74,13 @@ def test_the_card_is_readable_without_the_weights(ours):
 
 
 def test_the_hash_is_that_of_the_file(ours):
-    import hashlib
-
     assert load_model(ours)[1].sha256 == hashlib.sha256(ours.read_bytes()).hexdigest()
+
+
+def test_a_file_of_the_users_never_carries_the_hash_of_another(tmp_path, network):
+    path = as_published(tmp_path / "best.pt", network)
+    _, card = load_model(path, card=replace(CARD, sha256="0" * 64))
+    assert card.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_saving_what_was_loaded_gives_the_same_file(ours, tmp_path):

@@ -9,6 +9,7 @@ from mantis_astro.models import (
     EarlyFusionConfig,
     EncoderConfig,
     LateFusionConfig,
+    OnnxNetwork,
     accelerate,
     build_network,
     load_model,
@@ -203,3 +204,63 @@ def test_bfloat16_is_near_and_the_head_stays_exact(early, images, ebv):
 def test_another_precision_is_refused(early):
     with pytest.raises(InputSpecError, match="'float32' or 'bfloat16', got 'int3'"):
         accelerate(early, precision="int3")
+
+
+# onnxruntime
+
+
+@pytest.fixture(scope="module")
+def onnx_early(early, images, ebv):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    return OnnxNetwork(early, images[:2], ebv[:2])
+
+
+def test_onnxruntime_gives_the_same_numbers(onnx_early, early, images, ebv):
+    with torch.inference_mode():
+        expected = early(images, ebv)
+    torch.testing.assert_close(onnx_early(images, ebv), expected, atol=1e-5, rtol=0)
+
+
+def test_onnxruntime_predicts_in_the_same_batches(onnx_early, early, images, ebv):
+    whole = predict_probability(onnx_early, images, ebv)
+    one = predict_probability(onnx_early, images[13:14], ebv[13:14])
+    np.testing.assert_array_equal(one[0], whole[13])
+    np.testing.assert_allclose(
+        whole, predict_probability(early, images, ebv), atol=1e-6
+    )
+
+
+def test_int8_is_near(early, images, ebv, onnx_early):
+    small = OnnxNetwork(early, images[:2], ebv[:2], precision="int8")
+    with torch.inference_mode():
+        difference = (small(images, ebv) - early(images, ebv)).abs().max().item()
+    assert 0 < difference < 0.1
+
+
+def test_late_fusion_runs_in_onnxruntime():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    two, five = EncoderConfig(2, (1,), (8,)), EncoderConfig(5, (1,), (8,))
+    network = build_network(LateFusionConfig(two, five, two, n_bins=5, hidden=12))
+    images = tuple(
+        torch.rand(4, c, side, side) for c, side in ((2, 8), (5, 16), (2, 8))
+    )
+    ebv = torch.rand(4, 2)
+    with torch.inference_mode():
+        expected = network(images, ebv)
+    found = OnnxNetwork(network, images, ebv)(images, ebv)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_onnxruntime_refuses_another_precision(early, images, ebv):
+    with pytest.raises(InputSpecError, match="'float32' or 'int8', got 'float16'"):
+        OnnxNetwork(early, images, ebv, precision="float16")
+
+
+def test_without_onnxruntime_the_extra_is_named(early, images, ebv, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ImportError, match=r'pip install "mantis-astro\[fast\]"'):
+        OnnxNetwork(early, images, ebv)

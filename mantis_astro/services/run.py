@@ -16,6 +16,7 @@ __all__ = ["Run"]
 
 log = logging.getLogger(__name__)
 
+_SAVE_EVERY = 1.0  # seconds of work that a kill may cost
 _STRIP = 0.4  # degrees, a skycell: neighbours are taken together, as PS1's cache likes
 
 
@@ -40,7 +41,8 @@ class Run:
     footprints : Footprints
         Where surveys looked.
     store : CutoutSource or None
-        Asked first; told what was fetched, if it has ``add``.
+        Asked first; told what was fetched, if it has ``add`` or ``add_many``, as soon
+        as an object is finished and at least every second.
     offline : bool
         Whether to ask nobody else.
     clock : Clock
@@ -58,6 +60,7 @@ class Run:
         self._ordered = ordered
         self._footprints = footprints
         self._store = store
+        self._can_save = hasattr(store, "add") or hasattr(store, "add_many")
         self._clock = clock
         self._ra, self._dec = coords.icrs.ra.deg, coords.icrs.dec.deg
         self._order = np.arange(len(coords))
@@ -66,6 +69,8 @@ class Run:
         self._chunk = conf.positions_per_list
         self._n_admitted = self._n_handed_over = 0
         self._under_way = {}
+        self._unsaved = {}  # index -> target, with images that are not on disk yet
+        self._last_save = -np.inf
         self._finished = {} if ordered else deque()
         self._refusal = LookupError("not in the store") if offline else None
         self._scheduler = self._until = None
@@ -106,6 +111,8 @@ class Run:
             self._admit()
         elif self._scheduler.pending:
             self._scheduler.step(self._until)
+            if self._clock.now() >= self._last_save + _SAVE_EVERY:
+                self._save()
 
     def take_finished(self):
         """
@@ -143,10 +150,8 @@ class Run:
             One for each band.
         """
         coord = self.coords[target.index]
-        if target.fetched and hasattr(self._store, "add"):
-            final = {band: s for band, s in target.statuses.items() if s.is_final}
-            self._store.add(target.key, coord, target.images, final)
-            self.ledger.note_local(target.index, target.images)
+        if target.index in self._unsaved:
+            self._save()
         self._n_handed_over += 1
         statuses = {band: target.statuses[band] for band in self.bands}
         return target.index, MultibandCutout(coord, target.images), statuses
@@ -163,9 +168,26 @@ class Run:
         return {} if self._scheduler is None else dict(self._scheduler.sent)
 
     def close(self):
-        """Break off what is under way and end all threads."""
+        """Break off what is under way, keep what has come and end all threads."""
         if self._scheduler is not None:
             self._scheduler.close()
+        self._save()
+
+    def _save(self):
+        """Put on disk what was fetched since the last time, of all objects together."""
+        targets = list(self._unsaved.values())
+        self._unsaved.clear()
+        self._last_save = self._clock.now()
+        rows = [(t.key, self.coords[t.index], *t.take_fetched()) for t in targets]
+        if not rows:
+            return
+        if hasattr(self._store, "add_many"):
+            self._store.add_many(rows)
+        else:
+            for row in rows:
+                self._store.add(*row)
+        for target in targets:
+            self.ledger.note_local(target.index, target.images)
 
     def _has_room(self):
         waiting = self._n_admitted - self._n_handed_over
@@ -255,7 +277,9 @@ class Run:
             status = OK
             target.images[band] = outcome
         target.statuses[band] = status
-        target.fetched |= not local and status.is_final
+        if not local and status.is_final and self._can_save:
+            target.fetched.append(band)
+            self._unsaved[target.index] = target
         self.ledger.note(target.index, band, status, file=file)
         if local:
             self.ledger.note_local(target.index, target.images)
@@ -279,4 +303,10 @@ class _Target:
         self.key = key
         self.images = {}
         self.statuses = {}
-        self.fetched = False
+        self.fetched = []  # bands that are not on disk yet
+
+    def take_fetched(self):
+        """Images and statuses of the bands that are not on disk, which they now are."""
+        bands, self.fetched = self.fetched, []
+        images = {band: self.images[band] for band in bands if band in self.images}
+        return images, {band: self.statuses[band] for band in bands}

@@ -104,9 +104,9 @@ def _find_files(name, folder):
     """Paths of the files of a map, none of them fetched."""
     if folder is None:
         return [_find_fetched(file) for file in _FILES[name]]
-    paths = []
+    paths, top = [], Path(folder).expanduser()
     for published in _FILES[name].values():
-        candidates = [Path(folder) / published, Path(folder) / name / published]
+        candidates = [top / published, top / name / published]
         path = next(filter(Path.is_file, candidates), None)
         if path is None:
             msg = f"the dust map '{name}' needs {published}, which is not in {folder}"

@@ -217,13 +217,14 @@ class SkyEllipse:
         x, y, a, b, theta : float
             Centre and semi-axes in pixels, angle from +x towards +y in radians. Axes
             within 0.5 % of each other are made equal, keeping the area: that is how
-            far a projection distorts a circle, and a circle costs a sixth.
+            far a projection distorts a circle, and a circle costs a sixth. Circles
+            are rounded to 1e-7 px, so that those of many targets are one.
         """
-        x, y = local.to_pixel(self.centre).tolist()
+        x, y = (round(v, 7) for v in local.to_pixel(self.centre).tolist())
         (p, q), (_, r) = (local.matrix @ self.shape @ local.matrix.T).tolist()
         mean, difference = (p + r) / 2, hypot((p - r) / 2, q)
         if difference < _ROUND * mean:
-            radius = (p * r - q**2) ** 0.25
+            radius = round((p * r - q**2) ** 0.25, 7)
             return x, y, radius, radius, 0.0
         theta = atan2(2 * q, p - r) / 2
         return x, y, sqrt(mean + difference), sqrt(mean - difference), theta

@@ -267,9 +267,12 @@ def _lay_out(index, cutouts, wanted, options, measured):
     ellipse, size, labels = _detect(index, images, options, measured)
     measured.ellipses[index] = ellipse.axes
     measured.centres[index] = target.offset(*ellipse.centre)
-    rows = []
+    rows, on_grid = [], {}
     for image, sources in zip(images, labels, strict=True):
-        request = _request(image, ellipse, sources, options)
+        grid = id(image.local)  # images on a common grid share their map
+        if grid not in on_grid:
+            on_grid[grid] = ellipse.on_image(image.local)
+        request = _request(image, ellipse, on_grid[grid], sources, options)
         fraction = options.fraction(image, ellipse, request.ellipse, size)
         rows.append(_Row(index, image, request, fraction))
     return rows
@@ -304,8 +307,7 @@ def _detect(index, images, options, measured):
     return ellipse, size, [found.sources_on(i.data.shape, i.local) for i in images]
 
 
-def _request(image, ellipse, sources, options):
-    on_image = tuple([round(v, 7) for v in ellipse.on_image(image.local)])
+def _request(image, ellipse, on_image, sources, options):
     inner, outer = options.background.radii(
         np.hypot(*ellipse.centre) + ellipse.axes[0], image.psf.fwhm_arcsec
     )

@@ -99,8 +99,9 @@ def benchmark(short):
     names = ("run", "reported", "stored", "lost", "damaged", "wrong", "requests")
     table = Table(rows=rows, names=(*names, "images asked for again"))
     table.meta["title"] = (
-        f"{n_objects} objects in nine bands, killed at {n_instants} random instants "
-        "(counts since the start, but for requests); eight requests at most are under way"
+        f"{n_objects} objects in nine bands, killed at {n_instants} random instants; "
+        "counts since the start, but for requests. A kill may cost eight requests "
+        "under way and a quarter of a second of images not yet on disk"
     )
     return table
 

@@ -16,7 +16,7 @@ __all__ = ["Run"]
 
 log = logging.getLogger(__name__)
 
-_SAVE_EVERY = 1.0  # seconds of work that a kill may cost
+_SAVE_EVERY = 0.25  # seconds of work that a kill may cost
 _STRIP = 0.4  # degrees, a skycell: neighbours are taken together, as PS1's cache likes
 
 
@@ -42,7 +42,7 @@ class Run:
         Where surveys looked.
     store : CutoutSource or None
         Asked first; told what was fetched, if it has ``add`` or ``add_many``, as soon
-        as an object is finished and at least every second.
+        as an object is finished and every quarter of a second.
     offline : bool
         Whether to ask nobody else.
     clock : Clock

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from mantis_astro.alignment import align_batch, find_wcs_problem
 from mantis_astro.bands import get_survey
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import Flag
 from mantis_astro.models.cropping import crop, is_blank
 from mantis_astro.models.placement import place_all
@@ -70,6 +71,25 @@ class NativeCrops:
     crops: tuple
     resize_to: int | None = None
     pixel_scales: tuple = ()
+
+    def check(self, bands):
+        """
+        Refuse bands that there is no crop for.
+
+        Parameters
+        ----------
+        bands : tuple of Band
+            Bands of the network.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` naming their surveys.
+        """
+        uncut = sorted({band.survey for band in bands} - dict(self.crops).keys())
+        if uncut:
+            msg = f"'crops' must have a side for each survey; none for {uncut}"
+            raise InputSpecError(msg)
 
     def cut(self, cutouts, bands, *, in_njy):
         """
@@ -165,6 +185,16 @@ class CommonGrid:
 
     shape: tuple
     pixel_scale: float
+
+    def check(self, bands):
+        """
+        Accept any bands: every image with a WCS can be resampled.
+
+        Parameters
+        ----------
+        bands : tuple of Band
+            Bands of the network.
+        """
 
     def cut(self, cutouts, bands, *, in_njy):
         """

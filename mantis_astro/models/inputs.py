@@ -71,6 +71,8 @@ class InputSpec:
     ------
     ValueError
         `~mantis_astro.exceptions.InputSpecError` if the parts do not fit together.
+    KeyError
+        `~mantis_astro.exceptions.MissingBandError` if a band is not registered.
 
     Examples
     --------
@@ -101,6 +103,7 @@ class InputSpec:
     ebv_default: tuple = (0.0355, 0.0418)
 
     def __post_init__(self):
+        self.geometry.check(self._bands)
         if len(self.stretch) != len(self.bands):
             msg = (
                 f"'stretch' must have one function for each of {len(self.bands)} "

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from mantis_astro import MultibandCutout, get_band
 from mantis_astro.cutouts import read_cutout
-from mantis_astro.exceptions import InputSpecError
+from mantis_astro.exceptions import InputSpecError, MissingBandError
 from mantis_astro.flags import Flag, decode_flags
 from mantis_astro.models import InputSpec, NativeCrops
 from mantis_astro.models.inputs import PUBLISHED_BANDS, PUBLISHED_STRETCH
@@ -493,6 +493,17 @@ def test_flags_are_int32():
 def test_each_band_needs_its_stretch():
     with pytest.raises(InputSpecError, match="one function for each of 9 bands, got 8"):
         InputSpec(PUBLISHED_BANDS, SPEC.geometry, PUBLISHED_STRETCH[:-1])
+
+
+def test_each_survey_needs_its_crop():
+    geometry = NativeCrops((("ps1", 120), ("galex", 22)))
+    with pytest.raises(InputSpecError, match=r"a side for each survey.*\['unwise'\]"):
+        InputSpec(PUBLISHED_BANDS, geometry, PUBLISHED_STRETCH)
+
+
+def test_bands_of_a_spec_must_be_known():
+    with pytest.raises(MissingBandError, match=r"no band 'ps1\.q'"):
+        InputSpec(("ps1.q",), SPEC.geometry, PUBLISHED_STRETCH[2:3])
 
 
 def test_stretches_agree_on_the_unit():

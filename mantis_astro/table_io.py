@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -166,18 +165,19 @@ def check_writable(path, *, overwrite=False):
     if path.exists() and not overwrite:
         msg = f"{path} exists; overwriting must be asked for"
         raise FileExistsError(msg)
-    Path(_temporary_beside(path)).unlink()
+    _temporary_beside(path).unlink()
     return layout
 
 
 def _temporary_beside(path):
+    """Make an empty file in the same folder, with the permissions of new files."""
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+        temporary.touch()
     except OSError as error:
         msg = f"cannot write to {path.parent}: {error.strerror}"
         raise type(error)(error.errno, msg) from None
-    os.close(handle)
-    return name
+    return temporary
 
 
 def _multidimensional(table):
@@ -195,9 +195,9 @@ def _write_atomically(table, path, layout):
             # meta keys of more than eight characters become HIERARCH cards: wanted
             warnings.simplefilter("ignore", VerifyWarning)
             table.write(temporary, format=layout, overwrite=True)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _flatten(table, dropped):

@@ -99,6 +99,14 @@ def test_an_existing_file_is_replaced_only_when_asked(table, tmp_path, ending):
     assert len(read_table(path)) == 2
 
 
+@pytest.mark.parametrize("ending", KEEP_ALL + FLAT)
+def test_colleagues_may_read_what_was_written(table, tmp_path, ending):
+    (tmp_path / "plain").touch()
+    write_table(table, tmp_path / f"t.{ending}")
+    mode = (tmp_path / f"t.{ending}").stat().st_mode
+    assert mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_a_failed_write_leaves_nothing_behind(table, tmp_path, monkeypatch):
     def fail(self, *args, **kwargs):
         raise OSError("disk full")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -206,13 +205,12 @@ class MultibandCutout(Mapping):
         hdus = [primary]
         for band, cutout in self.items():
             hdus += _to_hdus(band, cutout)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".fits.part")
-        os.close(handle)
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")
         try:
             fits.HDUList(hdus).writeto(temporary, overwrite=True, checksum=True)
-            Path(temporary).replace(path)
+            temporary.replace(path)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path):

@@ -247,7 +247,8 @@ class Scheduler:
         self._transport.close()
         for host in self._hosts.values():
             for thread in host.threads:
-                thread.join()
+                if thread.ident is not None:  # Ctrl-C may come before it is started
+                    thread.join()
 
     def _host(self, job):
         name = job.http.host
@@ -289,15 +290,18 @@ class Scheduler:
             return error
 
     def _deliver(self, job, outcome):
+        arrival = self._clock.now()
         while not self._stop.is_set():
             try:
-                self._results.put((job, outcome), timeout=0.1)
+                self._results.put((job, outcome, arrival), timeout=0.1)
             except queue.Full:
                 continue
             return
 
-    def _judge(self, job, outcome):
+    def _judge(self, job, outcome, arrival):
         host = self._hosts[job.http.host]
+        if job.started is not None:  # time that the caller took is not the server's
+            job.started += self._clock.now() - arrival
         if isinstance(outcome, TransportError):
             self._repeat_or_fail(job, host, outcome, outcome)
             return
@@ -357,7 +361,8 @@ class _Host:
         self._next_turn = 0.0
         self._paused_until = 0.0
         self._failures = 0
-        self._failing_since = None
+        self._failing = 0.0  # seconds without a good answer
+        self._last_failure = None
 
     def put(self, job, *, first=False):
         with self._condition:
@@ -393,21 +398,25 @@ class _Host:
         self._paused_until = max(self._paused_until, until)
 
     def note_success(self):
-        self._failures, self._failing_since = 0, None
+        self._failures, self._failing, self._last_failure = 0, 0.0, None
 
     def note_failure(self, now, error, cap, rng):
         """Leave a host alone that fails again and again, longer each time."""
         self._failures += 1
-        if self._failing_since is None:
-            self._failing_since = now
+        if (
+            self._last_failure is not None
+        ):  # a caller who paused is not the host's fault
+            longest = self._policy.backoff_max + self._policy.answer_timeout
+            self._failing += min(now - self._last_failure, longest)
+        self._last_failure = now
         rounds = self._failures // cap - 1
-        if rounds >= 1:
-            self.pause(now + self._policy.wait(rounds, rng))
-        failing = now - self._failing_since
-        if rounds >= 1 and failing > self._policy.give_up_after:
+        if rounds < 1:
+            return
+        self.pause(now + self._policy.wait(rounds, rng))
+        if self._failing > self._policy.give_up_after:
             self.down = (
                 f"{self.name} counts as down: {self._failures} tries in "
-                f"{failing:.0f} s without one good answer; last: {error}"
+                f"{self._failing:.0f} s without one good answer; last: {error}"
             )
 
 

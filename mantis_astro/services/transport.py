@@ -66,10 +66,7 @@ class HttpTransport:
         self._flights = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._watch = threading.Thread(
-            target=self._keep_watch, name="mantis_astro watch", daemon=True
-        )
-        self._watch.start()
+        self._watch = None  # a thread, from the first request on
 
     def send(self, http, *, seconds):
         """
@@ -94,8 +91,7 @@ class HttpTransport:
         """
         flight = _Flight(time.monotonic() + seconds)
         _this_thread.flight = flight
-        with self._lock:
-            self._flights.add(flight)
+        self._take_off(flight)
         try:
             return self._exchange(http)
         except (requests.RequestException, OSError, ValueError) as error:
@@ -122,7 +118,18 @@ class HttpTransport:
             sessions, self._sessions = list(self._sessions.values()), {}
         for session in sessions:
             session.close()
-        self._watch.join()
+        if self._watch is not None:
+            self._watch.join()
+
+    def _take_off(self, flight):
+        with self._lock:
+            self._check_open()
+            self._flights.add(flight)
+            if self._watch is None:
+                self._watch = threading.Thread(
+                    target=self._keep_watch, name="mantis_astro watch", daemon=True
+                )
+                self._watch.start()
 
     def _exchange(self, http):
         response = self._session(http.host).request(
@@ -138,9 +145,7 @@ class HttpTransport:
 
     def _session(self, host):
         with self._lock:
-            if self._closed.is_set():
-                msg = "cancelled"
-                raise TransportError(msg)
+            self._check_open()
             if host not in self._sessions:
                 session = requests.Session()
                 session.headers["User-Agent"] = user_agent()
@@ -150,6 +155,11 @@ class HttpTransport:
                 session.mount("https://", adapter)
                 self._sessions[host] = session
             return self._sessions[host]
+
+    def _check_open(self):
+        if self._closed.is_set():
+            msg = "cancelled"
+            raise TransportError(msg)
 
     def _keep_watch(self):
         while not self._closed.wait(_WATCH_INTERVAL):

@@ -1,5 +1,6 @@
 import email.utils
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -67,9 +68,11 @@ def run(answers, *, policy=POLICY, cap=1, rate=0.0, urls=None):
     for url in urls or answers:
         done = outcomes.setdefault(url, []).append
         scheduler.submit(Job(HttpRequest(url), accept, done))
-    while scheduler.pending:
-        scheduler.step()
-    scheduler.close()
+    try:
+        while scheduler.pending:
+            scheduler.step()
+    finally:
+        scheduler.close()
     assert transport.closed
     return {url: got[0] for url, got in outcomes.items()}, transport, clock
 
@@ -195,6 +198,28 @@ def test_the_total_time_of_a_request_is_bounded():
     assert 6 <= len(transport.sent) <= 13  # waits of 5 to 10 s
     assert max(transport.seconds) == 60.0
     assert transport.seconds[-1] < 20
+
+
+def test_the_time_of_a_slow_caller_is_not_the_server_s():
+    """An answer that waits to be looked at for an hour is repeated all the same."""
+    clock, outcomes = FakeClock(), []
+    transport = Script({URL: [TransportError("reset"), GOOD]})
+    scheduler = Scheduler(
+        transport,
+        POLICY,
+        connections_per_host=1,
+        requests_per_second=0,
+        clock=clock,
+        rng=np.random.default_rng(0),
+    )
+    scheduler.submit(Job(HttpRequest(URL), accept, outcomes.append))
+    while scheduler._results.empty():
+        time.sleep(0.001)
+    clock.time += 3600
+    while scheduler.pending:
+        scheduler.step()
+    scheduler.close()
+    assert outcomes == [b"good"]
 
 
 def test_a_host_that_stays_silent_counts_as_down():

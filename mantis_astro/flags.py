@@ -122,8 +122,10 @@ FLAG_TABLE = tuple(
             ("SATURATED", "Pixels near the target are saturated."),
             (
                 "NON_DETECTION",
-                "The target is not detected in any band: no flux reaches {threshold} "
-                "times its error.",
+                (
+                    "The target is not detected in any band: no flux reaches "
+                    "{threshold} times its error."
+                ),
                 3.0,
             ),
             (

@@ -304,14 +304,14 @@ class PhotoZ:
 
     def provenance(self):
         """
-        Facts to keep beside results.
+        Collect facts to keep beside results.
 
         Returns
         -------
         dict
             Flat, with keys that fit FITS headers: model, SHA-256 of its weights, the
-            prior its p(z) carry, bands they rest on, versions of packages, thresholds of flags, what to
-            cite.
+            prior its p(z) carry, bands they rest on, versions of packages, thresholds
+            of flags, what to cite.
         """
         versions = [f"mantis_astro {__version__}"]
         versions += [f"{name} {metadata.version(name)}" for name in _PACKAGES]

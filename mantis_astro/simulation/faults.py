@@ -45,7 +45,7 @@ class Fault:
     asked for before and on the seed of the server, not on the order in which requests
     arrive: the same run meets the same faults.
 
-    Parameters
+    Attributes
     ----------
     kind : str or int
         A name in `FAULTS`, or an HTTP status.
@@ -182,7 +182,23 @@ def mixed_faults(probability=0.3, *, kinds=None, retry_after=None, seconds=30.0)
 
 
 def choose_fault(faults, request, seed):
-    """Return the first fault that strikes this request, or None."""
+    """
+    Return the first fault that strikes a request.
+
+    Parameters
+    ----------
+    faults : sequence of Fault
+        What may strike.
+    request : Request
+        The request, with the number of its attempt.
+    seed : int
+        Another seed, other luck.
+
+    Returns
+    -------
+    Fault or None
+        None if it is spared.
+    """
     for i, fault in enumerate(faults):
         text = f"{seed}|{i}|{request.identity}|{request.attempt}"
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
@@ -192,7 +208,21 @@ def choose_fault(faults, request, seed):
 
 
 def spoil_query(kind, query):
-    """Return what is answered instead of the query, when answers are mixed up."""
+    """
+    Return what is answered instead, when answers are mixed up.
+
+    Parameters
+    ----------
+    kind : str or int or None
+        Kind of the fault.
+    query : dict of str to str
+        What was asked for.
+
+    Returns
+    -------
+    dict of str to str
+        The same unless the fault is a wrong shape, centre or band.
+    """
     query = dict(query)
     if kind == "wrong_shape":
         query["size"] = str(max(int(float(query.get("size", 256))) // 2, 1))
@@ -212,7 +242,23 @@ def spoil_query(kind, query):
 
 
 def spoil_rows(kind, text, seed):
-    """Return the file list with rows doubled, missing or out of order."""
+    """
+    Put rows of the file list twice, leave them out or mix them up.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the fault.
+    text : str
+        The list.
+    seed : int
+        For the order.
+
+    Returns
+    -------
+    str
+        The list, spoiled.
+    """
     header, *rows = text.splitlines()
     if kind == "duplicate_rows":
         rows = [row for row in rows for _ in range(2)]

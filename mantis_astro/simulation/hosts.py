@@ -60,7 +60,16 @@ class Host(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.server_name, self.server_port = self.server_address[:2]
 
     def handle_error(self, request, client_address):
-        """Log what went wrong; a client that hangs up is no news."""
+        """
+        Log what went wrong; a client that hangs up is no news.
+
+        Parameters
+        ----------
+        request : `socket.socket`
+            The connection.
+        client_address : tuple
+            Where it came from.
+        """
         log.debug("%s from %s: %s", request, client_address, sys.exception())
 
     def close_connections(self):

@@ -25,7 +25,20 @@ _VIEWER_LARGEST, _VIEWER_DEFAULT = 3000, 256
 
 @dataclass
 class Answer:
-    """One HTTP answer: status, body and headers."""
+    """
+    One HTTP answer.
+
+    Attributes
+    ----------
+    status : int
+        HTTP status.
+    body : bytes
+        Body.
+    content_type : str
+        Its content type.
+    headers : dict of str to str
+        Further headers.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -34,12 +47,35 @@ class Answer:
 
 
 def text_answer(status, text, content_type="text/plain"):
-    """Make an answer in words."""
+    """
+    Make an answer in words.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    text : str
+        The words.
+    content_type : str, optional
+        Their content type.
+
+    Returns
+    -------
+    Answer
+        The answer.
+    """
     return Answer(status, text.encode(), content_type)
 
 
 class PanstarrsProtocol:
-    """The file list and the cutout service of ``ps1images.stsci.edu``."""
+    """
+    The file list and the cutout service of ``ps1images.stsci.edu``.
+
+    Parameters
+    ----------
+    sky : Sky
+        Where images come from.
+    """
 
     paths = ("/cgi-bin/ps1filenames.py", "/cgi-bin/fitscut.cgi")
 
@@ -47,7 +83,25 @@ class PanstarrsProtocol:
         self.sky = sky
 
     def answer(self, path, query, body, content_type):
-        """Answer a request, or None if the path is not served."""
+        """
+        Answer a request.
+
+        Parameters
+        ----------
+        path : str
+            Path of the address.
+        query : dict of str to str
+            Its parameters.
+        body : bytes
+            Body of the request.
+        content_type : str
+            Its content type.
+
+        Returns
+        -------
+        Answer or None
+            None if the path is not served here.
+        """
         if path == self.paths[0]:
             return self._file_list(query, body, content_type)
         if path == self.paths[1]:
@@ -96,15 +150,40 @@ class PanstarrsProtocol:
 
 
 class ViewerProtocol:
-    """The cutout service of the Legacy Survey viewer."""
+    """
+    The cutout service of the Legacy Survey viewer.
+
+    Parameters
+    ----------
+    sky : Sky
+        Where images come from.
+    """
 
     paths = ("/viewer/fits-cutout",)
 
     def __init__(self, sky):
         self.sky = sky
 
-    def answer(self, path, query, _body, _content_type):
-        """Answer a request, or None if the path is not served."""
+    def answer(self, path, query, body, content_type):  # noqa: ARG002  one signature
+        """
+        Answer a request.
+
+        Parameters
+        ----------
+        path : str
+            Path of the address.
+        query : dict of str to str
+            Its parameters.
+        body : bytes
+            Body of the request.
+        content_type : str
+            Its content type.
+
+        Returns
+        -------
+        Answer or None
+            None if the path is not served here.
+        """
         if path.rstrip("/") != self.paths[0]:
             return None
         if "ra" not in query or "dec" not in query:
@@ -145,15 +224,40 @@ class ViewerProtocol:
 
 
 class FilesProtocol:
-    """Whole files, as on a web server or in cloud storage, with byte ranges."""
+    """
+    Whole files, as on a web server or in cloud storage, with byte ranges.
+
+    Parameters
+    ----------
+    files : dict of str to bytes or callable
+        Content by path; a callable makes it when it is first asked for.
+    """
 
     paths = ()
 
     def __init__(self, files):
         self.files = files
 
-    def answer(self, path, _query, _body, _content_type):
-        """Answer a request for the whole file, or None if there is none."""
+    def answer(self, path, query, body, content_type):  # noqa: ARG002  one signature
+        """
+        Answer a request for the whole file.
+
+        Parameters
+        ----------
+        path : str
+            Path of the address.
+        query : dict of str to str
+            Its parameters.
+        body : bytes
+            Body of the request.
+        content_type : str
+            Its content type.
+
+        Returns
+        -------
+        Answer or None
+            None if the path is not served here.
+        """
         body = self.files.get(path)
         if callable(body):
             body = self.files[path] = body()
@@ -165,7 +269,26 @@ class FilesProtocol:
 
 
 def cut_range(answer, wanted):
-    """Cut the part that a ``Range`` header asks for (RFC 9110, section 14)."""
+    """
+    Cut the part of a file that a ``Range`` header asks for.
+
+    Parameters
+    ----------
+    answer : Answer
+        The whole file.
+    wanted : str
+        Value of the header.
+
+    Returns
+    -------
+    Answer
+        With status 206, or 416 if the range lies beyond the end; the whole, if the
+        header makes no sense or ranges are not offered.
+
+    References
+    ----------
+    RFC 9110, section 14.
+    """
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted.strip())
     if answer.status != 200 or "Accept-Ranges" not in answer.headers or not match:
         return answer

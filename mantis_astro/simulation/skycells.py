@@ -34,7 +34,7 @@ class Skycell:
 
     @property
     def origin(self):
-        """Pixel of the tangent plane at the corner of the skycell, ``(x, y)``."""
+        """Corner ``(x, y)`` on the tangent plane, pixels."""
         row, column = divmod(self.subcell, _PER_SIDE)
         margin = (_SIDE - _SPACING) // 2
         half = _PER_SIDE // 2
@@ -46,23 +46,71 @@ class Skycell:
         return _SIDE, _SIDE
 
     def file_name(self, band):
-        """Path of the stack in a band."""
+        """
+        Make the path of the stack in a band.
+
+        Parameters
+        ----------
+        band : str
+            Letter of the band.
+
+        Returns
+        -------
+        str
+            Path on the server.
+        """
         projcell, subcell = f"{self.projcell:04d}", f"{self.subcell:03d}"
         name = f"rings.v3.skycell.{projcell}.{subcell}.stk.{band}.unconv.fits"
         return f"/rings.v3.skycell/{projcell}/{subcell}/{name}"
 
     def exposure_time(self, band):
-        """Exposure of the stack in a band, seconds: each skycell has its own."""
+        """
+        Tell the exposure of the stack in a band: each skycell has its own.
+
+        Parameters
+        ----------
+        band : str
+            Letter of the band.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
         digest = hashlib.blake2b(self.file_name(band).encode(), digest_size=2).digest()
         return EXPOSURE_TIME * (0.5 + int.from_bytes(digest, "big") / 2**16 * 1.5) // 1
 
     def pixel(self, ra, dec):
-        """Position on the tangent plane, ``(x, y)`` in pixels, x towards west."""
+        """
+        Project a position onto the tangent plane.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Position, degrees.
+
+        Returns
+        -------
+        tuple of float
+            ``(x, y)`` in pixels from the tangent point, x towards west.
+        """
         xi, eta = _tangent_plane(ra, dec, *self.crval)
         return -xi * 3600 / PIXEL_SCALE, eta * 3600 / PIXEL_SCALE
 
     def contains(self, ra, dec):
-        """Whether a position falls on the skycell."""
+        """
+        Tell whether a position falls on the skycell.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Position, degrees.
+
+        Returns
+        -------
+        bool
+            True if it does.
+        """
         x, y = self.pixel(ra, dec)
         x0, y0 = self.origin
         return x0 <= x < x0 + _SIDE and y0 <= y < y0 + _SIDE
@@ -98,7 +146,26 @@ def find_skycells(ra, dec):
 
 
 def parse_file_name(name):
-    """Read skycell and band from a file name; ValueError if it is none of ours."""
+    """
+    Read skycell and band from a file name.
+
+    Parameters
+    ----------
+    name : str
+        Path or name of a stack.
+
+    Returns
+    -------
+    cell : Skycell
+        The skycell.
+    band : str
+        Letter of the band.
+
+    Raises
+    ------
+    ValueError
+        If it is no such name.
+    """
     parts = name.rpartition("/")[2].split(".")
     if len(parts) < 7 or parts[:3] != ["rings", "v3", "skycell"]:
         msg = f"no such file: {name}"

@@ -201,7 +201,7 @@ class CutoutStore:
 
     @property
     def coords(self):
-        """Positions of the objects, a `~astropy.coordinates.SkyCoord`, as `keys`."""
+        """A `~astropy.coordinates.SkyCoord` of all objects, in the order of `keys`."""
         rows = self._manifest.fetch("SELECT ra, dec FROM objects ORDER BY id")
         ra, dec = np.array(rows, dtype=float).reshape(-1, 2).T
         return SkyCoord(ra, dec, unit="deg")

@@ -34,7 +34,19 @@ def find_cell(ra, dec):
 
 
 def neighbour_cells(ra, dec):
-    """Return the cells that the same position may round to elsewhere: (ras, decs)."""
+    """
+    Return the steps that the same position may be rounded to elsewhere.
+
+    Parameters
+    ----------
+    ra, dec : float
+        ICRS position, degrees.
+
+    Returns
+    -------
+    tuple of list of int
+        Three right ascensions and three declinations, in steps of 0.01 arcsec.
+    """
     ra, dec = find_cell(ra, dec)
     return [(ra + i) % _CIRCLE for i in (-1, 0, 1)], [dec + i for i in (-1, 0, 1)]
 

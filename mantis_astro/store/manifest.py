@@ -107,7 +107,7 @@ class Manifest:
 
     @property
     def writable(self):
-        """Whether this process may write; a child of the writer may not."""
+        """Whether this process may write, a bool; a child of the writer may not."""
         return self._writable and self._pid == os.getpid()
 
     def _open(self):
@@ -172,7 +172,26 @@ class Manifest:
             raise OSError(msg) from error
 
     def fetch(self, query, parameters=()):
-        """Return all rows that a query selects."""
+        """
+        Return all rows that a query selects.
+
+        Parameters
+        ----------
+        query : str
+            SQL.
+        parameters : sequence, optional
+            Its parameters.
+
+        Returns
+        -------
+        list of tuple
+            The rows.
+
+        Raises
+        ------
+        OSError
+            If the database cannot be read.
+        """
         with self._lock, self.errors():
             if self._pid != os.getpid():
                 self._inherited.append(self._connection)

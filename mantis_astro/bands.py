@@ -196,7 +196,8 @@ def register_survey(survey):
     Raises
     ------
     ValueError
-        If the name is taken or a band belongs to another survey.
+        If the name is taken, a band belongs to another survey, or there are not as
+        many ``band_codes`` as bands.
     """
     if survey.name in _surveys:
         msg = f"survey '{survey.name}' is already registered"
@@ -204,6 +205,12 @@ def register_survey(survey):
     strangers = [str(band) for band in survey.bands if band.survey != survey.name]
     if strangers:
         msg = f"bands of survey '{survey.name}' must carry its name, got {strangers}"
+        raise ValueError(msg)
+    if len(survey.band_codes) not in (0, len(survey.bands)):
+        msg = (
+            f"'band_codes' of survey '{survey.name}' must have a letter for each of "
+            f"{len(survey.bands)} bands, got '{survey.band_codes}'"
+        )
         raise ValueError(msg)
     _surveys[survey.name] = survey
     _bands.update({str(band).lower(): band for band in survey.bands})

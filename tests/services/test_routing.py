@@ -1,3 +1,5 @@
+import dataclasses
+
 import astropy.units as u
 import pytest
 from astropy.coordinates import SkyCoord
@@ -57,6 +59,14 @@ def test_another_survey_is_an_entry_in_the_registry(sky, sdss):
     assert image.shape == (40, 40)
     assert image.meta["zero_point_ab"] == 22.5
     assert sky.requests[0].query["layer"] == "sdss2"
+
+
+def test_band_codes_name_every_band(sdss):
+    band = dataclasses.replace(sdss.bands[0], survey="other")
+    with pytest.raises(ValueError, match="a letter for each of 1 bands, got 'ab'"):
+        register_survey(
+            dataclasses.replace(sdss, name="other", bands=(band,), band_codes="ab")
+        )
 
 
 def test_a_survey_that_nobody_serves_is_refused():

@@ -34,12 +34,13 @@ def held_fraction(image, ellipse, on_image, size):
     Notes
     -----
     Exact overlap takes each pixel to be flat, which smears the source by the pixel.
-    Where pixels are small that adds a twelfth of their area to its variance; where
-    they are not (GALEX, unWISE), the PSF is evaluated at their centres.
+    Where pixels are small that adds a twelfth of their area to its variance, and so
+    did the survey's larger pixels if the image was aligned; where pixels are not small
+    (GALEX, unWISE as served), the PSF is evaluated at their centres.
     """
     scale = image.local.pixel_scale
     if scale * _FINE <= image.psf.fwhm_arcsec:
-        flat = scale**2 / 12 * np.eye(2)
+        flat = image.smear * np.eye(2)
         return enclosed_fraction(
             image.psf, ellipse.shape, flat if size is None else flat + size
         )

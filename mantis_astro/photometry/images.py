@@ -60,6 +60,9 @@ class Image:
         Flux density of one pixel unit in nJy.
     gain : float
         Photons in one pixel unit; infinite if not known.
+    smear : float
+        Variance, along an axis in arcsec**2, that pixels add to the PSF when they are
+        resampled and summed.
     saturation : float
         Pixel value from which on pixels are saturated; infinite if not known.
     flags : Flag
@@ -74,6 +77,7 @@ class Image:
     psf: GaussianPSF
     njy: float
     gain: float
+    smear: float
     saturation: float
     flags: Flag
 
@@ -122,6 +126,7 @@ def prepare_image(band, cutout, target, psf, maps):
         psf=psf,
         njy=njy,
         gain=_gain(cutout),
+        smear=_smear(cutout, band, local),
         saturation=float(cutout.meta.get("saturation", np.inf)),
         flags=_flags(cutout, band, local, bad),
     )
@@ -190,6 +195,15 @@ def _gain_key(unit):
     if unit in (u.ct, u.electron):
         return None
     return "exposure_time" if unit in (u.ct / u.s, u.electron / u.s) else "gain"
+
+
+def _smear(cutout, band, local):
+    """Count boxes, each of variance scale**2 / 12; a line between two pixels is two."""
+    smear = local.pixel_scale**2 / 12  # exact overlap takes pixels to be flat
+    for record in cutout.meta.get("alignment", [])[:1]:  # from the survey's pixels
+        boxes = 1 if record.get("method") == "exact" else 2
+        smear += boxes * _survey_pixel_scale(band) ** 2 / 12
+    return smear
 
 
 def _flags(cutout, band, local, bad):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from photutils.aperture import SkyCircularAperture, aperture_photometry
 
 from mantis_astro import MultibandCutout
+from mantis_astro.alignment import align, common_wcs
 from mantis_astro.bands import BANDS, get_band
 from mantis_astro.extinction import extinction_coefficients
 from mantis_astro.flags import Flag
@@ -110,6 +111,17 @@ def test_an_extended_galaxy_has_one_colour_in_all_psfs():
     table = measure_photometry(MultibandCutout(COORD, cutouts))
     fluxes = [first(table[f"flux_{column_suffix(band)}"]) for band in BANDS]
     np.testing.assert_allclose(fluxes, 1e5, rtol=0.03)
+
+
+@pytest.mark.parametrize("band", ["galex.NUV", "ps1.r", "unwise.W1"])
+@pytest.mark.parametrize("method", ["interp", "exact"])
+def test_an_aligned_point_source_has_its_whole_flux(band, method):
+    """The pixels that it comes from have smeared it."""
+    grid = common_wcs(COORD, 42 * u.arcsec, 0.2 * u.arcsec)
+    aligned = align(make_target(band, noise=0.5), grid, method=method)
+    table = measure_photometry(aligned, aperture=4 * u.arcsec)
+    flux = first(table[f"flux_{column_suffix(band)}"])
+    assert flux == pytest.approx(1e5, rel=0.015)
 
 
 def test_a_given_psf_is_used():

@@ -101,10 +101,14 @@ figure
 
 # %%
 # Two colour pictures on that grid: of three optical bands, and of three surveys, each
-# scaled to its own peak: the bulge is red, where old stars are; arms are blue.
+# scaled to its own brightness. Where the sharp image of r is, the other two are only
+# smooth: match the PSFs first (`~mantis_astro.alignment.match_psf`) if colours of
+# pixels are to be measured.
 
 surveys = [aligned[band].data for band in ("unwise.W1", "ps1.r", "galex.NUV")]
-rgb = make_lupton_rgb(*(data / data.max() for data in surveys), stretch=0.3, Q=3)
+rgb = make_lupton_rgb(
+    *(data / np.nanpercentile(data, 98) for data in surveys), stretch=2, Q=3
+)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 plot_rgb(aligned, ax=left, size=25 * u.arcsec)
@@ -124,8 +128,8 @@ table["semimajor", "semiminor", "position_angle", "flux_ps1_r", "flux_err_ps1_r"
 
 # %%
 # Against the truth. Fluxes are corrected for what each PSF scatters out of the ellipse,
-# taking the galaxy for a Gaussian. Its wings are exponential, and what they hold
-# outside is lost, in all bands alike: colours hold better than fluxes.
+# taking the galaxy for a Gaussian. What its exponential wings hold outside is lost: 3
+# to 8 %, most where the disc dominates. Native and aligned images agree.
 
 aligned_table = measure_photometry(aligned)
 wavelengths = [band.pivot.to_value(u.um) for band in BANDS]

@@ -181,7 +181,9 @@ class TwoStepFetcher(_Fetcher):
         if want.files and not is_covered(want.best):
             self._ask_image(want)
             return
-        result = want.error if want.best is None else want.best
+        result = want.best
+        if want.error is not None and not is_covered(want.best):
+            result = want.error  # the skycell that failed may be the better one
         self._settle_all(want.group, want.band, result, want.file or file)
 
     def _settle_all(self, group, band, outcome, file):

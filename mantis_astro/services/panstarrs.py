@@ -232,7 +232,8 @@ class PanSTARRSClass(CutoutServiceClass):
             if band is None or row["type"] != self.survey.layer:
                 continue
             file = StackFile(int(row["projcell"]), int(row["subcell"]), row["filename"])
-            files[find(row["ra"], row["dec"])].setdefault(band, set()).add(file)
+            for i in find(row["ra"], row["dec"]):
+                files[i].setdefault(band, set()).add(file)
         return [
             {band: sorted(found) for band, found in of_position.items()}
             for of_position in files
@@ -361,7 +362,7 @@ class PanSTARRSClass(CutoutServiceClass):
 
 
 class _PositionFinder:
-    """Index of the position that a row of the list is about."""
+    """Indices of the positions that a row of the list is about."""
 
     def __init__(self, ra, dec):
         self.ra, self.dec = np.asarray(ra, float), np.asarray(dec, float)
@@ -370,17 +371,18 @@ class _PositionFinder:
 
     def __call__(self, ra, dec):
         if (ra, dec) not in self._known:
-            self._known[ra, dec] = self._nearest(float(ra), float(dec))
+            self._known[ra, dec] = self._near(float(ra), float(dec))
         return self._known[ra, dec]
 
-    def _nearest(self, ra, dec):
+    def _near(self, ra, dec):
+        """Find them all: a rounded position may be that of several close ones."""
         east = ((self.ra - ra + 180) % 360 - 180) * self._cos
         distance = np.hypot(east, self.dec - dec)
-        nearest = int(np.argmin(distance))
-        if not distance[nearest] <= _SAME_POSITION:
+        near = np.flatnonzero(distance <= _SAME_POSITION)
+        if not near.size:
             msg = f"the list of images is about {ra} {dec}, which was not asked for"
             raise BadAnswerError(msg)
-        return nearest
+        return near.tolist()
 
 
 def _rows(content):

@@ -16,7 +16,7 @@ __all__ = ["Run"]
 
 log = logging.getLogger(__name__)
 
-_SAVE_EVERY = 0.25  # seconds of work that a kill may cost
+_SAVE_PAUSE = 20  # times as long as saving took: it costs a twentieth of the time
 _STRIP = 0.4  # degrees, a skycell: neighbours are taken together, as PS1's cache likes
 
 
@@ -41,8 +41,8 @@ class Run:
     footprints : Footprints
         Where surveys looked.
     store : CutoutSource or None
-        Asked first; told what was fetched, if it has ``add`` or ``add_many``, as soon
-        as an object is finished and every quarter of a second.
+        Asked first; told what was fetched, if it has ``add`` or ``add_many``: before an
+        object is handed over, and else as often as costs little.
     offline : bool
         Whether to ask nobody else.
     clock : Clock
@@ -70,7 +70,7 @@ class Run:
         self._n_admitted = self._n_handed_over = 0
         self._under_way = {}
         self._unsaved = {}  # index -> target, with images that are not on disk yet
-        self._last_save = -np.inf
+        self._next_save = -np.inf
         self._finished = {} if ordered else deque()
         self._refusal = LookupError("not in the store") if offline else None
         self._scheduler = self._until = None
@@ -111,7 +111,7 @@ class Run:
             self._admit()
         elif self._scheduler.pending:
             self._scheduler.step(self._until)
-            if self._clock.now() >= self._last_save + _SAVE_EVERY:
+            if self._unsaved and self._clock.now() >= self._next_save:
                 self._save()
 
     def take_finished(self):
@@ -177,7 +177,7 @@ class Run:
         """Put on disk what was fetched since the last time, of all objects together."""
         targets = list(self._unsaved.values())
         self._unsaved.clear()
-        self._last_save = self._clock.now()
+        start = self._clock.now()
         rows = [(t.key, self.coords[t.index], *t.take_fetched()) for t in targets]
         if not rows:
             return
@@ -188,6 +188,8 @@ class Run:
                 self._store.add(*row)
         for target in targets:
             self.ledger.note_local(target.index, target.images)
+        end = self._clock.now()
+        self._next_save = end + _SAVE_PAUSE * (end - start)
 
     def _has_room(self):
         waiting = self._n_admitted - self._n_handed_over

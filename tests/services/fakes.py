@@ -6,11 +6,13 @@ import threading
 from pathlib import Path
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from mantis_astro.bands import get_band, get_survey
 from mantis_astro.services.request import HttpRequest, ImageRequest
 from mantis_astro.services.scheduler import Clock
+from mantis_astro.simulation.skycells import find_skycells
 
 DATA = Path(__file__).parent / "data"
 RA, DEC = 7.0939, -10.65098
@@ -114,3 +116,15 @@ def fitscut_cards(size=8, band="g", **changes):
 
 def fitscut_bytes(data=None, **changes):
     return fits_bytes(noise(8, 8) if data is None else data, **fitscut_cards(**changes))
+
+
+def position_at_edge_of_skycell():
+    """A position whose first skycell ends within 10 arcsec; its neighbour goes on."""
+    for dec in np.arange(1.0, 3.0, 1 / 3600):
+        cells = find_skycells(121.0, dec)
+        if len(cells) == 2:
+            x, y = cells[0].pixel(121.0, dec)
+            ny, _ = cells[0].shape
+            if cells[0].origin[1] + ny - y < 40 and cells[0].origin[0] + 200 < x:
+                return SkyCoord(121.0, dec, unit="deg")
+    raise AssertionError

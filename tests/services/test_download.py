@@ -17,7 +17,7 @@ from mantis_astro.cutouts import NO_COVERAGE, OK, CutoutSource, failed
 from mantis_astro.exceptions import MissingBandError
 from mantis_astro.services import conf
 from mantis_astro.simulation.server import FAULTS, Fault, LocalSky, mixed_faults
-from tests.services.fakes import FakeClock
+from tests.services.fakes import FakeClock, position_at_edge_of_skycell
 
 BANDS = ["galex.NUV", "galex.FUV", "ps1.g", "ps1.r", "unwise.W1"]
 SIZE = {"ps1": 10 * u.arcsec, "galex": 12 * u.arcsec, "unwise": 22 * u.arcsec}
@@ -163,6 +163,26 @@ def test_no_rows_in_the_list_are_no_coverage_once_confirmed():
     assert [results[i][1].popitem()[1] for i in (0, 1)] == [NO_COVERAGE, OK]
     lists = sky.find_requests("ps1filenames")
     assert [request.n_positions for request in lists] == [2, 1, 1]
+
+
+def test_of_several_skycells_the_one_that_covers_best_is_taken(sky):
+    edge = position_at_edge_of_skycell().reshape(1)
+    source = make_source(size=40 * u.arcsec)
+    results = fetch(source, edge, ["ps1.g"])
+    assert results[0][0]["ps1.g"].mask is None
+    assert sky.count("fitscut") == 2
+    better = sky.find_requests("fitscut")[1].query["red"]
+    assert source.report()["URL"][0].endswith(better)
+
+
+def test_half_an_image_does_not_stand_in_for_a_skycell_that_failed(sky):
+    edge = position_at_edge_of_skycell().reshape(1)
+    source = make_source(size=40 * u.arcsec)
+    fetch(source, edge, ["ps1.g"])
+    better = sky.find_requests("fitscut")[1].query["red"]
+    sky.faults = [Fault(503, match=better)]
+    results = fetch(source, edge, ["ps1.g"])
+    assert states(results) == {"failed"}
 
 
 def test_nowhere_fails_alone(sky):

@@ -8,7 +8,7 @@ from mantis_astro import get_band
 from mantis_astro.services import PanSTARRS, PanSTARRSClass, conf
 from mantis_astro.services.validation import BadAnswerError
 from mantis_astro.simulation.server import Fault
-from tests.services.fakes import DATA, DEC, RA
+from tests.services.fakes import DATA, DEC, RA, position_at_edge_of_skycell
 
 LIST = (DATA / "ps1filenames.txt").read_bytes()
 G, R = get_band("ps1.g"), get_band("ps1.r")
@@ -60,6 +60,13 @@ def test_positions_are_recognised_across_the_meridian():
     text = LIST.decode().replace("7.093900 -10.650980", "359.999999 0.000000")
     files, _ = PanSTARRS.parse_list(text.encode(), [1e-8, 121.6], [0.0, 1.04], (G,))
     assert G in files
+
+
+def test_positions_closer_than_the_list_rounds_all_get_their_files():
+    ra, dec = [RA, RA + 1e-7, RA - 1e-7, 121.6], [DEC, DEC, DEC + 1e-7, 1.04]
+    files = PanSTARRS.parse_list(LIST, ra, dec, (G, R))
+    assert files[0] == files[1] == files[2]
+    assert G in files[0]
 
 
 def test_rows_of_other_bands_and_types_are_passed_over():
@@ -145,24 +152,10 @@ def test_south_of_the_survey_costs_no_request(sky, service):
 
 def test_of_several_skycells_the_one_that_covers_is_taken(sky, service):
     """Next to the edge of a skycell, its neighbour covers the whole field."""
-    edge = position_at_edge_of_skycell(sky, service)
+    edge = position_at_edge_of_skycell()
     (image,) = service.get_images(edge, bands="g", size=40 * u.arcsec)
     assert image.mask is None
     assert sky.count("fitscut") == 2
-
-
-def position_at_edge_of_skycell(sky, service):
-    """A position whose first skycell ends 10 arcsec away; its requests forgotten."""
-    from mantis_astro.simulation.skycells import find_skycells
-
-    for dec in np.arange(1.0, 3.0, 1 / 3600):
-        cells = find_skycells(121.0, dec)
-        if len(cells) == 2:
-            x, y = cells[0].pixel(121.0, dec)
-            ny, _ = cells[0].shape
-            if cells[0].origin[1] + ny - y < 40 and cells[0].origin[0] + 200 < x:
-                return SkyCoord(121.0, dec, unit="deg")
-    raise AssertionError
 
 
 def test_an_image_is_kept_only_after_it_was_proved(sky, service):

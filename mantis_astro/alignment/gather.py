@@ -23,7 +23,7 @@ from mantis_astro.alignment.pixel_map import (
     pixels_of_each,
     target_direction,
 )
-from mantis_astro.alignment.resample import check_grid
+from mantis_astro.alignment.resample import check_grid, planes_and_bad
 
 __all__ = ["Block", "Grids", "gather"]
 
@@ -271,8 +271,8 @@ def _items(cutouts, grids, bands, method):
                     problems.append(f"target {target}, {band}: {problem}")
                     continue
                 scale_in = math.sqrt(math.prod(pixel_scales(cutout.wcs)))
-                chosen = choose(method, band, grids.pixel_scale[target], scale_in)
                 last_survey = band.survey
+            chosen = choose(method, band, grids.pixel_scale[target], scale_in)
             if not (is_alike and chosen == last.method):
                 last = _Item(target, chosen, [], [])
                 items.append(last)
@@ -306,9 +306,8 @@ def _block(items, maps, grids, starts, size, members):
         window = (slice(y, y + ny), slice(x, x + nx))
         for c, cutout in enumerate(items[i].cutouts):
             data[k, c] = cutout.data[window]
-            if cutout.mask is not None:
-                mask = np.broadcast_to(cutout.mask, cutout.shape)
-                masked.append((k, c, mask[window]))
+            if cutout.mask is not None or cutout.uncertainty is not None:
+                masked.append((k, c, planes_and_bad(cutout)[1][window]))
     bad = None
     if masked or not np.isfinite(data.sum()):  # the sum of finite pixels is finite
         bad = ~np.isfinite(data)

@@ -27,7 +27,7 @@ def one(band="ps1.g", wcs=None, data=None, **kwargs):
     return MultibandCutout(TARGET, {band: make_cutout(band, wcs, data, **kwargs)})
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     angle=st.floats(0, 360),
     flip=st.booleans(),
@@ -44,7 +44,7 @@ def test_its_own_grid_changes_nothing(angle, flip, method, seed):
     np.testing.assert_allclose(same.data[~mask], data[~mask], atol=2e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(angle=st.floats(0, 360), flip=st.booleans(), scale=st.floats(0.2, 1.2))
 def test_there_and_back_keeps_flux(angle, flip, scale):
     start = make_wcs(n=96)

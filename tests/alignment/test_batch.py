@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from astropy.coordinates import SkyCoord
-from astropy.nddata import CCDData
+from astropy.nddata import CCDData, InverseVariance
 from astropy.wcs import Sip
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -337,6 +337,23 @@ def test_interp_refuses_to_downsample():
         align_batch([make_galaxy()], 1 * u.arcsec, (32, 32), method="interp")
 
 
+def test_interp_refuses_each_band_that_is_too_sharp():
+    wcs = make_wcs(n=64)  # 0.45 arcsec is fine enough for g (0.52), not for y (0.41)
+    two = {band: make_cutout(band, wcs) for band in ("ps1.g", "ps1.y")}
+    with pytest.raises(ValueError, match=r"'interp' must not downsample.* of ps1\.y"):
+        align_batch(
+            [MultibandCutout(TARGET, two)], 0.45 * u.arcsec, (32, 32), method="interp"
+        )
+
+
+def test_pixel_without_weight_is_bad():
+    weight = np.ones((64, 64))
+    weight[32, 32] = 0
+    galaxy = noise(make_wcs(n=64), uncertainty=InverseVariance(weight))
+    _, masks = align_batch([galaxy], make_wcs(n=32))
+    assert masks[0, 0].nonzero().tolist() == [[16, 16]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
@@ -371,7 +388,7 @@ def test_grids_of_a_batch_must_have_one_shape():
         align_batch([make_galaxy()] * 2, [make_wcs(n=8), make_wcs(n=9)])
 
 
-def test_unit_of_the_band_needs_no_wcs_object_of_its_own():
+def test_bands_may_share_one_wcs_object():
     wcs = make_wcs(n=64)  # one object for all bands, as a store may give
     bands = ["ps1.g", "ps1.r", "ps1.i"]
     galaxy = MultibandCutout(TARGET, {b: make_cutout(b, wcs) for b in bands})

@@ -101,7 +101,7 @@ def benchmark(short):
     table.meta["title"] = (
         f"{n_objects} objects in nine bands, killed at {n_instants} random instants; "
         "counts since the start, but for requests. A kill may cost eight requests "
-        "under way and a quarter of a second of images not yet on disk"
+        "under way and the answers that wait to be checked"
     )
     return table
 

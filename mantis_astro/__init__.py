@@ -34,7 +34,10 @@ _PUBLIC = {
     "get_band": "bands",
     "list_bands": "bands",
     "marginalize": "priors",
+    "read_spectrum": "spectra",
+    "synthetic_photometry": "spectra",
     "to_prospector_obs": "prospector",
+    "z_spec_from_spectrum": "spectra",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604  the names above

@@ -1,0 +1,154 @@
+"""The door in: a spectrum becomes increasing wavelengths, flux densities, errors."""
+
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
+
+__all__ = ["FLUX_UNIT", "Pixels", "get_pixels"]
+
+#: Unit of flux density on the inside; as SDSS and DESI have it.
+FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
+
+_STD = {
+    StdDevUncertainty: lambda values: values,
+    VarianceUncertainty: np.sqrt,
+    InverseVariance: lambda values: values**-0.5,
+}
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """
+    A spectrum as plain numbers.
+
+    Attributes
+    ----------
+    wavelength : ndarray
+        Angstrom, increasing, shape ``(n,)``.
+    flux, std : ndarray
+        Flux density and its standard deviation in `FLUX_UNIT`, shape ``(n,)``; ``std``
+        is NaN throughout where the spectrum has no uncertainty.
+    good : ndarray of bool
+        Pixels that are not masked, whose flux is finite and whose error, if there are
+        errors, is finite and positive.
+    """
+
+    wavelength: np.ndarray
+    flux: np.ndarray
+    std: np.ndarray
+    good: np.ndarray
+
+    @property
+    def has_errors(self):
+        """Whether the spectrum came with uncertainties."""
+        return bool(np.isfinite(self.std).any())
+
+
+def get_pixels(spectrum):
+    """
+    Take a spectrum apart, whatever its units and the direction of its axis.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+        One spectrum: a flux density per wavelength or frequency along an axis of
+        wavelength, frequency or energy.
+
+    Returns
+    -------
+    Pixels
+        Copies; the spectrum is not changed.
+
+    Raises
+    ------
+    TypeError
+        If it is not a spectrum.
+    ValueError
+        If it holds several spectra, or no good pixel.
+    `~astropy.units.UnitsError`
+        If the axis or the flux is something else.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from specutils import Spectrum
+    >>> from mantis_astro.spectra.pixels import get_pixels
+    >>> spectrum = Spectrum(flux=[2, 1] * u.Jy, spectral_axis=[6000, 4000] * u.AA)
+    >>> get_pixels(spectrum).wavelength
+    array([4000., 6000.])
+    """
+    if not (hasattr(spectrum, "spectral_axis") and hasattr(spectrum, "flux")):
+        msg = f"'spectrum' must be a specutils.Spectrum, got {type(spectrum)}"
+        raise TypeError(msg)
+    if spectrum.flux.ndim != 1:
+        msg = (
+            "'spectrum' must be one spectrum, got an array of them of shape "
+            f"{spectrum.flux.shape}: give them one by one"
+        )
+        raise ValueError(msg)
+    wavelength = _wavelength(spectrum.spectral_axis)
+    factor = _to_f_lambda(spectrum.flux.unit, wavelength)
+    flux = spectrum.flux.value * factor
+    std = _std(spectrum) * factor
+    good = np.isfinite(flux) & np.isfinite(wavelength)
+    if spectrum.uncertainty is not None:
+        good &= np.isfinite(std) & (std > 0)
+    if spectrum.mask is not None:
+        good &= ~np.asarray(spectrum.mask, dtype=bool)
+    if not good.any():
+        msg = (
+            f"'spectrum' has no good pixel among {good.size}: all are masked, not "
+            "finite, or without a positive error"
+        )
+        raise ValueError(msg)
+    order = np.argsort(wavelength)
+    return Pixels(wavelength[order], flux[order], std[order], good[order])
+
+
+def _wavelength(axis):
+    axis = u.Quantity(axis)
+    try:
+        wavelength = axis.to_value(u.AA, u.spectral())
+    except u.UnitConversionError:
+        msg = (
+            "the axis of 'spectrum' must be a wavelength, frequency or energy, such as "
+            f"Angstrom, got {axis.unit.to_string() or 'no unit'!r}"
+        )
+        raise u.UnitsError(msg) from None
+    return np.array(wavelength, dtype=float)
+
+
+def _to_f_lambda(unit, wavelength):
+    """Factors from a linear unit of flux density to FLUX_UNIT, shape (n,)."""
+    try:
+        return unit.to(
+            FLUX_UNIT,
+            np.ones_like(wavelength),
+            u.spectral_density(wavelength * u.AA),
+        )
+    except u.UnitConversionError:
+        msg = (
+            "the flux of 'spectrum' must be a flux density, such as erg / (s cm2 AA) "
+            f"or Jy, got {unit.to_string() or 'no unit'!r}: calibrate it, or attach "
+            "the unit that it has"
+        )
+        raise u.UnitsError(msg) from None
+
+
+def _std(spectrum):
+    """Return errors in the unit of the flux; not finite where undefined."""
+    uncertainty = spectrum.uncertainty
+    if uncertainty is None:
+        return np.full(spectrum.flux.shape, np.nan)
+    try:
+        to_std = next(f for kind, f in _STD.items() if isinstance(uncertainty, kind))
+    except StopIteration:
+        msg = (
+            "the uncertainty of 'spectrum' must be StdDevUncertainty, "
+            f"VarianceUncertainty or InverseVariance, got {type(uncertainty).__name__}"
+        )
+        raise TypeError(msg) from None
+    with np.errstate(all="ignore"):  # zeros and negatives are found by their result
+        return to_std(np.asarray(uncertainty.array, dtype=float))

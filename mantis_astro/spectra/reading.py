@@ -1,0 +1,315 @@
+"""Spectra of SDSS and DESI from their files, with the redshifts of their pipelines."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.nddata import InverseVariance
+
+from mantis_astro.spectra.pixels import FLUX_UNIT
+
+__all__ = [
+    "CatalogueRedshift",
+    "list_targets",
+    "read_catalogue_redshift",
+    "read_spectrum",
+]
+
+# Pixels of SDSS with this bit are not to be trusted: the sky is more than ten errors
+# brighter than the flux. The bits of other serious defects go with ivar = 0 already,
+# and those below 16 speak of whole spectra (sdss.org, bitmask SPPIXMASK).
+_SDSS_BRIGHTSKY = 1 << 23
+
+_SAME_PIXEL = 1e-3  # Angstrom: DESI's arms share one grid of 0.8 Angstrom
+
+
+class CatalogueRedshift(NamedTuple):
+    """
+    What a survey's pipeline found.
+
+    Attributes
+    ----------
+    z, z_err : float
+        Redshift and its standard deviation.
+    warning : int
+        Warning bits of that pipeline, 0 for none.
+    kind : str
+        Its classification, for example ``"GALAXY"``.
+    """
+
+    z: float
+    z_err: float
+    warning: int
+    kind: str
+
+
+def read_spectrum(path, *, target_id=None, row=None):
+    """
+    Read a spectrum of SDSS (``spec-*.fits``) or DESI (``coadd-*.fits``).
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    target_id : int, optional
+        ``TARGETID`` of the target, where a file of DESI holds several; see
+        `list_targets`.
+    row : int, optional
+        Or its row in the file, from 0.
+
+    Returns
+    -------
+    `~specutils.Spectrum`
+        Observed flux per wavelength, as a function of vacuum wavelength in the frame
+        of the Sun; uncertainty, mask (True = bad), and in ``meta``: ``survey``,
+        ``path``, ``coord`` (`~astropy.coordinates.SkyCoord`), ``target_id`` and
+        ``redshift`` (`CatalogueRedshift` or None).
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is cut short or not FITS.
+    ValueError
+        If it is neither of the two formats, or the target is not in it or not named.
+
+    Notes
+    -----
+    SDSS: a pixel is masked without inverse variance, or with the bit BRIGHTSKY in the
+    AND mask. DESI: a pixel is masked with any bit or without inverse variance. The
+    arms of DESI share one grid of wavelengths; where they overlap, they are averaged
+    with their inverse variances. Redshifts are those of ``SPECOBJ`` or, for DESI, of
+    the file ``redrock-*`` beside ``coadd-*``, if it is there.
+
+    Examples
+    --------
+    >>> from mantis_astro.spectra import read_spectrum
+    >>> spectrum = read_spectrum("spec-0653-52145-0069.fits")  # doctest: +SKIP
+    >>> spectrum.meta["redshift"].z  # doctest: +SKIP
+    0.3018518
+    """
+    path = Path(path)
+    with fits.open(path) as hdus:
+        if _is_sdss(hdus):
+            return _read_sdss(path, hdus, target_id, row)
+        if _desi_arms(hdus):
+            return _read_desi(path, hdus, target_id, row)
+        names = ", ".join(hdu.name for hdu in hdus)
+    msg = (
+        f"{path} is neither an SDSS spec file (a table with 'loglam') nor a DESI coadd "
+        f"(B_FLUX, ...): its HDUs are {names}. Other formats: specutils.Spectrum.read"
+    )
+    raise ValueError(msg)
+
+
+def read_catalogue_redshift(path, *, target_id=None, row=None):
+    """
+    Read the redshift that a survey's pipeline found.
+
+    Parameters
+    ----------
+    path : str or path-like
+        ``spec-*.fits`` of SDSS, ``redrock-*.fits`` of DESI, or a ``coadd-*.fits`` that
+        lies beside it.
+    target_id, row : int, optional
+        As for `read_spectrum`.
+
+    Returns
+    -------
+    CatalogueRedshift or None
+        None if the file, or the one beside it, has none.
+
+    Raises
+    ------
+    OSError, ValueError
+        As for `read_spectrum`.
+    """
+    path = Path(path)
+    with fits.open(path) as hdus:
+        if "REDSHIFTS" in hdus:
+            table = hdus["REDSHIFTS"].data
+            index = _row_of(path, table["TARGETID"], target_id, row)
+            return _redrock_redshift(table[index])
+    return read_spectrum(path, target_id=target_id, row=row).meta["redshift"]
+
+
+def list_targets(path):
+    """
+    List the targets of a file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        As for `read_spectrum`.
+
+    Returns
+    -------
+    list of int
+        ``TARGETID`` of each row of a DESI coadd; ``[None]`` for a file with one
+        spectrum.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is cut short or not FITS.
+    """
+    with fits.open(Path(path)) as hdus:
+        if not _desi_arms(hdus):
+            return [None]
+        return [int(target) for target in hdus["FIBERMAP"].data["TARGETID"]]
+
+
+def _is_sdss(hdus):
+    return len(hdus) > 1 and "loglam" in _columns(hdus[1])
+
+
+def _columns(hdu):
+    return [name.lower() for name in hdu.columns.names] if hdu.is_image is False else []
+
+
+def _read_sdss(path, hdus, target_id, row):
+    if target_id is not None or row not in (None, 0):
+        msg = f"{path} holds one spectrum: leave out 'target_id' and 'row'"
+        raise ValueError(msg)
+    table, header = hdus[1].data, hdus[0].header
+    ivar = _native(table["ivar"])
+    sky = (table["and_mask"] & _SDSS_BRIGHTSKY) > 0
+    catalogue = next((hdus[n] for n in ("SPECOBJ", "SPALL") if n in hdus), None)
+    ra_dec = (header.get(key, np.nan) for key in ("PLUG_RA", "PLUG_DEC"))
+    return _make_spectrum(
+        10 ** _native(table["loglam"]),
+        _native(table["flux"]),
+        np.where(sky, 0, ivar),
+        survey="SDSS",
+        path=str(path),
+        target_id=None,
+        coord=SkyCoord(*ra_dec, unit="deg"),
+        redshift=None if catalogue is None else _sdss_redshift(catalogue.data[0]),
+    )
+
+
+def _sdss_redshift(record):
+    return CatalogueRedshift(
+        float(record["Z"]),
+        float(record["Z_ERR"]),
+        int(record["ZWARNING"]),
+        str(record["CLASS"]).strip(),
+    )
+
+
+def _desi_arms(hdus):
+    names = (hdu.name.removesuffix("_FLUX") for hdu in hdus if "_FLUX" in hdu.name)
+    return [arm for arm in names if f"{arm}_WAVELENGTH" in hdus]
+
+
+def _read_desi(path, hdus, target_id, row):
+    fibermap = hdus["FIBERMAP"].data
+    index = _row_of(path, fibermap["TARGETID"], target_id, row)
+    target = fibermap[index]
+    wavelength, flux, ivar = _join(
+        [_read_arm(hdus, arm, index) for arm in _desi_arms(hdus)]
+    )
+    return _make_spectrum(
+        wavelength,
+        flux,
+        ivar,
+        survey="DESI",
+        path=str(path),
+        target_id=int(target["TARGETID"]),
+        coord=SkyCoord(target["TARGET_RA"], target["TARGET_DEC"], unit="deg"),
+        redshift=_redrock_beside(path, int(target["TARGETID"])),
+    )
+
+
+def _read_arm(hdus, arm, index):
+    """Wavelength, flux and inverse variance (0 = bad) of one arm of one target."""
+    flux, ivar = (
+        _native(hdus[f"{arm}_{kind}"].section[index]) for kind in ("FLUX", "IVAR")
+    )
+    if f"{arm}_MASK" in hdus:
+        ivar = np.where(hdus[f"{arm}_MASK"].section[index] == 0, ivar, 0)
+    return _native(hdus[f"{arm}_WAVELENGTH"].data), flux, ivar
+
+
+def _join(arms):
+    """Average arms on one grid of wavelengths with their inverse variances."""
+    wavelength, flux, ivar = (
+        np.concatenate(parts) for parts in zip(*arms, strict=True)
+    )
+    usable = (ivar > 0) & np.isfinite(flux) & np.isfinite(ivar)
+    weight = np.where(usable, ivar, 0)
+    weighted = weight * np.where(usable, flux, 0)
+    grid, pixel = np.unique(
+        np.round(wavelength / _SAME_PIXEL).astype(np.int64), return_inverse=True
+    )
+    ivar = np.bincount(pixel, weight)
+    flux = np.bincount(pixel, weighted) / np.where(ivar > 0, ivar, 1)
+    return grid * _SAME_PIXEL, flux, ivar
+
+
+def _redrock_beside(path, target_id):
+    if not path.name.startswith("coadd-"):
+        return None
+    redrock = path.with_name(path.name.replace("coadd-", "redrock-", 1))
+    if not redrock.exists():
+        return None
+    return read_catalogue_redshift(redrock, target_id=target_id)
+
+
+def _redrock_redshift(record):
+    return CatalogueRedshift(
+        float(record["Z"]),
+        float(record["ZERR"]),
+        int(record["ZWARN"]),
+        str(record["SPECTYPE"]).strip(),
+    )
+
+
+def _row_of(path, target_ids, target_id, row):
+    """Row of the wanted target."""
+    n = len(target_ids)
+    if target_id is not None and row is not None:
+        msg = "give 'target_id' or 'row', not both"
+        raise ValueError(msg)
+    if target_id is not None:
+        found = np.flatnonzero(target_ids == target_id)
+        if not found.size:
+            msg = f"{path} has no TARGETID {target_id}; it has {_first(target_ids)}"
+            raise ValueError(msg)
+        return int(found[0])
+    if row is not None:
+        if not 0 <= row < n:
+            msg = f"'row' must be from 0 to {n - 1} for {path}, got {row}"
+            raise ValueError(msg)
+        return int(row)
+    if n != 1:
+        msg = (
+            f"{path} holds {n} targets: name one with 'target_id' "
+            f"({_first(target_ids)}) or 'row'"
+        )
+        raise ValueError(msg)
+    return 0
+
+
+def _first(target_ids, most=5):
+    more = ", ..." if len(target_ids) > most else ""
+    return ", ".join(str(target) for target in target_ids[:most]) + more
+
+
+def _native(array):
+    return np.array(array, dtype=float)
+
+
+def _make_spectrum(wavelength, flux, ivar, **meta):
+    from astropy import units as u
+    from specutils import Spectrum
+
+    bad = ~((ivar > 0) & np.isfinite(ivar) & np.isfinite(flux))
+    return Spectrum(
+        flux=flux * FLUX_UNIT,
+        spectral_axis=wavelength * u.AA,
+        uncertainty=InverseVariance(np.where(bad, 0, ivar), unit=FLUX_UNIT**-2),
+        mask=bad,
+        meta=meta,
+    )

@@ -1,0 +1,364 @@
+"""Redshifts from spectra: chi-square of templates on a grid, and what to distrust."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import astropy.units as u
+import numpy as np
+
+from mantis_astro.binned import as_redshift
+from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.spectra.least_squares import BinnedSpectrum, fit_shifts, rebin
+from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
+from mantis_astro.spectra.templates import STEP, TemplateSet
+
+__all__ = ["REDSHIFT_WARNINGS", "SpectroscopicRedshift", "z_spec_from_spectrum"]
+
+_C = 299792.458  # km/s
+_APART = 1000.0  # km/s: minima closer than that are one
+_FEATURE = 2000.0  # km/s: what counts as one feature
+_SMALL = 9.0  # difference of chi-square, as redrock's SMALL_DELTA_CHI2
+_SINGLE = 0.9  # of the gain in chi-square
+_HALF = 0.5
+
+#: What each warning of `SpectroscopicRedshift` means.
+REDSHIFT_WARNINGS = {
+    "SMALL_DELTA_CHI2": (
+        f"Another redshift is worse by less than {_SMALL:.0f} in chi-square."
+    ),
+    "SINGLE_FEATURE": (
+        f"One feature, not wider than {_FEATURE:.0f} km/s, gives more than "
+        f"{_SINGLE:.0%} of the evidence: it may be another line."
+    ),
+    "PRIOR_DECIDES": "Without the prior, another redshift would be best.",
+    "EDGE_OF_GRID": "The best redshift is at an end of the range that was tried.",
+    "LITTLE_COVERAGE": (
+        f"The templates cover less than {_HALF:.0%} of the spectrum at this redshift."
+    ),
+    "FEW_PIXELS": f"Fewer than {_HALF:.0%} of the pixels are good.",
+    "ERRORS_ASSUMED": (
+        "The spectrum has no uncertainty; one value was estimated from its scatter."
+    ),
+    "NO_DATA": "There is no spectrum to fit, or it could not be read.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SpectroscopicRedshift:
+    """
+    What the templates say about the redshift of a spectrum.
+
+    Attributes
+    ----------
+    z : float
+        Best redshift, between the points of the grid.
+    z_err : float
+        Its standard deviation, from the curvature of chi-square there; NaN at an end
+        of the grid.
+    delta_chi2 : float
+        How much worse the next minimum is, at least 1,000 km/s away; infinite if there
+        is none. In chi-square over its reduced value where that is above 1, and with
+        the prior.
+    z_next : float
+        Redshift of the next minimum, NaN if there is none.
+    warnings : tuple of str
+        Names of what to distrust, see `REDSHIFT_WARNINGS`.
+    z_grid, chi2 : ndarray
+        Redshifts tried (uniform in ``ln(1 + z)``) and chi-square of the best fit at
+        each, shape ``(n_z,)``, without the prior.
+    dof : int
+        Degrees of freedom: good pixels less parameters.
+    coefficients : dict of str to float
+        How much of each template the best fit holds.
+    """
+
+    z: float
+    z_err: float
+    delta_chi2: float
+    z_next: float
+    warnings: tuple
+    z_grid: np.ndarray = field(repr=False)
+    chi2: np.ndarray = field(repr=False)
+    dof: int = field(repr=False)
+    coefficients: dict = field(repr=False)
+    _objective: np.ndarray = field(repr=False)  # -2 ln posterior, up to a constant
+    _binned: BinnedSpectrum = field(repr=False)
+    _model: np.ndarray = field(repr=False)
+
+    @property
+    def reduced_chi2(self):
+        """Chi-square of the best fit over the degrees of freedom."""
+        return float(self.chi2.min() / self.dof)
+
+    @cached_property
+    def model(self):
+        """The best fit, a `~specutils.Spectrum` on a grid of ln(wavelength)."""
+        from specutils import Spectrum
+
+        return Spectrum(
+            flux=self._model * FLUX_UNIT,
+            spectral_axis=self._binned.wavelength * u.AA,
+        )
+
+    def to_pdf(self, bin_edges=None):
+        """
+        Make the probability density of the redshift.
+
+        Parameters
+        ----------
+        bin_edges : array_like, optional
+            Shape ``(n_bins + 1,)``; by default the pixels of the grid, 60 km/s wide.
+
+        Returns
+        -------
+        RedshiftPDF
+            Scalar; likelihood times prior (uniform in z if there was none). Chi-square
+            is divided by its reduced value where that is above 1, as for ``z_err``.
+
+        Raises
+        ------
+        ValueError
+            If the bins do not contain the redshifts tried, or what is left of them.
+        """
+        cells = np.expm1((np.log1p(self.z_grid[0]) / STEP - 0.5) * STEP)
+        ratio = np.exp(STEP * np.arange(self.z_grid.size + 1))
+        cells = np.maximum((1 + cells) * ratio - 1, 0)
+        weights = np.exp(-0.5 * (self._objective - self._objective.min()))
+        weights *= np.diff(cells)
+        kept = np.diff(cells) > 0  # cells below redshift 0 have no width left
+        cells = np.concatenate([cells[:-1][kept], cells[-1:]])
+        if bin_edges is None:
+            return RedshiftPDF(cells, weights[kept])
+        below = np.concatenate([[0], np.cumsum(weights[kept])])
+        edges = as_redshift(bin_edges)
+        return RedshiftPDF(edges, np.diff(np.interp(edges, cells, below)))
+
+
+def z_spec_from_spectrum(
+    spectrum,
+    templates=None,
+    *,
+    z_range=(0.0, 1.5),
+    prior=None,
+    prior_floor=1e-3,
+    degree=7,
+):
+    """
+    Measure the redshift of a spectrum.
+
+    Parameters
+    ----------
+    spectrum : `~specutils.Spectrum`
+        Observed flux density against vacuum wavelength, in either direction; bad
+        pixels masked.
+    templates : TemplateSet or iterable of `~specutils.Spectrum`, optional
+        Spectra in the rest frame; by default `TemplateSet.builtin`. Prepare a
+        TemplateSet once if many spectra follow.
+    z_range : tuple of float, optional
+        Lowest and highest redshift to try.
+    prior : RedshiftPDF, optional
+        Probability density of the redshift of this galaxy, for example from its
+        images; any object with a method ``pdf(z)`` will do. By default none: all
+        redshifts are equally likely.
+    prior_floor : float, optional
+        Part of the prior that is spread evenly over ``z_range``, so that no redshift
+        is excluded.
+    degree : int, optional
+        Degree of the polynomial in ln(wavelength) that is fitted along, for the
+        continuum and for errors of calibration; -1 for none.
+
+    Returns
+    -------
+    SpectroscopicRedshift
+        Redshift, error, chi-square at each redshift, the next best, and warnings.
+
+    Raises
+    ------
+    TypeError
+        If ``spectrum`` is not a spectrum.
+    `~astropy.units.UnitsError`
+        If it is not a flux density along wavelength, frequency or energy.
+    ValueError
+        If there are not more good pixels than parameters, the range of redshifts is
+        empty or below -0.1, there is no template, or the prior is not of one galaxy.
+
+    Notes
+    -----
+    The model is a sum of templates, none of them negative, and a polynomial; at each
+    redshift the best such sum is found exactly. Pixels of the grid are 60 km/s wide,
+    the minimum is that of a parabola through the lowest three points. Where the
+    reduced chi-square exceeds 1, as it does for bright galaxies whose templates are
+    not perfect, errors and differences of chi-square are scaled by it.
+
+    A redshift of ordinary quality has no warning. SINGLE_FEATURE deserves a look:
+    one line alone fits several redshifts, and a prior says which.
+
+    Wavelengths in air give redshifts that are too low by 0.00028 (1 + z).
+
+    Examples
+    --------
+    One emission line, which may be H alpha or [O II]:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from specutils import Spectrum
+    >>> from mantis_astro import RedshiftPDF
+    >>> from mantis_astro.spectra import z_spec_from_spectrum
+    >>> wavelength = np.arange(6000.0, 9000.0, 1.5)
+    >>> flux = np.random.default_rng(1).normal(1, 0.3, wavelength.size)
+    >>> flux += 2 * np.exp(-0.5 * ((wavelength - 3728.5 * 1.9) / 5) ** 2)
+    >>> spectrum = Spectrum(
+    ...     flux=flux * u.Unit("1e-17 erg / (s cm2 AA)"),
+    ...     spectral_axis=wavelength * u.AA,
+    ...     uncertainty=StdDevUncertainty(np.full(wavelength.size, 0.3)),
+    ... )
+    >>> "SINGLE_FEATURE" in z_spec_from_spectrum(spectrum).warnings
+    True
+    >>> edges = np.linspace(0, 1.5, 151)
+    >>> p_of_z = RedshiftPDF.from_gaussians(edges, 0.85, 0.1)
+    >>> round(z_spec_from_spectrum(spectrum, prior=p_of_z).z, 3)
+    0.9
+    """
+    pixels = get_pixels(spectrum)
+    templates = _get_templates(templates)
+    shifts = _get_shifts(z_range)
+    ivar = _get_weights(pixels)
+    parameters = degree + 1 + len(templates)
+    dof = int(pixels.good.sum()) - parameters
+    if dof <= 0:
+        msg = (
+            f"'spectrum' has {pixels.good.sum()} good pixels, but there are "
+            f"{parameters} parameters: fewer templates or a lower 'degree' may do"
+        )
+        raise ValueError(msg)
+    binned = rebin(pixels.wavelength, pixels.flux, ivar)
+    fit = fit_shifts(binned, templates, shifts, degree)
+    z_grid = np.expm1(fit.shifts * STEP)
+    rest = ivar[pixels.good] @ pixels.flux[pixels.good] ** 2
+    chi2 = rest - np.sum((fit.polynomials @ binned.weighted) ** 2) - fit.gain
+    scaled = chi2 / max(1.0, chi2.min() / dof)
+    objective = scaled - 2 * _log_prior(prior, prior_floor, z_grid)
+    best = int(np.argmin(objective))
+    z, z_err = _refine(scaled, best, fit.shifts)
+    delta_chi2, z_next = _next_minimum(objective, best, z_grid)
+    model = fit.model(best)
+    found = {
+        "SMALL_DELTA_CHI2": delta_chi2 < _SMALL,
+        "SINGLE_FEATURE": _largest_share(fit, model) > _SINGLE,
+        "PRIOR_DECIDES": _is_apart(z_grid[np.argmin(scaled)], z_grid[best]),
+        "EDGE_OF_GRID": not 1 < best < z_grid.size - 2,
+        "LITTLE_COVERAGE": _coverage(templates, binned, z) < _HALF,
+        "FEW_PIXELS": pixels.good.mean() < _HALF,
+        "ERRORS_ASSUMED": not pixels.has_errors,
+    }
+    return SpectroscopicRedshift(
+        z=z,
+        z_err=z_err,
+        delta_chi2=delta_chi2,
+        z_next=z_next,
+        warnings=tuple(name for name, is_so in found.items() if is_so),
+        z_grid=z_grid,
+        chi2=chi2,
+        dof=dof,
+        coefficients=dict(
+            zip(templates.names, fit.coefficients[best].tolist(), strict=True)
+        ),
+        _objective=objective,
+        _binned=binned,
+        _model=model,
+    )
+
+
+def _get_templates(templates):
+    if templates is None:
+        return TemplateSet.builtin()
+    return templates if isinstance(templates, TemplateSet) else TemplateSet(templates)
+
+
+def _get_shifts(z_range):
+    low, high = (float(z) for z in as_redshift(z_range))
+    if not (-0.1 <= low < high < np.inf):
+        msg = f"'z_range' must be (low, high) with -0.1 <= low < high, got {z_range}"
+        raise ValueError(msg)
+    return int(np.floor(np.log1p(low) / STEP)), int(np.ceil(np.log1p(high) / STEP))
+
+
+def _get_weights(pixels):
+    """Inverse variance of each pixel, 0 where bad."""
+    std = pixels.std if pixels.has_errors else _scatter(pixels.flux[pixels.good])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(pixels.good, np.power(std, -2.0), 0.0)
+
+
+def _scatter(flux):
+    """Noise of a spectrum from its pixels (Stoehr et al. 2008, DER_SNR)."""
+    second = 2 * flux[2:-2] - flux[:-4] - flux[4:]
+    noise = 1.482602 / np.sqrt(6) * np.median(np.abs(second)) if second.size else 0
+    return noise or 1.0  # a spectrum without noise: all pixels count the same
+
+
+def _log_prior(prior, floor, z):
+    if prior is None:
+        return np.zeros_like(z)
+    if not 0 <= floor <= 1:
+        msg = f"'prior_floor' must be from 0 to 1, got {floor}"
+        raise ValueError(msg)
+    if getattr(prior, "shape", ()) != ():
+        msg = (
+            "'prior' must be the density of one galaxy, got shape "
+            f"{prior.shape}: take one with an index"
+        )
+        raise ValueError(msg)
+    density = (1 - floor) * as_redshift(prior.pdf(z)) + floor / (z[-1] - z[0])
+    if not (density > 0).any():
+        msg = "'prior' is 0 everywhere in 'z_range', and 'prior_floor' is 0 too"
+        raise ValueError(msg)
+    with np.errstate(divide="ignore"):  # without a floor: excluded
+        return np.log(density)
+
+
+def _refine(scaled, best, shifts):
+    """Redshift and error from a parabola through three points."""
+    at = np.clip(best, 1, scaled.size - 2)
+    left, middle, right = scaled[at - 1 : at + 2]
+    curvature = left - 2 * middle + right
+    if curvature <= 0:
+        return float(np.expm1(shifts[best] * STEP)), np.nan
+    offset = at - best + (left - right) / 2 / curvature
+    offset = np.clip(offset, -0.5, 0.5)
+    z = np.expm1((shifts[best] + offset) * STEP)
+    return float(z), float((1 + z) * STEP * np.sqrt(2 / curvature))
+
+
+def _is_apart(z, z_best):
+    return np.abs(np.log1p(z) - np.log1p(z_best)) > _APART / _C
+
+
+def _next_minimum(objective, best, z_grid):
+    inner = objective[1:-1]
+    lowest = (inner <= objective[:-2]) & (inner < objective[2:])
+    minima = np.flatnonzero(lowest) + 1
+    minima = minima[_is_apart(z_grid[minima], z_grid[best])]
+    if not minima.size:
+        return np.inf, np.nan
+    next_best = minima[np.argmin(objective[minima])]
+    return float(objective[next_best] - objective[best]), float(z_grid[next_best])
+
+
+def _largest_share(fit, model):
+    """Largest part that one feature has in the templates' gain over the continuum."""
+    flux, weight = fit.binned.flux, fit.binned.weight
+    gain = weight * ((flux - fit.continuum()) ** 2 - (flux - model) ** 2)
+    total = gain.sum()
+    if total <= 0:
+        return 0.0
+    width = round(_FEATURE / _C / STEP)
+    sums = np.concatenate([[0], np.cumsum(gain)])
+    return float((sums[width:] - sums[:-width]).max(initial=0) / total)
+
+
+def _coverage(templates, binned, z):
+    rest = binned.wavelength[binned.weight > 0] / (1 + z)
+    low, high = (x.value for x in templates.wavelength_range)
+    return np.mean((rest > low) & (rest < high))

@@ -81,12 +81,12 @@ def benchmark(short):
     rows, reported = [], set()
     with (
         tempfile.TemporaryDirectory() as folder,
-        LocalSky(seed=1, latency=0.02, lifetime=3600) as sky,
+        LocalSky(seed=1, latency=0.2, lifetime=3600) as sky,
     ):
         path = Path(folder) / "store"
         for kill in [*range(1, n_instants + 1), 0]:
             before = sky.count()
-            seconds = rng.uniform(0, 1.0 if short else 3.0) if kill else None
+            seconds = rng.uniform(0, 2.0 if short else 5.0) if kill else None
             reported |= fetch(path, sky, coords, seconds=seconds)
             lost, damaged, wrong, stored = count_wrong(path, sky, coords, reported)
             images = sky.find_requests("red=|layer=", status=200)
@@ -99,9 +99,9 @@ def benchmark(short):
     names = ("run", "reported", "stored", "lost", "damaged", "wrong", "requests")
     table = Table(rows=rows, names=(*names, "images asked for again"))
     table.meta["title"] = (
-        f"{n_objects} objects in nine bands, killed at {n_instants} random instants; "
-        "counts since the start, but for requests. A kill may cost eight requests "
-        "under way and the answers that wait to be checked"
+        f"{n_objects} objects in nine bands, 200 ms latency, killed at {n_instants} "
+        "random instants; counts since the start, but for requests. A kill may cost "
+        "eight requests under way and the answers that are not on disk yet"
     )
     return table
 

@@ -16,7 +16,8 @@ __all__ = ["Run"]
 
 log = logging.getLogger(__name__)
 
-_SAVE_PAUSE = 20  # times as long as saving took: it costs a twentieth of the time
+# Between saves: twenty times what saving took, and never more work than a kill may cost.
+_SAVE_PAUSE, _LONGEST_SAVE_PAUSE = 20, 0.25  # the second in seconds
 _STRIP = 0.4  # degrees, a skycell: neighbours are taken together, as PS1's cache likes
 
 
@@ -189,7 +190,7 @@ class Run:
         for target in targets:
             self.ledger.note_local(target.index, target.images)
         end = self._clock.now()
-        self._next_save = end + _SAVE_PAUSE * (end - start)
+        self._next_save = end + min(_SAVE_PAUSE * (end - start), _LONGEST_SAVE_PAUSE)
 
     def _has_room(self):
         waiting = self._n_admitted - self._n_handed_over

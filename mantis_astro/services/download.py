@@ -137,6 +137,11 @@ class SurveyCutouts:
         self._rng = np.random.default_rng() if rng is None else rng
         self._last = None
 
+    def __repr__(self):
+        store = "" if self.store is None else f", store={self.store!r}"
+        limit = f"{self.connections_per_host} connections per host"
+        return f"<{type(self).__name__}: {limit}{store}>"
+
     @property
     def connections_per_host(self):
         """Requests under way at one host, an int."""

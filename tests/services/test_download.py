@@ -80,6 +80,13 @@ def test_it_is_a_source_of_cutouts():
     assert isinstance(SurveyCutouts(), CutoutSource)
 
 
+def test_its_limits_can_be_seen():
+    text = repr(SurveyCutouts(connections_per_host=2))
+    assert text == "<SurveyCutouts: 2 connections per host>"
+    with conf.set_temp("connections_per_host", 7):
+        assert "7 connections" in repr(SurveyCutouts())
+
+
 def test_every_object_gets_its_own_images(sky):
     coords = make_coords(30)
     source = make_source()

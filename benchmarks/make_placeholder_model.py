@@ -30,9 +30,14 @@ from mantis_astro.models import (
 )
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.models.stretches import FluxAsinhStretch
+from mantis_astro.simulation.made_spectra import (
+    Z_MAX,
+    draw_made_galaxies,
+    made_fluxes,
+)
 
 BANDS = [get_band(name) for name in PUBLISHED_BANDS]
-Z_MAX, N_BINS, SIDE = 1.0, 200, 32  # the grid has pixels of 1"
+N_BINS, SIDE = 200, 32  # the grid has pixels of 1"
 # Depth of a point source at five sigma (AB), roughly that of the surveys.
 DEPTH = np.array([20.8, 19.9, 23.3, 23.2, 23.1, 22.3, 21.3, 20.7, 20.0])
 FWHM = np.array([5.3, 4.2, 1.31, 1.19, 1.11, 1.07, 1.02, 6.1, 6.4])  # arcsec
@@ -53,20 +58,8 @@ CAVEATS = (
 
 def draw_galaxies(n, rng):
     """Redshift (n,), flux (n, 9) in nJy without noise, and E(B-V) (n, 2)."""
-    z = rng.uniform(0, Z_MAX, n)
-    kind = rng.beta(0.7, 0.7, n)[:, None]  # 0 star-forming, 1 passive
-    pivot = np.array([band.pivot.to_value("um") for band in BANDS])
-    log_rest = np.log10(pivot / (1 + z[:, None]) / 0.4)
-    # log flux per unit frequency, against log wavelength over 0.4 um
-    uv = np.minimum(log_rest, 0) * (0.3 + 3.0 * kind) - 0.15 - 0.45 * kind
-    red = (0.5 + 1.0 * kind) * np.clip(log_rest, 0, 0.6)
-    bump = -1.6 * np.clip(log_rest - 0.6, 0, None)
-    above = 1 / (1 + np.exp(-log_rest / 0.01))
-    log_flux = uv * (1 - above) + (red + bump) * above
-    log_flux -= 3 * (log_rest < np.log10(0.0912 / 0.4))  # Lyman limit
-    i_band = PUBLISHED_BANDS.index("ps1.i")
-    mag = np.clip(15.5 + 7 * z**0.45 + rng.normal(0, 1.2, n), 15, 21.5)
-    log_flux += (-0.4 * (mag - 31.4) - log_flux[:, i_band])[:, None]
+    z, kind, mag_i = draw_made_galaxies(n, rng)
+    log_flux = np.log10(made_fluxes(z, kind, mag_i, BANDS))
     log_flux += rng.normal(0, 0.02, log_flux.shape)
     ebv = np.minimum(rng.exponential(0.04, n), 0.3)[:, None]
     coefficients = np.array(list(extinction_coefficients(BANDS).values()))

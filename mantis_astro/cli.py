@@ -75,7 +75,7 @@ def _messages(*, quiet):
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            warnings.simplefilter("always", MantisWarning)
+            warnings.simplefilter("ignore" if quiet else "always", MantisWarning)
             yield
     finally:
         log.removeHandler(handler)

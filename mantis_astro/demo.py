@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
 from mantis_astro._optional import require
@@ -54,9 +55,6 @@ def run_demo(folder, *, n=12):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     table = _made_positions(n)
-    write_table(table, folder / "galaxies.ecsv", overwrite=True)
-    yield f"{n} made galaxies in {folder / 'galaxies.ecsv'}"
-
     faults = mixed_faults(0.1, kinds=(429, 503, "reset", "html"))
     with (
         LocalSky(seed=1, faults=faults) as sky,
@@ -64,6 +62,9 @@ def run_demo(folder, *, n=12):
         conf.set_temp("backoff", 0.05),
         CutoutStore(folder / "cutouts", mode="a") as store,
     ):
+        table["z_made"] = sky.redshifts(SkyCoord(table["ra"], table["dec"]))
+        write_table(table, folder / "galaxies.ecsv", overwrite=True)
+        yield f"{n} made galaxies in {folder / 'galaxies.ecsv'}"
         source = SurveyCutouts(store=store)
         photoz = PhotoZ.from_pretrained()
         table = photoz.add_redshifts(table, source)
@@ -76,7 +77,7 @@ def run_demo(folder, *, n=12):
         galaxy = store.get(store.keys()[0])
     write_table(table, folder / "redshifts.ecsv", overwrite=True)
     yield f"redshifts in {folder / 'redshifts.ecsv'}:"
-    names = ["name", "z_median", "z_err68_low", "z_err68_high", "flags"]
+    names = ["name", "z_made", "z_median", "z_err68_low", "z_err68_high", "flags"]
     shown = table[names][:5]
     for name in names[1:-1]:
         shown[name].info.format = ".3f"
@@ -85,7 +86,13 @@ def run_demo(folder, *, n=12):
     figure = plot_cutouts(galaxy)
     figure.savefig(folder / "cutouts.png", dpi=120, bbox_inches="tight")
     figure = Figure(figsize=(7, 4), layout="constrained")
-    plot_pdf(RedshiftPDF.from_table(table)[:3], ax=figure.add_subplot())
+    first = slice(3)
+    plot_pdf(
+        RedshiftPDF.from_table(table)[first],
+        table["z_made"][first],
+        ax=figure.add_subplot(),
+        labels=list(table["name"][first]),
+    )
     figure.savefig(folder / "pdf.png", dpi=120)
     yield f"pictures in {folder / 'cutouts.png'} and {folder / 'pdf.png'}"
 
@@ -97,7 +104,7 @@ def _made_positions(n):
     table["name"] = [f"demo-{i:03}" for i in range(n)]
     table["ra"] = rng.uniform(150, 151, n)
     table["dec"] = rng.uniform(1.5, 2.5, n)
-    table["ebv"] = np.full(n, 0.02)
+    table["ebv"] = np.zeros(n)  # the made sky has no dust
     for name in ("ra", "dec"):
         table[name].unit = "deg"
         table[name].info.format = ".5f"

@@ -60,7 +60,7 @@ class PhotoZ:
         if card.placeholder:
             msg = (
                 f"'{card.name}' is a stand-in trained on made data, for trying things "
-                "out: its redshifts mean nothing. For science use "
+                "out: its redshifts of real galaxies mean nothing. For science use "
                 'PhotoZ.from_pretrained("mantis-shrimp-early")'
             )
             warnings.warn(msg, PlaceholderModelWarning, stacklevel=3)

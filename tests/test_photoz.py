@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module")
 def photoz():
-    with pytest.warns(PlaceholderModelWarning, match="its redshifts mean nothing"):
+    with pytest.warns(PlaceholderModelWarning, match="redshifts of real galaxies mean nothing"):
         return PhotoZ.from_pretrained("placeholder-early")
 
 

@@ -4,8 +4,8 @@ From a table of galaxies to redshifts
 
 A table of positions goes in; the same table with redshift columns comes out. Here the
 cutouts come from a sky on this machine, with servers that speak like those of the
-surveys, so that everything runs offline; leave out the line that sets it up and the very
-same code asks the real ones.
+surveys, so that everything runs offline; leave out the line that sets it up and the
+very same code asks the real ones.
 """
 
 # %%
@@ -28,7 +28,7 @@ table = QTable()
 table["name"] = [f"galaxy {i}" for i in range(8)]
 table["ra"] = np.linspace(150.0, 150.7, 8)
 table["dec"] = np.linspace(2.0, 2.3, 8)
-table["ebv"] = np.full(8, 0.02)
+table["ebv"] = np.zeros(8)  # the made sky has no dust
 table["ra"][3] = np.nan
 table
 

@@ -8,6 +8,7 @@ from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 
 from mantis_astro.bands import get_band
+from mantis_astro.simulation.made_spectra import draw_made_galaxies, made_fluxes
 
 __all__ = ["GivenImages", "MadeImages"]
 
@@ -21,9 +22,10 @@ class MadeImages:
     """
     Made galaxies: one stands at every position that is asked for.
 
-    A galaxy is an exponential disc with its own size, shape, brightness and colour;
-    noise is its own too, so that no two images agree in their pixels and a swap shows.
-    Everything follows from the seed, the position (to 0.01 arcsec) and the band.
+    A galaxy is an exponential disc with its own size, shape, redshift and spectrum (see
+    `~mantis_astro.simulation.made_spectra`); noise is its own too, so that no two
+    images agree in their pixels and a swap shows. Everything follows from the seed, the
+    position (to 0.01 arcsec) and the band.
 
     Parameters
     ----------
@@ -58,31 +60,54 @@ class MadeImages:
         `~numpy.ndarray`
             Image in the unit of the survey, float32.
         """
-        key = [self.seed, round(ra % 360 * 3.6e5), round((dec + 90) * 3.6e5)]
-        galaxy = np.random.default_rng(key)
-        mag, slope, size, q, angle = galaxy.uniform(
-            (16.5, 1.0, 0.6, 0.3, 0), (19.5, 2.5, 2.5, 1.0, np.pi)
-        )
-        fwhm = band.psf_fwhm.to_value("arcsec")
+        _, (flux,), size, q, angle = self._galaxy(ra, dec, [band])
         y, x = np.ogrid[: shape[0], : shape[1]]
         dx, dy = (x - pixel[0]) * pixel_scale, (y - pixel[1]) * pixel_scale
         u = dx * np.cos(angle) + dy * np.sin(angle)
         v = (dy * np.cos(angle) - dx * np.sin(angle)) / q
         # softened by the seeing rather than convolved with it: a toy, and a fast one
-        r = np.sqrt(u**2 + v**2 + (fwhm / 2.355) ** 2)
-        h = np.hypot(size, fwhm / 2.355)
-        profile = np.exp(-r / h) * pixel_scale**2 / (2 * np.pi * h**2 * q)
-        flux = _NJY_AT_AB_ZERO * 10 ** (-0.4 * mag)
-        flux *= (band.pivot.to_value("AA") / 6200) ** slope
+        soft = band.psf_fwhm.to_value("arcsec") / 2.355
+        h = np.hypot(size, soft)
+        total = 2 * np.pi * h**2 * q * (1 + soft / h) * np.exp(-soft / h)  # arcsec2
+        profile = np.exp(-np.sqrt(u**2 + v**2 + soft**2) / h) * pixel_scale**2 / total
         unit = _NJY_AT_AB_ZERO * 10 ** (-0.4 * band.zero_point_ab(exposure_time))
         sigma = _NOISE.get(band.survey, 1.0) * np.sqrt(
             (exposure_time or EXPOSURE_TIME) / EXPOSURE_TIME
         )
         name = hashlib.blake2b(str(band).encode(), digest_size=4).digest()
-        noise = np.random.default_rng([*key, int.from_bytes(name, "big")])
+        noise = np.random.default_rng(
+            [*self._key(ra, dec), int.from_bytes(name, "big")]
+        )
         image = noise.standard_normal(shape, dtype="f4") * np.float32(sigma)
         image += (flux / unit * profile).astype("f4")
         return image
+
+    def redshift(self, ra, dec):
+        """
+        Tell the redshift of the galaxy at a position.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Position, degrees.
+
+        Returns
+        -------
+        float
+            The redshift that its colours were made with.
+        """
+        return self._galaxy(ra, dec, [])[0]
+
+    def _key(self, ra, dec):
+        return [self.seed, round(ra % 360 * 3.6e5), round((dec + 90) * 3.6e5)]
+
+    def _galaxy(self, ra, dec, bands):
+        """Redshift, fluxes in nJy, size in arcsec, axis ratio, position angle."""
+        rng = np.random.default_rng(self._key(ra, dec))
+        size, q, angle = rng.uniform((0.6, 0.3, 0), (2.0, 1.0, np.pi))
+        z, kind, mag_i = draw_made_galaxies(1, rng)
+        fluxes = made_fluxes(z, kind, np.minimum(mag_i, 20.0), bands)
+        return float(z[0]), fluxes[0], size, q, angle
 
 
 class GivenImages:

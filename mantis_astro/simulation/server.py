@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import numpy as np
+
 from mantis_astro.simulation.faults import FAULTS, Fault, mixed_faults
 from mantis_astro.simulation.hosts import REDIRECTED, Host
 from mantis_astro.simulation.protocols import (
@@ -307,6 +309,28 @@ class LocalSky:
             Largest number since the start.
         """
         return self._hosts[host].peak_in_flight
+
+    def redshifts(self, coords):
+        """
+        Tell the redshifts with which galaxies were made.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n,); NaN where the images served are given, not made.
+        """
+        coords = coords.icrs
+        return np.array(
+            [
+                self._sky.redshift(ra, dec)
+                for ra, dec in zip(coords.ra.deg, coords.dec.deg, strict=True)
+            ]
+        )
 
     def identify(self, image):
         """

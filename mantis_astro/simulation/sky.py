@@ -81,6 +81,22 @@ class Sky:
             return False
         return survey not in self._coverage or bool(self._coverage[survey](ra, dec))
 
+    def redshift(self, ra, dec):
+        """
+        Tell the redshift of the made galaxy at a position.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Position, degrees.
+
+        Returns
+        -------
+        float
+            NaN where images are given, not made.
+        """
+        return np.nan if self._given is not None else self._made.redshift(ra, dec)
+
     def image(self, band, ra, dec, *, shape, plane=None, scale=None, exposure=None):
         """
         Make the image of a position.

@@ -1,0 +1,61 @@
+"""Time and memory of a long table through a photometric model."""
+
+import resource
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+from astropy.table import QTable, Table
+from harness import run
+
+
+def predict(n):
+    """Add redshifts to a made table of n rows; print seconds and peak memory."""
+    from mantis_astro import PhotoZ
+
+    warnings.simplefilter("ignore")
+    photoz = PhotoZ.from_pretrained("placeholder-photometric")
+    rng = np.random.default_rng(0)
+    table = QTable()
+    for band in photoz.card.bands:
+        name = str(band).replace(".", "_")
+        table[f"flux_{name}"] = rng.lognormal(10, 1, n)
+        table[f"flux_err_{name}"] = np.full(n, 100.0)
+        for column in (f"flux_{name}", f"flux_err_{name}"):
+            table[column].unit = "nJy"
+    before = _peak_mb()
+    start = time.perf_counter()
+    table = photoz.add_redshifts(table, ebv=0.03)
+    output = sum(column.nbytes for column in table.itercols()) / 1e6
+    print(time.perf_counter() - start, before, _peak_mb(), output)
+
+
+def _peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def benchmark(short):
+    """Predict tables of growing length, each in a process of its own."""
+    rows = []
+    for n in (1_000, 10_000, 100_000) if not short else (1_000, 100_000):
+        command = [sys.executable, __file__, "--rows", str(n)]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        seconds, before, peak, output = map(float, out.split())
+        rows.append((n, round(seconds, 2), round(before), round(peak), round(output)))
+    names = (
+        "rows",
+        "seconds",
+        "MB before",
+        "peak MB",
+        "MB of output",
+    )
+    return Table(rows=rows, names=names, meta={"title": "add_redshifts, photometric"})
+
+
+if __name__ == "__main__":
+    if "--rows" in sys.argv:
+        predict(int(sys.argv[-1]))
+    else:
+        run(benchmark, "table_memory")

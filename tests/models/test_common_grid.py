@@ -15,6 +15,7 @@ from mantis_astro.models import CommonGrid, InputSpec, get_card, load_model
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.models.placement import njy_factor
 from mantis_astro.models.stretches import FluxAsinhStretch
+
 from ..made import make_cutout, make_galaxy
 
 COORD = SkyCoord(150.1, 2.2, unit="deg")

@@ -19,6 +19,7 @@ from mantis_astro.flags import Flag, decode_flags
 from mantis_astro.models import InputSpec, NativeCrops
 from mantis_astro.models.inputs import PUBLISHED_BANDS, PUBLISHED_STRETCH
 from mantis_astro.models.stretches import FluxAsinhStretch, PositiveAsinhStretch
+
 from ..made import make_cutout, make_galaxy
 
 COORD = SkyCoord(150.1, 2.2, unit="deg")

@@ -16,7 +16,7 @@ __all__ = ["Run"]
 
 log = logging.getLogger(__name__)
 
-# Between saves: twenty times what saving took, and never more work than a kill may cost.
+# Between saves: twenty times what saving took, but no more work than a kill may cost.
 _SAVE_PAUSE, _LONGEST_SAVE_PAUSE = 20, 0.25  # the second in seconds
 _STRIP = 0.4  # degrees, a skycell: neighbours are taken together, as PS1's cache likes
 

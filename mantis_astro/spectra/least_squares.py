@@ -240,7 +240,8 @@ def nonnegative_solve(A, b, *, max_iterations=60):
     """
     n, m = b.shape
     scale = np.sqrt(np.maximum(np.einsum("kii->ki", A), 0))
-    used = scale > 1e-6 * scale.max(axis=1, initial=0, keepdims=True)
+    # the mere tail of a line at the end of a spectrum is rounding errors
+    used = scale > 1e-4 * scale.max(axis=1, initial=0, keepdims=True)
     scale = np.where(used, scale, 1)
     A = np.where(used[:, :, None] & used[:, None, :], A, 0)
     A = A / scale[:, :, None] / scale[:, None, :]
@@ -261,7 +262,7 @@ def nonnegative_solve(A, b, *, max_iterations=60):
             ..., 0
         ]
         slope = (A[todo] @ x[todo, :, None])[..., 0] - b[todo]
-        wrong = np.where(chosen, x[todo] < 0, slope < -tolerance[todo])
+        wrong = np.where(chosen, x[todo], slope) < -tolerance[todo]
         count = wrong.sum(axis=1)
         better = count < fewest[todo]
         fewest[todo] = np.minimum(count, fewest[todo])

@@ -26,6 +26,7 @@ INTERP_LIMIT = 2.5
 #: where areas are averaged, half a pixel is enough to know its brightness.
 MINIMUM_COVERAGE = {"interp": 1 - 1e-4, "adaptive": 0.5, "exact": 0.5}
 
+_FINER = 0.7  # an output pixel of fewer input pixels does not beat with them
 _SAME_SCALE = 1.01  # an output pixel up to this many input pixels is no downsampling
 
 
@@ -83,10 +84,7 @@ def choose_method(method, band, scale_out, scale_in):
     Parameters
     ----------
     method : str or None
-        What was asked for. None chooses ``"interp"`` where output pixels are finer
-        than PSF FWHM / 2.5 of the survey's sharpest band, or half of that if the image
-        itself is coarser (an undersampled PSF loses up to 0.7 % of its light to
-        interpolation), and ``"exact"`` elsewhere.
+        What was asked for; None chooses, see the notes.
     band : Band
         The band.
     scale_out, scale_in : float
@@ -101,12 +99,24 @@ def choose_method(method, band, scale_out, scale_in):
     ------
     ValueError
         If ``"interp"`` is asked for and would downsample.
+
+    Notes
+    -----
+    The choice is ``"interp"`` where output pixels are finer than PSF FWHM / 2.5 of the
+    survey's sharpest band (half of that if the image's own pixels are coarser: unWISE)
+    and as wide as the image's own, or 0.7 of them or less; else ``"exact"``. Pixels a
+    little finer or coarser than the image's beat with them: bilinear samples then fall
+    on pixel centres in one place and between them, where they are too low, in another,
+    and a point source may change by one or two per cent.
     """
     if method is None:
         # one choice for all bands of a survey, whichever of them are there
         limit = min(map(_interp_limit, get_survey(band.survey).bands))
-        is_undersampled = scale_in > limit
-        return "interp" if scale_out <= limit / (1 + is_undersampled) else "exact"
+        if scale_in > limit:
+            limit /= 2
+        is_same = abs(scale_out / scale_in - 1) < _SAME_SCALE - 1
+        is_fine = scale_out <= limit and (is_same or scale_out <= _FINER * scale_in)
+        return "interp" if is_fine else "exact"
     limit = _interp_limit(band)
     if method == "interp" and scale_out > max(limit, _SAME_SCALE * scale_in):
         msg = (

@@ -42,8 +42,8 @@ def align(cutouts, wcs, *, shape=None, method=None, conserve="flux"):
     method : {"interp", "adaptive", "exact"}, optional
         Bilinear interpolation, the adaptive anti-aliased algorithm of DeForest (2004)
         or exact overlap of pixels, all by `reproject`. By default ``"interp"`` where
-        output pixels are finer than PSF FWHM / 2.5 of a survey's sharpest band (half
-        of that where the image itself is coarser: unWISE), and ``"exact"`` elsewhere.
+        it keeps aperture sums to 0.5 %, which takes output pixels finer than PSF
+        FWHM / 2.5 that do not beat with the image's own, and ``"exact"`` elsewhere.
     conserve : {"flux", "surface brightness"}, optional
         Whether pixel values mean flux per pixel (all surveys here), and are scaled by
         the ratio of the pixel areas on the sky at the target, or brightness.

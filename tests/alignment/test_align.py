@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reproject import reproject_interp
 
-from mantis_astro import MultibandCutout, align, common_wcs
+from mantis_astro import MultibandCutout, align, common_wcs, get_band
+from mantis_astro.bands import get_survey
 from mantis_astro.exceptions import InputSpecError
 
 from .scenes import TARGET, centroid, make_cutout, make_galaxy, make_wcs, render
@@ -291,7 +292,7 @@ def test_pixel_without_weight_is_bad():
 def test_meta_is_kept_and_the_operation_recorded():
     wcs = make_wcs()
     cutouts = one(wcs=wcs, meta={"zero_point_ab": 25.0})
-    first = align(cutouts, make_wcs(n=60, scale=0.2))
+    first = align(cutouts, make_wcs(n=60, scale=0.2), method="interp")
     second = align(first, wcs, method="exact", conserve="surface brightness")["ps1.g"]
     assert second.meta["zero_point_ab"] == 25.0
     assert [record["method"] for record in second.meta["alignment"]] == [
@@ -345,7 +346,6 @@ def test_default_method_depends_on_the_grid():
         methods[scale] = [c.meta["alignment"][0]["method"] for c in aligned.values()]
     interp, exact = "interp", "exact"
     assert methods[0.25] == [interp] * 4
-    # finer than FWHM / 2.5 of ps1.g (1.31 arcsec), not of ps1.y: PS1 is kept together
     assert methods[0.45] == [interp, exact, exact, interp]
     assert methods[1.0] == [interp, exact, exact, interp]
 
@@ -355,6 +355,33 @@ def test_undersampled_images_are_interpolated_only_onto_fine_grids():
     for scale, method in [(1.2, "interp"), (1.3, "exact"), (2.75, "exact")]:
         new = align(cutouts, make_wcs(n=16, scale=scale))["unwise.W1"]
         assert new.meta["alignment"][0]["method"] == method
+
+
+def test_grids_that_beat_with_the_image_are_not_interpolated():
+    for scale, method in [
+        (0.17, "interp"),
+        (0.22, "exact"),
+        (0.25, "interp"),
+        (0.4, "exact"),
+    ]:
+        new = align(one("ps1.y"), make_wcs(n=16, scale=scale))["ps1.y"]
+        assert new.meta["alignment"][0]["method"] == method
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    band=st.sampled_from(["ps1.y", "galex.FUV", "unwise.W1"]),
+    ratio=st.floats(0.3, 1.6),
+    angle=st.floats(0, 90),
+    x=st.floats(-0.5, 0.5),
+    y=st.floats(-0.5, 0.5),
+)
+def test_the_default_keeps_point_sources_to_half_a_percent(band, ratio, angle, x, y):
+    native = get_survey(get_band(band).survey).pixel_scale.to_value(u.arcsec)
+    cutouts = one(band, make_wcs(n=32, scale=native, angle=angle, shift=(x, y)))
+    grid = make_wcs(n=int(36 / ratio), scale=native * ratio)
+    after = align(cutouts, grid)[band].data
+    assert np.nansum(after) == pytest.approx(cutouts[band].data.sum(), rel=0.005)
 
 
 def test_interp_refuses_to_downsample():

@@ -50,7 +50,9 @@ GRIDS = {
 def test_interp_is_reproject_interp(name):
     wcs, grid = GRIDS[name], make_wcs(n=120)
     cutouts = noise(wcs)
-    tensor, masks = align_batch([cutouts], grid, conserve="surface brightness")
+    tensor, masks = align_batch(
+        [cutouts], grid, method="interp", conserve="surface brightness"
+    )
     data = cutouts["ps1.g"].data
     theirs, footprint = reproject_interp((data, wcs), grid, shape_out=(120, 120))
     assert relative_difference(tensor[0, 0].numpy(), theirs) < 1e-5

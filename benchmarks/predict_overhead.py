@@ -10,7 +10,7 @@ from harness import interleaved, run
 
 sys.path.append(str(Path(__file__).parents[1]))
 from mantis_astro import PhotoZ
-from mantis_astro.models import MICRO_BATCH, accelerate, build_network, get_card
+from mantis_astro.models import accelerate, build_network, get_card
 from tests.made import make_galaxy
 
 
@@ -24,11 +24,12 @@ def benchmark(short):
     ebv = np.full(n, 0.03)
     prepared = photoz.prepare(galaxies, ebv)
     network = accelerate(photoz.network)
+    size = photoz.network.micro_batch
 
     @torch.inference_mode()
     def bare():
-        for start in range(0, n, MICRO_BATCH):
-            part = slice(start, start + MICRO_BATCH)
+        for start in range(0, n, size):
+            part = slice(start, start + size)
             torch.softmax(network(prepared.images[part], prepared.ebv[part]), -1)
 
     seconds = interleaved(

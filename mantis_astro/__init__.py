@@ -33,6 +33,7 @@ _PUBLIC = {
     "evaluate": "metrics",
     "get_band": "bands",
     "list_bands": "bands",
+    "measure_photometry": "photometry",
     "marginalize": "priors",
     "read_spectrum": "spectra",
     "synthetic_photometry": "spectra",

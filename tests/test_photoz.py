@@ -19,7 +19,9 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module")
 def photoz():
-    with pytest.warns(PlaceholderModelWarning, match="redshifts of real galaxies mean nothing"):
+    with pytest.warns(
+        PlaceholderModelWarning, match="redshifts of real galaxies mean nothing"
+    ):
         return PhotoZ.from_pretrained("placeholder-early")
 
 
@@ -182,32 +184,58 @@ def test_an_unknown_model_lists_the_known():
         PhotoZ.from_pretrained("best-model-ever")
 
 
-class TestPhotometric:
-    @pytest.fixture(scope="class")
-    def photoz(self):
+@pytest.fixture(scope="module")
+def photometric():
+    with pytest.warns(PlaceholderModelWarning):
         return PhotoZ.from_pretrained("placeholder-photometric")
 
-    @pytest.fixture(scope="class")
-    def table(self, photoz):
-        rng = np.random.default_rng(0)
-        columns = {}
-        for band in photoz.card.bands:
-            name = str(band).replace(".", "_")
-            columns[f"flux_{name}"] = rng.lognormal(10, 1, 20) * u.nJy
-            columns[f"flux_err_{name}"] = np.full(20, 100.0) * u.nJy
-        return QTable(columns)
 
-    def test_rows_are_predicted_alone(self, photoz, table, monkeypatch):
-        ebv = np.linspace(0, 0.1, 20)
-        whole = photoz.predict(table, ebv=ebv)
-        monkeypatch.setattr("mantis_astro.photoz._ROWS", 6)
-        assert photoz.predict(table, ebv=ebv) == whole
-        assert photoz.predict(table[7:8], ebv=ebv[7]) == whole[7:8]
+@pytest.fixture(scope="module")
+def fluxes(photometric):
+    """A table of made fluxes, twenty rows."""
+    rng = np.random.default_rng(0)
+    table = QTable()
+    for band in photometric.card.bands:
+        name = str(band).replace(".", "_")
+        table[f"flux_{name}"] = rng.lognormal(10, 1, 20) * u.nJy
+        table[f"flux_err_{name}"] = np.full(20, 100.0) * u.nJy
+    return table
 
-    def test_cutouts_are_refused(self, photoz, galaxies):
-        with pytest.raises(TypeError, match="reads a table of fluxes, got cutouts"):
-            photoz.predict(galaxies)
 
-    def test_photometry_has_no_orientation(self, photoz, table):
-        with pytest.raises(InputSpecError, match="photometry has no orientation"):
-            photoz.infer(photoz.prepare(table), dihedral=True)
+def test_rows_of_a_table_are_predicted_alone(photometric, fluxes, monkeypatch):
+    ebv = np.linspace(0, 0.1, 20)
+    whole = photometric.predict(fluxes, ebv=ebv)
+    monkeypatch.setattr("mantis_astro.photoz._ROWS", 6)
+    assert photometric.predict(fluxes, ebv=ebv) == whole
+    assert photometric.predict(fluxes[7:8], ebv=ebv[7]) == whole[7:8]
+
+
+def test_add_redshifts_reads_the_fluxes_of_the_table(photometric, fluxes):
+    table = photometric.add_redshifts(fluxes, ebv=0.02)
+    expected = photometric.predict(fluxes, ebv=0.02)
+    np.testing.assert_array_equal(table["pz"], expected.probability)
+    assert table.colnames[: len(fluxes.colnames)] == fluxes.colnames
+
+
+def test_a_model_of_fluxes_wants_no_source_of_cutouts(photometric, fluxes):
+    with pytest.raises(TypeError, match="reads fluxes from the table: leave 'source'"):
+        photometric.add_redshifts(fluxes, source=object())
+
+
+def test_a_model_of_fluxes_refuses_cutouts(photometric, galaxies):
+    with pytest.raises(TypeError, match="reads a table of fluxes, got cutouts"):
+        photometric.predict(galaxies)
+
+
+def test_photometry_has_no_orientation(photometric, fluxes):
+    with pytest.raises(InputSpecError, match="photometry has no orientation"):
+        photometric.infer(photometric.prepare(fluxes), dihedral=True)
+
+
+def test_measured_photometry_goes_straight_in(photometric, galaxies):
+    from mantis_astro import measure_photometry
+
+    table = measure_photometry(galaxies[:2])
+    pdf = photometric.predict(table, ebv=0.02)
+    assert pdf.shape == (2,)
+    assert not (pdf.flags & Flag.NO_DATA).any()

@@ -142,7 +142,7 @@ def add_redshifts(
     else:
         coords, todo = find_coordinates(output, ra=ra, dec=dec)
         flags[~todo] |= Flag.BAD_COORDINATES
-        source = _check_source(source, coords[todo], card.bands)
+        source = _check_source(source)
         identity["table"] = _fingerprint(coords.ra.deg, coords.dec.deg)
 
         def predict(rows):
@@ -214,12 +214,11 @@ def _status_flags(statuses):
     return flags
 
 
-def _check_source(source, coords, bands):
+def _check_source(source):
     if source is None:
         from mantis_astro.services import SurveyCutouts
 
-        source = SurveyCutouts()
-        log.info("%s", source.plan(coords, bands))
+        return SurveyCutouts()  # logs its plan first: hosts, requests, minutes
     if not isinstance(source, CutoutSource):
         msg = (
             "'source' must have a method iter_cutouts(coords, bands), as FitsFolder or "

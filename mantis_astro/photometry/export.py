@@ -39,7 +39,7 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
     Raises
     ------
     ValueError
-        If a band has no columns.
+        If a band has no columns, or an error is not positive.
 
     Examples
     --------
@@ -56,6 +56,13 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
         for kind in ("flux", "flux_err")
     )
     observed = np.isfinite(flux) & np.isfinite(flux_err)
+    for band, error in zip(bands, flux_err, strict=True):
+        if error <= 0:
+            msg = (
+                f"the flux error in {band} must be positive, got {error:g} nJy; mask "
+                "it where the band was not observed"
+            )
+            raise ValueError(msg)
     error = np.hypot(flux_err, minimum_error * flux)
     return {
         "filternames": [band.sedpy_name for band in bands],

@@ -41,8 +41,8 @@ class TabulatedRedshiftPrior(require_prospector("models.priors").Prior):
 
     @property
     def distribution(self):
-        """The same density as a scipy distribution."""
-        return self.redshift_prior.as_scipy()
+        """The same density as a scipy distribution, not frozen."""
+        return self.redshift_prior.as_scipy().dist
 
     @property
     def range(self):

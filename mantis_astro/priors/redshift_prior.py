@@ -118,6 +118,42 @@ class RedshiftPrior:
         self._nodes_q = np.repeat(self._cumulative, 2)[1:-1].reshape(-1, 2)[full]
         self._nodes_q = self._nodes_q.ravel()
 
+    def with_support(self, support):
+        """
+        Cut or extend; tempering and floor, as a share, stay as they are.
+
+        Parameters
+        ----------
+        support : tuple of float
+            Lowest and highest redshift.
+
+        Returns
+        -------
+        RedshiftPrior
+            A new one.
+
+        Raises
+        ------
+        ValueError
+            If less than 0.1 % of p(z) lies within.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> RedshiftPrior([0, 1, 2], [1, 3], floor=0).with_support((0.5, 2)).core
+        array([0.14285714, 0.85714286])
+        """
+        prior = RedshiftPrior(
+            self._bin_edges,
+            self._core,
+            floor=self.floor,
+            support=support,
+            bands=self.bands,
+            model=self.model,
+        )
+        prior.temper = self.temper  # done already
+        return prior
+
     @property
     def bin_edges(self):
         """Edges of the bins in redshift, shape ``(n_bins + 1,)``; read-only."""
@@ -510,7 +546,11 @@ def _as_row(bin_edges, probability):
         raise ValueError(msg)
     row, good = binned.normalize(edges, values)
     if not good:
-        msg = f"'probability' must be finite, not negative and not all zero, got {row}"
+        faults = values[~(np.isfinite(values) & (values >= 0))]
+        msg = (
+            "'probability' must be finite, not negative and not all zero, got "
+            f"{faults[0] if faults.size else 'only zeros'}"
+        )
         raise ValueError(msg)
     return edges, row / row.sum()
 

@@ -3,8 +3,6 @@
 import importlib.util
 import warnings
 
-import numpy as np
-
 from mantis_astro.bands import get_band
 from mantis_astro.exceptions import DoubleCountingWarning
 from mantis_astro.photometry import to_prospector
@@ -69,7 +67,7 @@ def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
     ([<class 'sedpy.observate.Filter'>(panstarrs_g)], array([1.e-09]), array([5.1e-11]))
     """
     require_prospector("models")
-    parts = to_prospector(row, bands=bands)
+    parts = to_prospector(row, bands=bands, minimum_error=minimum_error)
     maggies, error, observed = (
         parts[key] for key in ("maggies", "maggies_unc", "phot_mask")
     )
@@ -77,17 +75,9 @@ def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
     if not observed.any():
         msg = f"no band was observed of {', '.join(names) or 'none'}: nothing to fit"
         raise ValueError(msg)
-    if not np.all(error[observed] > 0):
-        which = int(np.flatnonzero(observed & ~(error > 0))[0])
-        msg = (
-            f"the flux error in {names[which]} must be positive, got "
-            f"{error[which] * 3631e9:g} nJy; mask the band to leave it out"
-        )
-        raise ValueError(msg)
     if prior is not None:
         _warn_of_double_counting(as_prior(prior), names, observed)
     filters = _load_filters(names)
-    error = np.hypot(error, minimum_error * maggies)
     if importlib.util.find_spec("prospect.observation") is not None:
         photometry = require_prospector("observation").Photometry(
             filters=names, flux=maggies, uncertainty=error, mask=observed, name="phot"

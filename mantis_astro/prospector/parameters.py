@@ -160,14 +160,7 @@ def _within_model(model_params, prior, options, changes):
         f"p(z): cut to z = {low:g} to {high:g}, the range that zred had; this leaves "
         f"out {100 * (1 - inside):.2g} % of it"
     )
-    return RedshiftPrior(
-        prior.bin_edges,
-        prior.core,
-        floor=prior.floor,
-        support=(low, high),
-        bands=prior.bands,
-        model=prior.model,
-    )
+    return prior.with_support((low, high))
 
 
 def _free_zred(params, prior, changes):

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from mantis_astro import RedshiftPDF, RedshiftPrior, marginalize
+
+EDGES = np.linspace(0, 1.6, 401)
+PDF = RedshiftPDF.from_gaussians(EDGES, 0.8, 0.05)
+
+
+def mass_at(z, n=400):
+    """Samples, at evenly spaced quantiles, of a Gaussian that moves with z."""
+    return norm.ppf((np.arange(n) + 0.5) / n, loc=10 + 2 * z, scale=0.1)
+
+
+def test_mean_and_width_are_those_of_the_mixture():
+    fits = marginalize(mass_at, PDF, 50, rng=1)
+    assert fits.mean() == pytest.approx(10 + 2 * 0.8, abs=0.005)
+    # a Gaussian of 0.1 over a Gaussian of 2 * 0.05
+    assert fits.std() == pytest.approx(np.hypot(0.1, 0.1), rel=0.03)
+    assert fits.quantile(0.16) == pytest.approx(
+        norm.ppf(0.16, 11.6, np.hypot(0.1, 0.1)), abs=0.02
+    )
+
+
+def test_one_draw_falls_in_each_share_of_the_probability():
+    fits = marginalize(mass_at, PDF, 20, rng=3)
+    assert np.floor(20 * PDF.cdf(fits.z).value).tolist() == list(range(20))
+
+
+def test_evidence_makes_p_of_z_a_prior():
+    """Gaussian prior and Gaussian likelihood of z give a known Gaussian posterior."""
+
+    def fit(z):
+        return np.full(10, z), norm.logpdf(z, 0.9, 0.05)
+
+    fits = marginalize(fit, PDF, 400, rng=1)
+    assert fits.mean() == pytest.approx(0.85, abs=0.002)
+    assert fits.std() == pytest.approx(0.05 / np.sqrt(2), rel=0.03)
+
+
+def test_huge_evidences_do_not_overflow():
+    fits = marginalize(lambda z: (np.full(2, z), 1e5 * z), PDF, 10, rng=1)
+    assert fits.weights.sum() == pytest.approx(1)
+    assert fits.weights.argmax() == 9
+
+
+def test_fits_weigh_the_same_however_many_samples_they_return():
+    fits = marginalize(lambda z: mass_at(z, 10 if z < 0.8 else 1000), PDF, 40, rng=1)
+    below = fits.sample_weights[fits.z_samples < 0.8].sum()
+    assert below == pytest.approx(np.mean(fits.z < 0.8))
+
+
+def test_samples_may_have_several_parameters():
+    fits = marginalize(lambda z: np.full((5, 3), [z, 2, 3]), PDF, 4, rng=1)
+    assert fits.mean().shape == fits.std().shape == (3,)
+    assert fits.quantile([0.1, 0.9]).shape == (2, 3)
+    assert fits.resample(7, rng=1).shape == (7, 3)
+
+
+def test_resampled_draws_are_samples_by_weight():
+    fits = marginalize(lambda z: ([z], np.log(z)), PDF, 5, rng=1)
+    draws = fits.resample(20_000, rng=2)
+    shares = [np.mean(draws == z) for z in fits.z]
+    assert np.allclose(shares, fits.weights, atol=0.02)
+
+
+def test_takes_a_prior_and_is_reproducible():
+    prior = RedshiftPrior(EDGES, PDF.probability, floor=0)
+    first = marginalize(mass_at, prior, 5, rng=7)
+    assert np.array_equal(first.z, marginalize(mass_at, PDF, 5, rng=7).z)
+    assert not np.array_equal(first.z, marginalize(mass_at, PDF, 5, rng=8).z)
+
+
+@pytest.mark.parametrize(
+    ("fit", "n", "sentence"),
+    [
+        (mass_at, 0, "'n' must be at least 1, got 0"),
+        (lambda z: [], 2, r"must return samples of shape .*, got shape \(0,\) at z ="),
+        (lambda z: 1.0, 2, r"got shape \(\)"),
+        (lambda z: [np.nan], 2, "not finite at z = 0.7"),
+        (lambda z: ([1.0], np.inf), 2, "not finite at z ="),
+        (
+            lambda z: ([1.0], 0.0) if z < 0.8 else [1.0],
+            2,
+            "an evidence at 1 of 2 redshifts: it must at all or none",
+        ),
+    ],
+)
+def test_refuses(fit, n, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        marginalize(fit, PDF, n, rng=1)
+
+
+def test_refuses_several_galaxies():
+    with pytest.raises(ValueError, match=r"of one galaxy, got shape \(2,\): take pdf"):
+        marginalize(mass_at, RedshiftPDF([0, 1], [[1], [1]]), rng=1)

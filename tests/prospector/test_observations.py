@@ -1,0 +1,164 @@
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import MaskedColumn, QTable, Table
+
+from mantis_astro import RedshiftPDF, to_prospector_obs
+from mantis_astro.bands import BANDS, Band
+from mantis_astro.exceptions import DoubleCountingWarning
+from mantis_astro.photometry import column_suffix
+
+pytest.importorskip("prospect")
+
+
+def photometry(fluxes, errors, bands=("ps1.g", "ps1.r", "unwise.W1")):
+    table = QTable()
+    for band, flux, error in zip(bands, fluxes, errors, strict=True):
+        table[f"flux_{column_suffix(band)}"] = [flux] * u.nJy
+        table[f"flux_err_{column_suffix(band)}"] = [error] * u.nJy
+    return table[0]
+
+
+ROW = photometry([3631, 7262, -100], [100, 100, 100])
+
+
+def test_maggies_are_fluxes_over_3631_jansky():
+    obs = to_prospector_obs(ROW)
+    assert np.allclose(obs["maggies"], np.array([3631, 7262, -100]) / 3.631e12)
+
+
+def test_errors_have_a_floor_of_a_share_of_the_flux():
+    obs = to_prospector_obs(ROW, minimum_error=0.1)
+    expected = np.hypot(100, [363.1, 726.2, 10])
+    assert np.allclose(obs["maggies_unc"] * 3.631e12, expected)
+
+
+def test_without_a_floor_errors_are_as_measured():
+    obs = to_prospector_obs(ROW, minimum_error=0)
+    assert np.allclose(obs["maggies_unc"] * 3.631e12, 100)
+
+
+def test_filters_are_those_of_the_bands():
+    names = [f.name for f in to_prospector_obs(ROW)["filters"]]
+    assert names == ["panstarrs_g", "panstarrs_r", "wise_w1"]
+
+
+def test_all_nine_bands_have_filters():
+    row = photometry(np.ones(9), np.ones(9), bands=[str(band) for band in BANDS])
+    assert len(to_prospector_obs(row)["filters"]) == 9
+
+
+def test_bands_are_a_choice():
+    obs = to_prospector_obs(ROW, bands=["unwise.W1", "ps1.g"])
+    assert [f.name for f in obs["filters"]] == ["wise_w1", "panstarrs_g"]
+
+
+@pytest.mark.parametrize(("flux", "error"), [(np.nan, 1), (1, np.nan)])
+def test_what_is_nan_was_not_observed(flux, error):
+    obs = to_prospector_obs(photometry([10, flux, 10], [1, error, 1]))
+    assert obs["phot_mask"].tolist() == [True, False, True]
+
+
+def test_what_is_masked_was_not_observed():
+    table = Table(
+        {
+            "flux_ps1_g": MaskedColumn([3.0, 1.0], mask=[True, False], unit=u.nJy),
+            "flux_err_ps1_g": MaskedColumn([1.0, 1.0], mask=[True, False], unit=u.nJy),
+            "flux_ps1_r": [3.0, 4.0] * u.nJy,
+            "flux_err_ps1_r": [1.0, 1.0] * u.nJy,
+        }
+    )
+    assert to_prospector_obs(table[0])["phot_mask"].tolist() == [False, True]
+    assert to_prospector_obs(QTable(table)[0])["phot_mask"].tolist() == [False, True]
+
+
+def test_prospector_takes_it():
+    from prospect.utils.obsutils import fix_obs
+
+    obs = fix_obs(to_prospector_obs(photometry([10, np.nan, 10], [1, 1, 1])))
+    assert obs["ndof"] == 2
+
+
+def test_nothing_observed_is_refused():
+    with pytest.raises(ValueError, match="no band was observed of panstarrs_g, pan"):
+        to_prospector_obs(photometry([np.nan] * 3, [1] * 3))
+
+
+@pytest.mark.parametrize("error", [0, -3])
+def test_errors_that_are_not_positive_are_refused(error):
+    sentence = rf"error in ps1.r must be positive, got {error} nJy; mask it"
+    with pytest.raises(ValueError, match=sentence):
+        to_prospector_obs(photometry([10, 10, 10], [1, error, 1]))
+
+
+def test_a_filter_that_sedpy_does_not_know_is_named(monkeypatch):
+    unknown = Band("ps1", "g", "panstarrs_q", 1 * u.AA, 1 * u.arcsec, 25.0)
+    with pytest.raises(ValueError, match="sedpy has no filter 'panstarrs_q': see"):
+        to_prospector_obs(ROW, bands=[unknown])
+
+
+def test_without_prospector_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "prospect.models", None)
+    with pytest.raises(ImportError, match=r'pip install "mantis-astro\[prospector\]"'):
+        to_prospector_obs(ROW)
+
+
+class TestDoubleCounting:
+    pdf = RedshiftPDF([0, 1.6], [1], meta={"PZBANDS": "ps1.g, ps1.i"})
+
+    def test_the_same_bands_under_a_full_prior_draw_a_warning(self):
+        sentence = "made from ps1.g, ps1.i, and panstarrs_g are fitted again"
+        with pytest.warns(DoubleCountingWarning, match=sentence):
+            to_prospector_obs(ROW, prior=self.pdf.to_prior())
+
+    def test_a_pdf_counts_as_a_full_prior(self):
+        with pytest.warns(DoubleCountingWarning, match="temper the prior"):
+            to_prospector_obs(ROW, prior=self.pdf)
+
+    def test_the_warning_points_at_the_caller(self):
+        with pytest.warns(DoubleCountingWarning) as record:
+            to_prospector_obs(ROW, prior=self.pdf)
+        assert record[0].filename == __file__
+
+    @pytest.mark.parametrize(
+        ("prior", "bands"),
+        [
+            (pdf.to_prior(temper=0.5), None),  # tempered
+            (pdf, ["ps1.r", "unwise.W1"]),  # other bands
+            (RedshiftPDF([0, 1.6], [1]), None),  # nobody knows
+        ],
+    )
+    def test_otherwise_there_is_none(self, prior, bands):
+        to_prospector_obs(ROW, bands=bands, prior=prior)  # warnings are errors here
+
+    def test_a_band_without_data_is_not_counted_twice(self):
+        row = photometry([np.nan, 10, 10], [1, 1, 1])
+        to_prospector_obs(row, prior=self.pdf)
+
+
+def test_prospector_2_gets_its_own_form(monkeypatch):
+    """A stand-in with the signature of prospector 2's ``Photometry``."""
+
+    class Photometry:
+        def __init__(self, filters=(), name=None, **data):
+            self.filters, self.name, self.data = filters, name, data
+            self.rectified = False
+
+        def rectify(self):
+            self.rectified = True
+
+    module = ModuleType("prospect.observation")
+    module.Photometry = Photometry
+    module.__spec__ = ModuleSpec("prospect.observation", None)
+    monkeypatch.setitem(sys.modules, "prospect.observation", module)
+    (observation,) = to_prospector_obs(ROW)
+    assert observation.filters == ["panstarrs_g", "panstarrs_r", "wise_w1"]
+    assert observation.rectified
+    assert set(observation.data) == {"flux", "uncertainty", "mask"}
+    assert np.allclose(
+        observation.data["flux"], np.array([3631, 7262, -100]) / 3.631e12
+    )

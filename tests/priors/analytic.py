@@ -2,7 +2,7 @@
 A galaxy made of two breaks, so that prospector can fit without FSPS.
 
 Its colours in g, r, i cannot tell the 4000 Angstrom break at z = 0.38 from the one at
-2700 Angstrom at z = 1.04.
+2700 Angstrom at z = 1.2.
 """
 
 import astropy.units as u
@@ -13,7 +13,7 @@ from mantis_astro.bands import get_band
 from mantis_astro.photometry import column_suffix
 
 BANDS = ["legacysurvey.g", "legacysurvey.r", "legacysurvey.i"]
-TWINS = 0.38, 1.04
+TWINS = 0.38, 1.2
 
 
 class TwoBreaks:

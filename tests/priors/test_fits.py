@@ -31,12 +31,16 @@ def posterior(obs, pdf, **options):
     return fit(obs, new_params, **options)
 
 
+def from_twins(z):
+    return np.min(np.abs(z - np.reshape(TWINS, (2, 1))), axis=0)
+
+
 def test_a_flat_prior_leaves_two_redshifts_and_two_masses(obs):
     z, logmass = posterior(obs, RedshiftPDF([0, 1.6], [1]))
     near = z < MIDDLE
     assert 0.1 < near.mean() < 0.9
     assert np.median(z[near]) == pytest.approx(TWINS[0], abs=0.05)
-    assert np.median(z[~near]) == pytest.approx(TWINS[1], abs=0.2)
+    assert np.median(z[~near]) == pytest.approx(TWINS[1], abs=0.1)
     assert np.median(logmass[~near]) - np.median(logmass[near]) > 0.8
 
 
@@ -55,8 +59,8 @@ def test_where_p_of_z_is_wrong_the_floor_lets_the_data_win():
     wrong = RedshiftPDF.from_gaussians(EDGES, 0.7, 0.015)
     z, _ = posterior(obs, wrong, sampler="emcee", prior={"floor": 1e-3})
     held, _ = posterior(obs, wrong, sampler="emcee", prior={"floor": 0})
-    assert np.median(z) == pytest.approx(TWINS[0], abs=0.05)
-    assert np.median(held) == pytest.approx(0.63, abs=0.03)  # its tail, 4.5 sigma off
+    assert from_twins(z).mean() < 0.1  # emcee's walkers may rest on either
+    assert from_twins(held).min() > 0.1
 
 
 def test_what_prospector_writes_to_its_results_can_be_pickled(obs):

@@ -1,5 +1,7 @@
 """Spectra of SDSS and DESI from their files, with the redshifts of their pipelines."""
 
+import warnings
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ __all__ = [
 # and those below 16 speak of whole spectra (sdss.org, bitmask SPPIXMASK).
 _SDSS_BRIGHTSKY = 1 << 23
 
+_DAMAGE = "File may have been truncated", "Error validating header"
 _SAME_PIXEL = 1e-3  # Angstrom: DESI's arms share one grid of 0.8 Angstrom
 
 
@@ -90,7 +93,7 @@ def read_spectrum(path, *, target_id=None, row=None):
     0.3018518
     """
     path = Path(path)
-    with fits.open(path) as hdus:
+    with _open(path) as hdus:
         if _is_sdss(hdus):
             return _read_sdss(path, hdus, target_id, row)
         if _desi_arms(hdus):
@@ -126,7 +129,7 @@ def read_catalogue_redshift(path, *, target_id=None, row=None):
         As for `read_spectrum`.
     """
     path = Path(path)
-    with fits.open(path) as hdus:
+    with _open(path) as hdus:
         if "REDSHIFTS" in hdus:
             table = hdus["REDSHIFTS"].data
             index = _row_of(path, table["TARGETID"], target_id, row)
@@ -154,10 +157,25 @@ def list_targets(path):
     OSError
         If there is no such file, or it is cut short or not FITS.
     """
-    with fits.open(Path(path)) as hdus:
+    with _open(Path(path)) as hdus:
         if not _desi_arms(hdus):
             return [None]
         return [int(target) for target in hdus["FIBERMAP"].data["TARGETID"]]
+
+
+@contextmanager
+def _open(path):
+    """Open a FITS file, unless it is cut short, of which astropy only warns."""
+    with ExitStack() as stack:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            hdus = stack.enter_context(fits.open(path))
+            len(hdus)  # makes astropy look at all of them
+        for warning in map(str, (each.message for each in caught)):
+            if warning.startswith(_DAMAGE):
+                msg = f"{path} is cut short or damaged: {warning}"
+                raise OSError(msg)
+        yield hdus
 
 
 def _is_sdss(hdus):

@@ -217,8 +217,9 @@ def minimize_risk(bin_edges, gamma):
     Prepare the search for the point estimate of least risk.
 
     The risk is worked out on a grid even in ``ln(1 + z)``, in which the loss is the
-    same curve everywhere, in steps of ``gamma / 25``; a parabola through the lowest
-    point and its neighbours gives the minimum to about ``1e-5 (1 + z)``.
+    same curve everywhere, in steps of ``gamma / 25``; a parabola through each lowest
+    point and its neighbours gives each minimum to about ``1e-5 (1 + z)``, and the
+    least of the minima is taken.
 
     Parameters
     ----------
@@ -237,15 +238,16 @@ def minimize_risk(bin_edges, gamma):
     gain = _gain(bin_edges, np.expm1(grid), gamma).T  # (n_bins, n_grid)
 
     def _best(probability):
-        risk = 1 - probability @ gain
+        risk = 1 - probability @ gain  # (n_row, n_grid)
+        slope = (risk[:, 2:] - risk[:, :-2]) / 2
+        bend = risk[:, 2:] - 2 * risk[:, 1:-1] + risk[:, :-2]
+        is_minimum = np.abs(slope) <= bend / 2  # lower than both neighbours
+        step = np.zeros_like(risk)
+        np.divide(-slope, bend, out=step[:, 1:-1], where=is_minimum & (bend > 0))
+        risk[:, 1:-1] += slope * step[:, 1:-1] / 2  # the parabola's own lowest value
         lowest = np.argmin(risk, axis=1)
-        middle = np.clip(lowest, 1, len(grid) - 2)[:, None]
-        left, centre, right = (
-            np.take_along_axis(risk, middle + i, axis=1)[:, 0] for i in (-1, 0, 1)
-        )
-        bend = np.maximum(left - 2 * centre + right, np.finfo(float).tiny)
-        step = np.where(lowest == middle[:, 0], (left - right) / (2 * bend), 0)
-        z = np.expm1(grid[lowest] + np.clip(step, -1, 1) * (grid[1] - grid[0]))
+        step = np.take_along_axis(step, lowest[:, None], axis=1)[:, 0]
+        z = np.expm1(grid[lowest] + step * (grid[1] - grid[0]))
         return np.clip(z, bin_edges[0], bin_edges[-1])
 
     return _best

@@ -74,7 +74,11 @@ def observe(redshift, logmass, *, rng=None, noise=0.05, bands=BANDS):
     params["zred"]["init"] = redshift
     model = make_model(params)
     _, maggies, _ = model.predict(model.theta, {"filters": filters}, sps=TwoBreaks())
-    flux = maggies * 3631e9
+    return photometry(bands, maggies * 3631e9, noise, rng)
+
+
+def photometry(bands, flux, noise, rng=None):
+    """Make one row of photometry from fluxes in nJy and their relative error."""
     error = noise * flux
     if rng is not None:
         flux = flux + rng.normal(0, error)

@@ -84,7 +84,19 @@ class Grids:
         self.directions = np.concatenate([points, targets[:, None]], axis=1)
 
     def wcs(self, i):
-        """WCS of the grid of target i."""
+        """
+        Make the WCS of the grid of one target.
+
+        Parameters
+        ----------
+        i : int
+            Which target.
+
+        Returns
+        -------
+        `~astropy.wcs.WCS`
+            Its grid.
+        """
         if isinstance(self._grid, u.Quantity):
             return common_wcs(self._coords[i], self.shape, self._grid)
         return self._grid if isinstance(self._grid, WCS) else self._grid[i]

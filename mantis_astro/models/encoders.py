@@ -42,12 +42,36 @@ class EncoderConfig:
 
     @classmethod
     def large(cls, in_channels):
-        """ConvNeXt-Large (Liu et al. 2022, table 9), with its own number of inputs."""
+        """
+        Make the sizes of ConvNeXt-Large (Liu et al. 2022, table 9).
+
+        Parameters
+        ----------
+        in_channels : int
+            Number of channels of the images.
+
+        Returns
+        -------
+        EncoderConfig
+            Its sizes.
+        """
         return cls(in_channels, (3, 3, 27, 3), (192, 384, 768, 1536))
 
     @classmethod
     def small(cls, in_channels):
-        """ConvNeXt-Small, with its own number of inputs."""
+        """
+        Make the sizes of ConvNeXt-Small.
+
+        Parameters
+        ----------
+        in_channels : int
+            Number of channels of the images.
+
+        Returns
+        -------
+        EncoderConfig
+            Its sizes.
+        """
         return cls(in_channels, (3, 3, 27, 3), (96, 192, 384, 768))
 
     @property

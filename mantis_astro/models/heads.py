@@ -79,7 +79,19 @@ class ApertureSums(nn.Module):
 
     @staticmethod
     def count(config):
-        """Count the outputs: each band's sums, and whether it is there."""
+        """
+        Count the outputs: each band's sums, and whether it is there.
+
+        Parameters
+        ----------
+        config : EarlyFusionConfig
+            Size of the network.
+
+        Returns
+        -------
+        int
+            Length of a row of the output.
+        """
         return config.encoder.in_channels * (len(config.aperture_radii) + 1)
 
     def forward(self, images):

@@ -1,5 +1,5 @@
 """
-p(z) as a prior of fits to spectral energy distributions.
+Priors for fits to spectral energy distributions, made of p(z).
 
 `RedshiftPrior` is one galaxy's prior with exporters to prospector, bagpipes, eazy,
 scipy and nested samplers; the functions beside it make tables and files of many.

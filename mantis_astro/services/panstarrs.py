@@ -82,6 +82,11 @@ class PanSTARRSClass(CutoutServiceClass):
     r"""
     Cutouts of the Pan-STARRS1 stack images.
 
+    Parameters
+    ----------
+    survey : Survey or str, optional
+        A survey on that server.
+
     Examples
     --------
     >>> from astropy.coordinates import SkyCoord

@@ -17,12 +17,11 @@ from mantis_astro.alignment.methods import (
 from mantis_astro.alignment.pixel_map import (
     PixelMap,
     check_points,
-    directions_of,
     pixel_corners,
-    pixels_of,
     quadrilateral_area,
 )
 from mantis_astro.cutouts import MultibandCutout
+from mantis_astro.sky_pixels import directions_of, pixels_of
 
 __all__ = ["align", "check_grid", "planes_and_bad"]
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
-from astropy.wcs import WcsError
 
 from mantis_astro.bands import get_survey
 from mantis_astro.flags import Flag
+from mantis_astro.sky_pixels import local_directions, pixels_of
 
 __all__ = [
     "PlacedBatch",
@@ -22,9 +21,7 @@ __all__ = [
 # A pixel scale further than this from the survey's, as a ratio, is a wrong WCS.
 SCALE_TOLERANCE = 1.2
 
-_ARCSEC = 1 / 3600  # degree
-# PS1 images say FK5, catalogues ICRS: the frames agree to 0.02", a tenth of a pixel.
-_NEARLY_ICRS = ("", "ICRS", "FK5")
+_ARCSEC = np.radians(1 / 3600)
 
 
 def icrs_degrees(coord):
@@ -67,34 +64,22 @@ def place(wcs, ra, dec):
 
     Notes
     -----
-    A WCS without distortion takes about 15 microseconds: wcslib is asked directly,
+    A WCS without distortion takes about 30 microseconds: wcslib is asked directly,
     for the target and for points one arcsec from it.
     """
-    if wcs is None or wcs.naxis != 2:
+    if wcs is None or wcs.naxis != 2 or not np.isfinite(ra + dec):
         return None
-    step_n = _ARCSEC if dec < 0 else -_ARCSEC  # towards the equator
-    step_e = _ARCSEC / max(np.cos(np.radians(dec)), 1e-6)
-    sky = np.array([[ra, dec], [ra + step_e, dec], [ra, dec + step_n]])
+    directions = local_directions(np.radians(ra), np.radians(dec), step=_ARCSEC)
     try:
-        pixels = _to_pixels(wcs, sky)
-    except (ValueError, TypeError, AttributeError, RuntimeError, WcsError):
+        wcs.wcs.set()
+        if wcs.wcs.lng < 0 or wcs.wcs.lat < 0:
+            return None
+        pixels = pixels_of(wcs, directions)
+    except (ValueError, TypeError, AttributeError, RuntimeError):
         return None
-    if pixels is None or not np.isfinite(pixels).all():
+    if not np.isfinite(pixels).all():
         return None
-    east, north = pixels[1] - pixels[0], (pixels[2] - pixels[0]) * (step_n / _ARCSEC)
-    return np.stack([pixels[0], east, north], 1)
-
-
-def _to_pixels(wcs, sky):
-    core = wcs.wcs
-    core.set()
-    if core.lng < 0 or core.lat < 0:
-        return None
-    if wcs.sip is None and core.lngtyp == "RA" and core.radesys in _NEARLY_ICRS:
-        if core.lng == 1:
-            sky = sky[:, ::-1]
-        return core.s2p(sky, 0)["pixcrd"]
-    return np.stack(wcs.world_to_pixel(SkyCoord(sky, unit="deg")), 1)
+    return np.stack([pixels[0], pixels[1] - pixels[0], pixels[2] - pixels[0]], 1)
 
 
 def njy_factor(cutout, band):

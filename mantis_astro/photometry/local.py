@@ -9,15 +9,14 @@ and ellipses on every image, whatever its scale, rotation or parity.
 from dataclasses import dataclass
 
 import numpy as np
-from astropy.coordinates import ICRS, CartesianRepresentation, SkyCoord
 from astropy.wcs import WCS
-from astropy.wcs.utils import wcs_to_celestial_frame
+
+from mantis_astro.sky_pixels import local_directions, pixels_of
 
 __all__ = ["LocalMap", "Target", "WcsError"]
 
 _ARCSEC = np.deg2rad(1 / 3600)
 _STEP = 1.0  # arcsec, of the difference quotient; wcslib is exact to 1e-9 px
-_rotations = {}
 
 
 class WcsError(ValueError):
@@ -57,13 +56,7 @@ class Target:
         lon, lat = coord.ra.rad, coord.dec.rad
         if not (np.isfinite(lon) and np.isfinite(lat)):
             return None
-        sin_lon, cos_lon = np.sin(lon), np.cos(lon)
-        sin_lat, cos_lat = np.sin(lat), np.cos(lat)
-        here = np.array([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat])
-        east = np.array([-sin_lon, cos_lon, 0.0])
-        north = np.array([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat])
-        step = _STEP * _ARCSEC
-        return cls(np.stack([here, here + step * east, here + step * north]))
+        return cls(local_directions(lon, lat, step=_STEP * _ARCSEC))
 
     def offset(self, east, north):
         """
@@ -134,7 +127,7 @@ class LocalMap:
             if wcs.naxis != 2 or not wcs.has_celestial:
                 msg = "the WCS is not one of two celestial axes"
                 raise WcsError(msg)
-            pixels = _pixels_of(wcs, target.directions)
+            pixels = pixels_of(wcs, target.directions)
         except ValueError as error:  # wcslib's errors are ValueErrors
             msg = str(error).strip().splitlines()[-1]
             raise WcsError(msg) from None
@@ -209,32 +202,3 @@ class LocalMap:
             East and north in arcsec, shape (..., 2).
         """
         return (pixel - self.origin) @ np.linalg.inv(self.matrix).T
-
-
-def _pixels_of(wcs, directions):
-    rotation = _rotation_from_icrs(wcs)
-    if rotation is None:  # FK4 is no rotation of ICRS
-        coords = SkyCoord(CartesianRepresentation(directions.T), frame="icrs")
-        frame = wcs_to_celestial_frame(wcs)
-        vectors = coords.transform_to(frame).cartesian.xyz.value
-    else:
-        vectors = rotation @ directions.T
-    x, y, z = vectors
-    world = np.empty((len(directions), 2))
-    world[:, wcs.wcs.lng] = np.rad2deg(np.arctan2(y, x))
-    world[:, wcs.wcs.lat] = np.rad2deg(np.arctan2(z, np.hypot(x, y)))
-    if wcs.has_distortion:
-        return wcs.all_world2pix(world, 0)
-    return wcs.wcs.s2p(world, 0)["pixcrd"]
-
-
-def _rotation_from_icrs(wcs):
-    """Matrix from ICRS to the frame of a WCS, or None if it is no rotation."""
-    key = (wcs.wcs.radesys, str(wcs.wcs.equinox), wcs.wcs.lngtyp)
-    if key not in _rotations:
-        frame = wcs_to_celestial_frame(wcs)
-        axes = SkyCoord(CartesianRepresentation(np.eye(3)), frame=ICRS())
-        matrix = axes.transform_to(frame).cartesian.xyz.value
-        is_rotation = np.allclose(matrix @ matrix.T, np.eye(3), rtol=0, atol=1e-12)
-        _rotations[key] = matrix if is_rotation else None
-    return _rotations[key]

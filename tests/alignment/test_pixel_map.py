@@ -9,13 +9,11 @@ from mantis_astro.alignment.pixel_map import (
     TOLERANCE,
     PixelMap,
     check_points,
-    directions_of,
     pixel_centres,
     pixel_corners,
-    pixels_of,
-    pixels_of_each,
     quadrilateral_area,
 )
+from mantis_astro.sky_pixels import directions_of, pixels_of, pixels_of_each
 
 from .scenes import TARGET, make_wcs
 

@@ -170,7 +170,11 @@ def fit_shifts(binned, templates, shifts, degree):
 
 def _orthonormal_polynomials(weight, degree):
     x = np.linspace(-1, 1, weight.size)
-    basis = np.polynomial.legendre.legvander(x, degree) if degree >= 0 else x[:, :0]
+    basis = (
+        np.polynomial.legendre.legvander(x, degree)
+        if degree >= 0
+        else np.empty((x.size, 0))
+    )
     root = np.sqrt(weight)
     _, R = np.linalg.qr(basis * root[:, None])
     return np.linalg.solve(R.T, basis.T)

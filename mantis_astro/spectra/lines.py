@@ -51,7 +51,7 @@ EMISSION = (
     Feature("[O II] thin", ((3727.092, 1.0), (3729.875, 1.5)), _NARROW),
     Feature("[O II] dense", ((3727.092, 1.0), (3729.875, 0.35)), _NARROW),
     # 2.98: Storey & Zeippen 2000
-    Feature("[O III]", ((5008.240, 2.98), (4960.295, 1.0), (3869.857, 0.25)), _NARROW),
+    Feature("[O III]", ((5008.240, 2.98), (4960.295, 1.0)), _NARROW),
     # 3.05: Storey & Zeippen 2000
     Feature("[N II]", ((6585.268, 3.05), (6549.859, 1.0)), _NARROW),
     Feature("[S II] thin", ((6718.294, 1.44), (6732.678, 1.0)), _NARROW),

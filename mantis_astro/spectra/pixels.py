@@ -11,11 +11,8 @@ __all__ = ["FLUX_UNIT", "Pixels", "get_pixels"]
 #: Unit of flux density on the inside; as SDSS and DESI have it.
 FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
 
-_STD = {
-    StdDevUncertainty: lambda values: values,
-    VarianceUncertainty: np.sqrt,
-    InverseVariance: lambda values: values**-0.5,
-}
+# what power of the standard deviation each kind of uncertainty is
+_POWER = {StdDevUncertainty: 1, VarianceUncertainty: 2, InverseVariance: -2}
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,8 @@ def get_pixels(spectrum):
     Raises
     ------
     TypeError
-        If it is not a spectrum.
+        If it is not a spectrum, or has another kind of uncertainty than a standard
+        deviation, a variance or an inverse variance.
     ValueError
         If it holds several spectra, or no good pixel.
     `~astropy.units.UnitsError`
@@ -143,12 +141,15 @@ def _std(spectrum):
     if uncertainty is None:
         return np.full(spectrum.flux.shape, np.nan)
     try:
-        to_std = next(f for kind, f in _STD.items() if isinstance(uncertainty, kind))
+        power = next(p for kind, p in _POWER.items() if isinstance(uncertainty, kind))
     except StopIteration:
         msg = (
             "the uncertainty of 'spectrum' must be StdDevUncertainty, "
             f"VarianceUncertainty or InverseVariance, got {type(uncertainty).__name__}"
         )
         raise TypeError(msg) from None
+    unit = spectrum.flux.unit**power
+    values = np.asarray(uncertainty.array, dtype=float)
+    values = values * (uncertainty.unit or unit).to(unit)
     with np.errstate(all="ignore"):  # zeros and negatives are found by their result
-        return to_std(np.asarray(uncertainty.array, dtype=float))
+        return values ** (1 / power)

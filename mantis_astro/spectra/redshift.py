@@ -20,6 +20,7 @@ _FEATURE = 2000.0  # km/s: what counts as one feature
 _SMALL = 9.0  # difference of chi-square, as redrock's SMALL_DELTA_CHI2
 _SINGLE = 0.9  # of the gain in chi-square
 _HALF = 0.5
+_FINER = 10  # cells of p(z) per pixel of the grid
 
 #: What each warning of `SpectroscopicRedshift` means.
 REDSHIFT_WARNINGS = {
@@ -81,7 +82,8 @@ class SpectroscopicRedshift:
     chi2: np.ndarray = field(repr=False)
     dof: int = field(repr=False)
     coefficients: dict = field(repr=False)
-    _objective: np.ndarray = field(repr=False)  # -2 ln posterior, up to a constant
+    _scaled: np.ndarray = field(repr=False)  # chi-square, errors made large enough
+    _log_prior: np.ndarray = field(repr=False)
     _binned: BinnedSpectrum = field(repr=False)
     _model: np.ndarray = field(repr=False)
 
@@ -107,7 +109,7 @@ class SpectroscopicRedshift:
         Parameters
         ----------
         bin_edges : array_like, optional
-            Shape ``(n_bins + 1,)``; by default the pixels of the grid, 60 km/s wide.
+            Shape ``(n_bins + 1,)``; by default of 6 km/s.
 
         Returns
         -------
@@ -118,14 +120,18 @@ class SpectroscopicRedshift:
         Raises
         ------
         ValueError
-            If the bins do not contain the redshifts tried, or what is left of them.
+            If the bins are not bins, or none of the density lies in them.
         """
-        cells = np.expm1((np.log1p(self.z_grid[0]) / STEP - 0.5) * STEP)
-        ratio = np.exp(STEP * np.arange(self.z_grid.size + 1))
-        cells = np.maximum((1 + cells) * ratio - 1, 0)
-        weights = np.exp(-0.5 * (self._objective - self._objective.min()))
-        weights *= np.diff(cells)
+        from scipy.interpolate import CubicSpline
+
+        ln = np.log1p(self.z_grid)
+        edges_ln = np.linspace(ln[0], ln[-1], _FINER * (ln.size - 1) + 1)
+        middle = (edges_ln[1:] + edges_ln[:-1]) / 2
+        log_density = np.interp(middle, ln, self._log_prior)
+        log_density -= CubicSpline(ln, self._scaled)(middle) / 2
+        cells = np.maximum(np.expm1(edges_ln), 0)
         kept = np.diff(cells) > 0  # cells below redshift 0 have no width left
+        weights = np.exp(log_density - log_density.max()) * np.diff(cells)
         cells = np.concatenate([cells[:-1][kept], cells[-1:]])
         if bin_edges is None:
             return RedshiftPDF(cells, weights[kept])
@@ -238,7 +244,8 @@ def z_spec_from_spectrum(
     rest = ivar[pixels.good] @ pixels.flux[pixels.good] ** 2
     chi2 = rest - np.sum((fit.polynomials @ binned.weighted) ** 2) - fit.gain
     scaled = chi2 / max(1.0, chi2.min() / dof)
-    objective = scaled - 2 * _log_prior(prior, prior_floor, z_grid)
+    log_prior = _log_prior(prior, prior_floor, z_grid)
+    objective = scaled - 2 * log_prior
     best = int(np.argmin(objective))
     z, z_err = _refine(scaled, best, fit.shifts)
     delta_chi2, z_next = _next_minimum(objective, best, z_grid)
@@ -264,7 +271,8 @@ def z_spec_from_spectrum(
         coefficients=dict(
             zip(templates.names, fit.coefficients[best].tolist(), strict=True)
         ),
-        _objective=objective,
+        _scaled=scaled,
+        _log_prior=log_prior,
         _binned=binned,
         _model=model,
     )

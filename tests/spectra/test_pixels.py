@@ -3,7 +3,12 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
+from astropy.nddata import (
+    InverseVariance,
+    StdDevUncertainty,
+    UnknownUncertainty,
+    VarianceUncertainty,
+)
 from astropy.utils.masked import Masked
 from specutils import Spectrum
 
@@ -51,6 +56,21 @@ def test_uncertainties_of_all_kinds_mean_the_same(uncertainty):
             Spectrum(flux=F * FLUX, spectral_axis=W * u.AA, uncertainty=uncertainty)
         )
     )
+
+
+def test_an_uncertainty_may_have_a_unit_of_its_own():
+    milli = StdDevUncertainty(np.full(4, 500.0), unit=u.Unit(1e-3 * FLUX))
+    same(get_pixels(Spectrum(flux=F * FLUX, spectral_axis=W * u.AA, uncertainty=milli)))
+
+
+def test_an_uncertainty_without_a_meaning_is_refused():
+    given = Spectrum(
+        flux=F * FLUX,
+        spectral_axis=W * u.AA,
+        uncertainty=UnknownUncertainty(np.ones(4)),
+    )
+    with pytest.raises(TypeError, match="InverseVariance, got UnknownUncertainty"):
+        get_pixels(given)
 
 
 def test_pixels_are_bad_where_masked_not_finite_or_without_positive_error():

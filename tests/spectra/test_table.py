@@ -1,0 +1,64 @@
+"""Many files become a table of labels, and none of them stops it."""
+
+import numpy as np
+import pytest
+
+from mantis_astro.spectra import z_spec_table
+
+from .made import galaxy, write_desi, write_redrock, write_sdss
+
+
+def desi(path, redshifts):
+    rng = np.random.default_rng(2)
+    wavelength, _ = galaxy(0, step=0.8)
+    flux = [galaxy(z, step=0.8)[1] for z in redshifts]
+    flux += rng.normal(0, 0.2, np.shape(flux))
+    ivar = np.full(flux.shape, 0.2**-2)
+    arms = {"B": (wavelength, flux, ivar, np.zeros(flux.shape, "i4"))}
+    return write_desi(path, 100 + np.arange(len(redshifts)), arms)
+
+
+def test_every_spectrum_of_every_file_has_a_row(tmp_path):
+    coadd = desi(tmp_path / "coadd-1.fits", [0.1, 0.25])
+    write_redrock(tmp_path / "redrock-1.fits", [101, 100], [0.25, 0.1])
+    wavelength, flux = galaxy(0.05)
+    spec = write_sdss(
+        tmp_path / "spec.fits", wavelength, flux, np.full(flux.size, 100.0)
+    )
+    table = z_spec_table([coadd, spec])
+    np.testing.assert_allclose(table["z_spec"].unmasked, [0.1, 0.25, 0.05], atol=3e-4)
+    np.testing.assert_allclose(table["z_catalogue"].unmasked[:2], [0.1, 0.25])
+    assert table["z_catalogue"].mask.tolist() == [False, False, True]
+    assert table["target_id"].tolist() == [100, 101, None]
+    assert table["coord"].ra.deg.tolist() == [10, 11, 150]
+    assert table["warnings"].tolist() == ["", "", ""]
+    assert table["file"].tolist() == [str(coadd), str(coadd), str(spec)]
+
+
+def test_bad_files_have_rows_with_the_reason(tmp_path):
+    empty = write_sdss(tmp_path / "spec.fits", [4000.0, 4001], [1, 1], [0, 0])
+    stranger = write_redrock(tmp_path / "redrock.fits", [1], [0.1])
+    table = z_spec_table([empty, tmp_path / "none.fits", stranger])
+    assert table["warnings"].tolist() == ["NO_DATA"] * 3
+    assert table["z_spec"].mask.all()
+    for problem, reason in zip(
+        table["problem"], ["no good pixel", "No such file", "neither"], strict=True
+    ):
+        assert reason in problem
+
+
+def test_options_are_those_of_one_spectrum(tmp_path):
+    coadd = desi(tmp_path / "coadd-1.fits", [0.1])
+    table = z_spec_table([coadd], z_range=(0.1005, 0.2))
+    assert "EDGE_OF_GRID" in table["warnings"][0]
+    with pytest.raises(TypeError, match="no_such_option"):
+        z_spec_table([coadd], no_such_option=1)
+
+
+def test_one_path_is_not_many():
+    with pytest.raises(TypeError, match=r"must be an iterable of paths.*\['a.fits'\]"):
+        z_spec_table("a.fits")
+
+
+def test_no_files_make_no_rows():
+    assert len(z_spec_table([])) == 0

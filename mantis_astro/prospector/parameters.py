@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mantis_astro import binned
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.priors import RedshiftPrior
 from mantis_astro.priors.requirements import require_prospector
@@ -144,8 +145,9 @@ def _within_model(model_params, prior, options, changes):
     if old is None or "support" in options:
         return prior
     low, high = (float(np.ravel(end)[0]) for end in old.bounds())
-    inside = max(0.0, float(prior.cdf(high) - prior.cdf(low)))
-    if 1 - inside > max(_MOST_LOST, prior.floor):
+    share = binned.overlap(prior.bin_edges, np.array([low, high]))
+    inside = float((prior.core @ share)[0])
+    if 1 - inside > _MOST_LOST:
         msg = (
             f"{100 * (1 - inside):.2g} % of p(z) lies outside the model's range of "
             f"zred, {low:g} to {high:g}: widen model_params['zred']['prior'], or give "

@@ -1,0 +1,189 @@
+"""
+Redshifts and magnitudes of real spectra of SDSS and DESI, and what they cost.
+
+Reads ``../shared/data`` beside the repository, or ``$MANTIS_ASTRO_REAL_DATA``. Three
+tables: redshifts against those of the surveys, magnitudes of one object from its
+spectrum against those from its images, and the time of a fit against a plain loop over
+redshifts that does the same.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.wcs import FITSFixedWarning
+from harness import interleaved, run
+from scipy.optimize import nnls
+
+from mantis_astro import (
+    MultibandCutout,
+    read_spectrum,
+    synthetic_photometry,
+    z_spec_from_spectrum,
+)
+from mantis_astro.cutouts import read_cutout
+from mantis_astro.photometry import Circular, measure_photometry
+from mantis_astro.spectra import TemplateSet
+from mantis_astro.spectra.least_squares import rebin
+from mantis_astro.spectra.pixels import get_pixels
+from mantis_astro.spectra.templates import STEP
+
+BESIDE = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("MANTIS_ASTRO_REAL_DATA", BESIDE))
+J0028 = "sdss_spec-0653-52145-0069_z0.30185.fits"
+LYMAN_ALPHA = "coadd-special-dark-27247.fits"
+
+
+def spectra():
+    """Paths of the six spectra of SDSS and the two of DESI."""
+    paths = sorted((DATA / "spectra").glob("*.fits"))
+    return [path for path in paths if not path.name.startswith("redrock")]
+
+
+def redshifts():
+    """Each spectrum with both sets of templates; one also up to redshift 5."""
+    rows = []
+    for path in spectra():
+        spectrum = read_spectrum(path)
+        tries = [("built in", TemplateSet.builtin(), 1.5)]
+        if path.name == LYMAN_ALPHA:
+            tries.append(("built in", TemplateSet.builtin(), 5.0))
+        tries.append(("kcorrect", TemplateSet.kcorrect(), 1.5))  # extra "simulate"
+        for name, templates, high in tries:
+            found = z_spec_from_spectrum(spectrum, templates, z_range=(0, high))
+            z = spectrum.meta["redshift"].z
+            rows.append(
+                {
+                    "spectrum": path.stem[:24],
+                    "templates": name,
+                    "z_max": high,
+                    "z_catalogue": round(z, 5),
+                    "z_spec": round(found.z, 5),
+                    "delta_z": f"{found.z - z:+.5f}",
+                    "z_err": f"{found.z_err:.0e}",
+                    "chi2_dof": round(found.reduced_chi2, 2),
+                    "delta_chi2": round(found.delta_chi2),
+                    "warnings": ",".join(found.warnings) or "-",
+                }
+            )
+    return Table(rows)
+
+
+def magnitudes():
+    """AB magnitudes of J0028: spectrum, images in the fibre's circle, whole galaxy."""
+    from_spectrum = synthetic_photometry(
+        read_spectrum(DATA / "spectra" / J0028), [f"ps1.{b}" for b in "gri"]
+    )
+    folder = DATA / "images" / "ps1_j0028"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)  # headers of PS1
+        cutouts = MultibandCutout(
+            SkyCoord(7.0939, -10.65098, unit="deg"),
+            {
+                f"ps1.{b}": read_cutout(folder / f"2_{b}.fits", f"ps1.{b}")
+                for b in "gri"
+            },
+        )
+    circle = Circular(1.5 * u.arcsec, correction=None)
+    tables = {
+        "spectrum": from_spectrum,
+        "circle": measure_photometry(cutouts, aperture=circle),
+        "kron": measure_photometry(cutouts, aperture="kron"),
+    }
+    rows = []
+    for band in ("ps1_g", "ps1_r", "ps1_i"):
+        mag = {
+            name: u.Magnitude(table[f"flux_{band}"].unmasked[0].to(u.ABflux)).value
+            for name, table in tables.items()
+        }
+        rows.append(
+            {
+                "band": band,
+                "spectrum": round(mag["spectrum"], 3),
+                "circle of the fibre": round(mag["circle"], 3),
+                "whole galaxy": round(mag["kron"], 3),
+                "spectrum - circle": round(mag["spectrum"] - mag["circle"], 3),
+                "spectrum - whole": round(mag["spectrum"] - mag["kron"], 3),
+                "interpolated": round(
+                    1 - float(from_spectrum[f"coverage_{band}"][0]), 4
+                ),
+            }
+        )
+    return Table(rows)
+
+
+def plain_loop(spectrum, templates, shifts, degree=7):
+    """Chi-square at some shifts, one after the other, with scipy's nnls."""
+    pixels = get_pixels(spectrum)
+    ivar = np.where(pixels.good, pixels.std, np.inf) ** -2
+    binned = rebin(pixels.wavelength, pixels.flux, ivar)
+    root = np.sqrt(binned.weight)
+    data = root * binned.flux
+    x = np.linspace(-1, 1, root.size)
+    Q, _ = np.linalg.qr(np.polynomial.legendre.legvander(x, degree) * root[:, None])
+    data = data - Q @ (Q.T @ data)
+    chi2 = []
+    for shift in shifts:
+        first = binned.first - shift
+        T = (templates.on_pixels(first, first + root.size) * root).T
+        T -= Q @ (Q.T @ T)
+        chi2.append(nnls(T, data)[1] ** 2)
+    return np.array(chi2)
+
+
+def times(short):
+    """Milliseconds a spectrum, on one of SDSS with 4,600 redshifts."""
+    path = DATA / "spectra" / J0028
+    spectrum = read_spectrum(path)
+    n = 10 if short else 100  # of the plain loop; the rest would take as long each
+    shifts = np.linspace(0, np.log(2.5) / STEP, n).astype(int)
+    builtin, kcorrect = TemplateSet.builtin(), TemplateSet.kcorrect()
+    z_grid = z_spec_from_spectrum(spectrum).z_grid
+    seconds = interleaved(
+        {
+            "read_spectrum": lambda: read_spectrum(path),
+            "z_spec, 18 templates": lambda: z_spec_from_spectrum(spectrum, builtin),
+            "z_spec, 5 of kcorrect": lambda: z_spec_from_spectrum(spectrum, kcorrect),
+            "loop, 18 templates": lambda: plain_loop(spectrum, builtin, shifts),
+            "synthetic g r i": lambda: synthetic_photometry(
+                spectrum, ["ps1.g", "ps1.r", "ps1.i"]
+            ),
+        },
+        repeats=3 if short else 9,
+    )
+    seconds["loop, 18 templates"] *= z_grid.size / n
+    reference = seconds["z_spec, 18 templates"]
+    return Table(
+        [
+            {
+                "step": name,
+                "ms": round(1e3 * value, 1),
+                "ratio": round(value / reference, 3),
+            }
+            for name, value in seconds.items()
+        ]
+    )
+
+
+def benchmark(short):
+    """Print the three tables; return all of it as one, a line for each row."""
+    parts = {"redshift": redshifts(), "AB mag of J0028": magnitudes()}
+    parts["time"] = times(short)
+    rows = []
+    for title, part in parts.items():
+        print(title)
+        part.pprint(max_lines=-1, max_width=-1)
+        print()
+        case, *names = part.colnames
+        for row in part:
+            result = "; ".join(f"{name} {row[name]}" for name in names)
+            rows.append({"what": title, "case": row[case], "result": result})
+    return Table(rows, meta={"title": "the same, as it is written to a file"})
+
+
+if __name__ == "__main__":
+    run(benchmark, Path(__file__).stem)

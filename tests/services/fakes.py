@@ -19,9 +19,15 @@ RA, DEC = 7.0939, -10.65098
 
 
 class FakeClock(Clock):
-    """Waiting takes no time: the hands are moved instead."""
+    """
+    Waiting takes no time: the hands are moved instead.
 
-    def __init__(self):
+    ``patience`` is how long, in real seconds, a thread under way may take to answer
+    before the hands are moved; a test of order must grant a busy machine enough.
+    """
+
+    def __init__(self, patience=0.002):
+        self.patience = patience
         self.time = 0.0
         self.waits = []
         self._lock = threading.Lock()
@@ -34,7 +40,7 @@ class FakeClock(Clock):
 
     def get(self, results, seconds):
         try:  # what is under way arrives in real time
-            return results.get(timeout=20.0 if seconds is None else 0.002)
+            return results.get(timeout=20.0 if seconds is None else self.patience)
         except queue.Empty:
             self._advance(seconds)
             return None

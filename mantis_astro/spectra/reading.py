@@ -24,6 +24,7 @@ __all__ = [
 # and those below 16 speak of whole spectra (sdss.org, bitmask SPPIXMASK).
 _SDSS_BRIGHTSKY = 1 << 23
 
+_SDSS_COLUMNS = {"flux", "loglam", "ivar", "and_mask"}
 _DAMAGE = "File may have been truncated", "Error validating header"
 _SAME_PIXEL = 1e-3  # Angstrom: DESI's arms share one grid of 0.8 Angstrom
 
@@ -100,8 +101,9 @@ def read_spectrum(path, *, target_id=None, row=None):
             return _read_desi(path, hdus, target_id, row)
         names = ", ".join(hdu.name for hdu in hdus)
     msg = (
-        f"{path} is neither an SDSS spec file (a table with 'loglam') nor a DESI coadd "
-        f"(B_FLUX, ...): its HDUs are {names}. Other formats: specutils.Spectrum.read"
+        f"{path} is neither an SDSS spec file (a table with flux, loglam, ivar, "
+        "and_mask) nor a DESI coadd (FIBERMAP, B_FLUX, B_WAVELENGTH, B_IVAR): its HDUs "
+        f"are {names}. Other formats: specutils.Spectrum.read"
     )
     raise ValueError(msg)
 
@@ -179,11 +181,11 @@ def _open(path):
 
 
 def _is_sdss(hdus):
-    return len(hdus) > 1 and "loglam" in _columns(hdus[1])
+    return len(hdus) > 1 and _columns(hdus[1]) >= _SDSS_COLUMNS
 
 
 def _columns(hdu):
-    return [name.lower() for name in hdu.columns.names] if hdu.is_image is False else []
+    return set() if hdu.is_image else {name.lower() for name in hdu.columns.names}
 
 
 def _read_sdss(path, hdus, target_id, row):
@@ -217,8 +219,10 @@ def _sdss_redshift(record):
 
 
 def _desi_arms(hdus):
+    if "FIBERMAP" not in hdus:
+        return []
     names = (hdu.name.removesuffix("_FLUX") for hdu in hdus if "_FLUX" in hdu.name)
-    return [arm for arm in names if f"{arm}_WAVELENGTH" in hdus]
+    return [a for a in names if f"{a}_WAVELENGTH" in hdus and f"{a}_IVAR" in hdus]
 
 
 def _read_desi(path, hdus, target_id, row):

@@ -12,7 +12,12 @@ from mantis_astro.spectra.least_squares import BinnedSpectrum, fit_shifts, rebin
 from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
 from mantis_astro.spectra.templates import STEP, TemplateSet
 
-__all__ = ["REDSHIFT_WARNINGS", "SpectroscopicRedshift", "z_spec_from_spectrum"]
+__all__ = [
+    "REDSHIFT_WARNINGS",
+    "RedshiftFitter",
+    "SpectroscopicRedshift",
+    "z_spec_from_spectrum",
+]
 
 _C = 299792.458  # km/s
 _APART = 1000.0  # km/s: minima closer than that are one
@@ -186,7 +191,8 @@ def z_spec_from_spectrum(
         If it is not a flux density along wavelength, frequency or energy.
     ValueError
         If there are not more good pixels than parameters, the range of redshifts is
-        empty or below -0.1, there is no template, or the prior is not of one galaxy.
+        empty or below -0.1, there is no template, the degree is no whole number from
+        -1, or the prior is not of one galaxy.
 
     Notes
     -----
@@ -226,62 +232,128 @@ def z_spec_from_spectrum(
     >>> round(z_spec_from_spectrum(spectrum, prior=p_of_z).z, 3)
     0.9
     """
-    pixels = get_pixels(spectrum)
-    templates = _get_templates(templates)
-    shifts = _get_shifts(z_range)
-    ivar = _get_weights(pixels)
-    parameters = degree + 1 + len(templates)
-    dof = int(pixels.good.sum()) - parameters
-    if dof <= 0:
-        msg = (
-            f"'spectrum' has {pixels.good.sum()} good pixels, but there are "
-            f"{parameters} parameters: fewer templates or a lower 'degree' may do"
+    fitter = RedshiftFitter.of(templates, z_range, prior, prior_floor, degree)
+    return fitter.fit(spectrum)
+
+
+@dataclass(frozen=True)
+class RedshiftFitter:
+    """
+    The arguments of `z_spec_from_spectrum`, checked once for many spectra.
+
+    Attributes
+    ----------
+    templates : TemplateSet
+        The templates.
+    shifts : tuple of int
+        First and last redshift, in pixels of ln(1 + z).
+    log_prior : ndarray
+        Logarithm of the prior's density at each, shape ``(n_shift,)``.
+    degree : int
+        Of the polynomial.
+    """
+
+    templates: TemplateSet
+    shifts: tuple
+    log_prior: np.ndarray
+    degree: int
+
+    @classmethod
+    def of(cls, templates, z_range, prior, prior_floor, degree):
+        """
+        Check what a caller gave.
+
+        Parameters
+        ----------
+        templates, z_range, prior, prior_floor, degree
+            As for `z_spec_from_spectrum`.
+
+        Returns
+        -------
+        RedshiftFitter
+            What all spectra share.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not what it must be.
+        """
+        if degree < -1 or degree != int(degree):
+            msg = f"'degree' must be a whole number from -1, got {degree}"
+            raise ValueError(msg)
+        if templates is None:
+            templates = TemplateSet.builtin()
+        elif not isinstance(templates, TemplateSet):
+            templates = TemplateSet(templates)
+        first, last = _get_shifts(z_range)
+        z_grid = np.expm1(np.arange(first, last + 1) * STEP)
+        log_prior = _log_prior(prior, prior_floor, z_grid)
+        return cls(templates, (first, last), log_prior, int(degree))
+
+    def fit(self, spectrum):
+        """
+        Measure the redshift of a spectrum.
+
+        Parameters
+        ----------
+        spectrum : `~specutils.Spectrum`
+            As for `z_spec_from_spectrum`.
+
+        Returns
+        -------
+        SpectroscopicRedshift
+            What the templates say.
+        """
+        pixels = get_pixels(spectrum)
+        ivar = _get_weights(pixels)
+        dof = self._count_dof(pixels)
+        binned = rebin(pixels.wavelength, pixels.flux, ivar)
+        fit = fit_shifts(binned, self.templates, self.shifts, self.degree)
+        z_grid = np.expm1(fit.shifts * STEP)
+        chi2 = ivar[pixels.good] @ pixels.flux[pixels.good] ** 2 - fit.gain
+        chi2 -= np.sum((fit.polynomials @ binned.weighted) ** 2)
+        scaled = chi2 / max(1.0, chi2.min() / dof)
+        objective = scaled - 2 * self.log_prior
+        best = int(np.argmin(objective))
+        z, z_err = _refine(scaled, best, fit.shifts)
+        delta_chi2, z_next = _next_minimum(objective, best, z_grid)
+        model = fit.model(best)
+        found = {
+            "SMALL_DELTA_CHI2": delta_chi2 < _SMALL,
+            "SINGLE_FEATURE": _largest_share(fit, model) > _SINGLE,
+            "PRIOR_DECIDES": _is_apart(z_grid[np.argmin(scaled)], z_grid[best]),
+            "EDGE_OF_GRID": not 1 < best < z_grid.size - 2,
+            "LITTLE_COVERAGE": _coverage(self.templates, binned, z) < _HALF,
+            "FEW_PIXELS": pixels.good.mean() < _HALF,
+            "ERRORS_ASSUMED": not pixels.has_errors,
+        }
+        coefficients = fit.coefficients[best].tolist()
+        return SpectroscopicRedshift(
+            z=z,
+            z_err=z_err,
+            delta_chi2=delta_chi2,
+            z_next=z_next,
+            warnings=tuple(name for name, is_so in found.items() if is_so),
+            z_grid=z_grid,
+            chi2=chi2,
+            dof=dof,
+            coefficients=dict(zip(self.templates.names, coefficients, strict=True)),
+            _scaled=scaled,
+            _log_prior=self.log_prior,
+            _binned=binned,
+            _model=model,
         )
-        raise ValueError(msg)
-    binned = rebin(pixels.wavelength, pixels.flux, ivar)
-    fit = fit_shifts(binned, templates, shifts, degree)
-    z_grid = np.expm1(fit.shifts * STEP)
-    rest = ivar[pixels.good] @ pixels.flux[pixels.good] ** 2
-    chi2 = rest - np.sum((fit.polynomials @ binned.weighted) ** 2) - fit.gain
-    scaled = chi2 / max(1.0, chi2.min() / dof)
-    log_prior = _log_prior(prior, prior_floor, z_grid)
-    objective = scaled - 2 * log_prior
-    best = int(np.argmin(objective))
-    z, z_err = _refine(scaled, best, fit.shifts)
-    delta_chi2, z_next = _next_minimum(objective, best, z_grid)
-    model = fit.model(best)
-    found = {
-        "SMALL_DELTA_CHI2": delta_chi2 < _SMALL,
-        "SINGLE_FEATURE": _largest_share(fit, model) > _SINGLE,
-        "PRIOR_DECIDES": _is_apart(z_grid[np.argmin(scaled)], z_grid[best]),
-        "EDGE_OF_GRID": not 1 < best < z_grid.size - 2,
-        "LITTLE_COVERAGE": _coverage(templates, binned, z) < _HALF,
-        "FEW_PIXELS": pixels.good.mean() < _HALF,
-        "ERRORS_ASSUMED": not pixels.has_errors,
-    }
-    return SpectroscopicRedshift(
-        z=z,
-        z_err=z_err,
-        delta_chi2=delta_chi2,
-        z_next=z_next,
-        warnings=tuple(name for name, is_so in found.items() if is_so),
-        z_grid=z_grid,
-        chi2=chi2,
-        dof=dof,
-        coefficients=dict(
-            zip(templates.names, fit.coefficients[best].tolist(), strict=True)
-        ),
-        _scaled=scaled,
-        _log_prior=log_prior,
-        _binned=binned,
-        _model=model,
-    )
 
-
-def _get_templates(templates):
-    if templates is None:
-        return TemplateSet.builtin()
-    return templates if isinstance(templates, TemplateSet) else TemplateSet(templates)
+    def _count_dof(self, pixels):
+        n_good = int(pixels.good.sum())
+        parameters = self.degree + 1 + len(self.templates)
+        if n_good <= parameters:
+            msg = (
+                f"'spectrum' has {n_good} good pixels, but there are {parameters} "
+                "parameters: fewer templates or a lower 'degree' may do"
+            )
+            raise ValueError(msg)
+        return n_good - parameters
 
 
 def _get_shifts(z_range):

@@ -10,7 +10,7 @@ from astropy.table import MaskedColumn, QTable
 from astropy.utils.masked import Masked
 
 from mantis_astro.spectra.reading import list_targets, read_spectrum
-from mantis_astro.spectra.redshift import z_spec_from_spectrum
+from mantis_astro.spectra.redshift import RedshiftFitter
 
 __all__ = ["z_spec_table"]
 
@@ -25,7 +25,15 @@ _NUMBERS = {
 }
 
 
-def z_spec_table(paths, templates=None, **options):
+def z_spec_table(
+    paths,
+    templates=None,
+    *,
+    z_range=(0.0, 1.5),
+    prior=None,
+    prior_floor=1e-3,
+    degree=7,
+):
     """
     Measure the redshifts of all spectra in some files.
 
@@ -34,10 +42,8 @@ def z_spec_table(paths, templates=None, **options):
     paths : iterable of str or path-like
         Files that `~mantis_astro.spectra.read_spectrum` reads; of a DESI coadd all
         targets.
-    templates : TemplateSet or iterable of `~specutils.Spectrum`, optional
-        As for `~mantis_astro.spectra.z_spec_from_spectrum`.
-    **options
-        Options of `~mantis_astro.spectra.z_spec_from_spectrum`, the same for all.
+    templates, z_range, prior, prior_floor, degree
+        As for `~mantis_astro.spectra.z_spec_from_spectrum`, the same for all.
 
     Returns
     -------
@@ -51,7 +57,9 @@ def z_spec_table(paths, templates=None, **options):
     Raises
     ------
     TypeError
-        If ``paths`` is one path, or an option is unknown.
+        If ``paths`` is one path.
+    ValueError
+        If an option is not what `~mantis_astro.spectra.z_spec_from_spectrum` takes.
 
     Examples
     --------
@@ -65,6 +73,7 @@ def z_spec_table(paths, templates=None, **options):
     if isinstance(paths, str | Path):
         msg = f"'paths' must be an iterable of paths, got one: [{str(paths)!r}]"
         raise TypeError(msg)
+    fitter = RedshiftFitter.of(templates, z_range, prior, prior_floor, degree)
     rows = []
     for path in paths:
         try:
@@ -72,14 +81,14 @@ def z_spec_table(paths, templates=None, **options):
         except OSError as error:
             rows.append(_failed(path, None, error))
             continue
-        rows += [_measure(path, target, templates, options) for target in targets]
+        rows += [_measure(path, target, fitter) for target in targets]
     return _make_table(rows)
 
 
-def _measure(path, target_id, templates, options):
+def _measure(path, target_id, fitter):
     try:
         spectrum = read_spectrum(path, target_id=target_id)
-        found = z_spec_from_spectrum(spectrum, templates, **options)
+        found = fitter.fit(spectrum)
     except (OSError, ValueError) as error:
         return _failed(path, target_id, error)
     catalogue = spectrum.meta["redshift"]

@@ -3,6 +3,7 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.nddata import InverseVariance
 from specutils import Spectrum
 
@@ -143,6 +144,15 @@ def test_a_file_of_another_kind_is_refused_with_what_it_holds(coadd):
     message = "neither an SDSS spec file .* its HDUs are PRIMARY, REDSHIFTS"
     with pytest.raises(ValueError, match=message):
         read_spectrum(redrock)
+
+
+@pytest.mark.parametrize("lost", ["FIBERMAP", "R_IVAR"])
+def test_a_coadd_without_what_it_needs_is_no_coadd(coadd, lost):
+    with fits.open(coadd, mode="update") as hdus:
+        del hdus[lost]
+        del hdus["B_IVAR"]
+    with pytest.raises(ValueError, match="nor a DESI coadd"):
+        read_spectrum(coadd)
 
 
 def test_a_missing_file_is_not_found(tmp_path):

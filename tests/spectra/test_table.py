@@ -51,8 +51,14 @@ def test_options_are_those_of_one_spectrum(tmp_path):
     coadd = desi(tmp_path / "coadd-1.fits", [0.1])
     table = z_spec_table([coadd], z_range=(0.1005, 0.2))
     assert "EDGE_OF_GRID" in table["warnings"][0]
-    with pytest.raises(TypeError, match="no_such_option"):
-        z_spec_table([coadd], no_such_option=1)
+
+
+def test_a_wrong_option_is_an_error_not_a_bad_row(tmp_path):
+    coadd = desi(tmp_path / "coadd-1.fits", [0.1])
+    with pytest.raises(ValueError, match="'z_range' must be"):
+        z_spec_table([coadd], z_range=(1, 0))
+    with pytest.raises(ValueError, match="'degree' must be a whole number from -1"):
+        z_spec_table([coadd], degree=-2)
 
 
 def test_one_path_is_not_many():

@@ -164,7 +164,7 @@ def pixels_of_each(wcs_list, directions):
 
 def _lon_lat(directions):
     """Longitude and latitude in degrees, (..., 2), of unit vectors (..., 3)."""
-    vx, vy, vz = np.moveaxis(directions, -1, 0)
+    vx, vy, vz = directions[..., 0], directions[..., 1], directions[..., 2]
     lonlat = np.empty((*directions.shape[:-1], 2))
     lonlat[..., 0] = np.arctan2(vy, vx)
     lonlat[..., 1] = np.arctan2(vz, np.hypot(vx, vy))

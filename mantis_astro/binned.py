@@ -71,7 +71,7 @@ def as_redshift(z):
     return np.asarray(z, dtype=float)
 
 
-def validate_bin_edges(bin_edges):
+def validate_bin_edges(bin_edges, *, name="bin_edges"):
     """
     Check bin edges: one-dimensional, finite, increasing, not below 0.
 
@@ -79,6 +79,8 @@ def validate_bin_edges(bin_edges):
     ----------
     bin_edges : array_like or `~astropy.units.Quantity`
         Edges in redshift, shape ``(n_bins + 1,)``.
+    name : str, optional
+        What a message shall call them.
 
     Returns
     -------
@@ -99,23 +101,23 @@ def validate_bin_edges(bin_edges):
     edges = as_redshift(bin_edges).copy()
     if edges.ndim != 1 or edges.size < 2:
         msg = (
-            "'bin_edges' must be one-dimensional with at least two edges, "
+            f"'{name}' must be one-dimensional with at least two edges, "
             f"got shape {edges.shape}"
         )
         raise ValueError(msg)
     if not np.all(np.isfinite(edges)):
         where = int(np.flatnonzero(~np.isfinite(edges))[0])
-        msg = f"'bin_edges' must be finite, got {edges[where]} at index {where}"
+        msg = f"'{name}' must be finite, got {edges[where]} at index {where}"
         raise ValueError(msg)
     if not np.all(np.diff(edges) > 0):
         where = int(np.flatnonzero(np.diff(edges) <= 0)[0])
         msg = (
-            f"'bin_edges' must increase, got {edges[where]} then {edges[where + 1]} "
+            f"'{name}' must increase, got {edges[where]} then {edges[where + 1]} "
             f"at index {where}"
         )
         raise ValueError(msg)
     if edges[0] < 0:
-        msg = f"'bin_edges' must not start below redshift 0, got {edges[0]}"
+        msg = f"'{name}' must not start below redshift 0, got {edges[0]}"
         raise ValueError(msg)
     edges.flags.writeable = False
     return edges

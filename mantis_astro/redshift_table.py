@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import islice
 
 import numpy as np
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from astropy.utils.console import ProgressBar
 
 from mantis_astro.catalog import find_coordinates
@@ -93,7 +93,7 @@ def add_redshifts(
     KeyError
         If coordinates, fluxes or a named column are not there.
     TypeError
-        If ``source`` is no source of cutouts.
+        If ``table`` is no table, or ``source`` no source of cutouts.
     ValueError
         If a new column has the name of an old one, or an argument does not fit.
     MantisError
@@ -115,6 +115,12 @@ def add_redshifts(
     >>> table["z_median"].mask
     array([ True])
     """
+    if not isinstance(table, Table):
+        msg = (
+            f"'table' must be an astropy Table, got {type(table)}; QTable.read reads "
+            "files, QTable.from_pandas takes a DataFrame"
+        )
+        raise TypeError(msg)
     output = QTable(table, copy=True)
     names = _new_names(output, prefix, columns, with_draws=rng is not None)
     ebv = _find_ebv(output, ebv)

@@ -52,7 +52,7 @@ def read_table(path):
     OSError
         If there is no such file.
     ValueError
-        If the file is not such a table.
+        If the file, or standard input, is not such a table.
 
     Examples
     --------
@@ -64,7 +64,11 @@ def read_table(path):
     ['ra', 'dec']
     """
     if str(path) == "-":
-        return QTable.read(sys.stdin.read().splitlines(), format="ascii")
+        lines = sys.stdin.read().splitlines()
+        if not lines:  # astropy's reader falls over it
+            msg = "cannot read standard input as ascii: there is nothing in it"
+            raise ValueError(msg)
+        return _read(lines, "ascii", "standard input")
     path = Path(path)
     if not path.is_file():
         msg = f"no file {path}"
@@ -73,10 +77,14 @@ def read_table(path):
     layout = _FORMATS.get(suffixes[-1].lower() if suffixes else "", "ascii")
     if layout == "parquet":
         require("pyarrow", extra="parquet")
+    return _read(path, layout, path)
+
+
+def _read(content, layout, name):
     try:
-        return QTable.read(path, format=layout)
+        return QTable.read(content, format=layout)
     except (KeyError, OSError, TypeError, ValueError, IndexError) as error:
-        msg = f"cannot read {path} as {layout}: {error}"
+        msg = f"cannot read {name} as {layout}: {error}"
         raise ValueError(msg) from error
 
 

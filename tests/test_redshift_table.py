@@ -154,6 +154,12 @@ def test_a_source_that_is_none_is_named(photoz, table):
         photoz.add_redshifts(table, "my_folder")
 
 
+@pytest.mark.parametrize("what", ["galaxies.ecsv", [10.0, 41.0], {"ra": [1.0]}])
+def test_what_is_no_table_is_refused_with_how_to_make_one(photoz, what):
+    with pytest.raises(TypeError, match=r"'table' must be .* QTable.read reads files"):
+        photoz.add_redshifts(what, MadeSky())
+
+
 class TestNames:
     def test_a_prefix_keeps_two_models_apart(self, photoz, table):
         output = photoz.add_redshifts(table, MadeSky(), prefix="a_")

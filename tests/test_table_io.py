@@ -170,3 +170,10 @@ def test_pipes(table, monkeypatch, capsys):
     assert back.meta == table.meta
     monkeypatch.setattr(sys, "stdin", io.StringIO("ra,dec\n1,2\n"))
     assert read_table("-")["dec"] == [2]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "ra dec\n1\n2 3 4\n"])
+def test_a_pipe_without_a_table_is_said_to_be(text, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    with pytest.raises(ValueError, match="cannot read standard input as ascii"):
+        read_table("-")

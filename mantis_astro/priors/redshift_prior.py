@@ -385,7 +385,7 @@ def _temper(edges, probability, temper):
 
 def _fit_to_support(edges, probability, support):
     """Cut the bins at the support, or add empty ones that reach it."""
-    low, high = ends = binned.validate_bin_edges(support)[[0, -1]]
+    low, high = ends = binned.validate_bin_edges(support, name="support")[[0, -1]]
     inner = edges[(edges > low) & (edges < high)]
     new_edges = np.concatenate([[low], inner, [high]])
     weights = probability @ binned.overlap(edges, new_edges)

@@ -228,8 +228,11 @@ def test_says_what_it_is():
         (([0, 1, 2], [0, 0]), {}, "finite, not negative and not all zero"),
         (([1, 0], [1]), {}, "'bin_edges' must increase"),
         (([0, 1], [1]), {"support": (2, 3)}, "holds 0 of p\\(z\\), which spans z = 0"),
-        (([0, 1], [1]), {"support": (3, 2)}, "must increase"),
-        (([0, 1], [1]), {"support": (0, np.inf)}, "must be finite"),
+        (([0, 1], [1]), {"support": 0.5}, "'support' must be one-dimensional"),
+        (([0, 1], [1]), {"support": (-1, 1)}, "'support' must not start below"),
+        (([0, 1, 2], np.ma.array([1, 1], mask=[0, 1])), {}, "finite, not negative"),
+        (([0, 1], [1]), {"support": (3, 2)}, "'support' must increase"),
+        (([0, 1], [1]), {"support": (0, np.inf)}, "'support' must be finite"),
     ],
 )
 def test_refuses(arguments, options, sentence):

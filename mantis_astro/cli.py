@@ -183,11 +183,21 @@ def _fetch_arguments(sub):
     sub.add_argument("--store", metavar="DIR", required=True, help="store to fill")
     sub.add_argument("--bands", help="bands, separated by commas (default: all nine)")
     sub.add_argument("--key", metavar="COLUMN", help="column that names the objects")
-    sub.add_argument("--resume", action="store_true", help="add to an existing store")
     sub.add_argument(
-        "--retry-failed", action="store_true", help="only what is not there yet"
+        "--resume",
+        action="store_true",
+        help="add what an existing store lacks: after a crash, Ctrl-C or failures",
+    )
+    sub.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="at the end, ask once more for what failed",
     )
     sub.add_argument("--report", metavar="TABLE", help="write what became of each band")
+    sub.epilog = (
+        "Every cutout is in the store as soon as its object is finished; failures "
+        "are not kept, so the same command with --resume asks for them again."
+    )
 
 
 def _predict(options):
@@ -207,7 +217,7 @@ def _predict(options):
             dec=options.dec,
             ebv=_number_or_name(options.ebv),
             prefix=options.prefix,
-            columns=options.columns.split(",") if options.columns else None,
+            columns=_split(options.columns) if options.columns else None,
             dihedral=options.dihedral,
             chunk=options.chunk,
             progress=not options.quiet,
@@ -260,12 +270,14 @@ def _number_or_name(text):
 
 def _fetch(options):
     from mantis_astro import CutoutStore, SurveyCutouts
-    from mantis_astro.bands import BANDS
+    from mantis_astro.bands import BANDS, get_band
     from mantis_astro.catalog import find_coordinates
     from mantis_astro.table_io import check_writable, read_table, write_table
 
     if options.report:
         check_writable(options.report, overwrite=options.resume)
+    bands = BANDS if options.bands is None else _split(options.bands)
+    bands = [get_band(band) for band in bands]  # a typo must not leave a store behind
     if Path(options.store).exists() and not options.resume:
         msg = f"{options.store} exists: --resume adds what it lacks"
         raise FileExistsError(msg)
@@ -273,24 +285,34 @@ def _fetch(options):
     coords, good = find_coordinates(table, ra=options.ra, dec=options.dec)
     if not good.all():
         log.warning("%d rows have no position and are left out", (~good).sum())
-    keys = None if options.key is None else [str(k) for k in table[options.key][good]]
-    bands = options.bands.split(",") if options.bands else BANDS
+    keys = None
+    if options.key is not None:
+        _check_columns(table, options.key)
+        keys = [str(key) for key in table[options.key][good]]
     with CutoutStore(options.store, mode="a") as store:
         source = SurveyCutouts(store=store, progress=not options.quiet)
-        for _ in source.iter_cutouts(coords[good], bands, keys=keys):
-            pass
-        report = source.report()
-        if options.retry_failed and source.counts()["failed"]:
-            log.info("asking again for what failed")
-            again = source.failed()
-            some = None if keys is None else [keys[i] for i in again.index]
-            for _ in source.iter_cutouts(again.coords, again.bands, keys=some):
+        for tries_left in range(options.retry_failed, -1, -1):
+            for _ in source.iter_cutouts(coords[good], bands, keys=keys):
                 pass
-        counts = source.counts()
-    if options.report:
-        write_table(report, options.report, overwrite=options.resume)
+            counts = source.counts()
+            if not (tries_left and counts["failed"]):
+                break
+            log.info("asking again for %d bands that failed", counts["failed"])
+        if options.report:
+            write_table(source.report(), options.report, overwrite=options.resume)
     print(", ".join(f"{count} {state}" for state, count in counts.items() if count))
     return _INCOMPLETE if counts["failed"] else _DONE
+
+
+def _split(text):
+    return [part.strip() for part in text.split(",")]
+
+
+def _check_columns(table, *names):
+    for name in names:
+        if name not in table.colnames:
+            msg = f"no column '{name}'; there are {', '.join(table.colnames)}"
+            raise KeyError(msg)
 
 
 def _evaluate(options):
@@ -299,10 +321,7 @@ def _evaluate(options):
     from mantis_astro.table_io import read_table, write_table
 
     table = read_table(options.table)
-    for name in filter(None, (options.z_spec, options.by)):
-        if name not in table.colnames:
-            msg = f"no column '{name}'; there are {', '.join(table.colnames)}"
-            raise KeyError(msg)
+    _check_columns(table, *filter(None, (options.z_spec, options.by)))
     result = evaluate(
         RedshiftPDF.from_table(table, prefix=options.prefix),
         table[options.z_spec],

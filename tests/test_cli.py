@@ -353,8 +353,56 @@ class TestAgainstALocalSky:
         galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
         arguments = ["fetch", galaxies, "--store", store, "--bands", "unwise.W1"]
         sky.faults = [Fault(503, attempts=[0])]
+        report = str(tmp_path / "report.ecsv")
+        arguments += ["--key", "name", "--report", report, "--retry-failed"]
         with conf.set_temp("retries", 0):
-            assert main([*arguments, "--key", "name", "--retry-failed"]) == 0
+            assert main(arguments) == 0
+        captured = capsys.readouterr()
+        assert f"asking again for {N} bands that failed" in captured.err
+        assert captured.out == f"{N} ok\n"
+        assert list(read_table(report)["Status"]) == ["ok"] * N
+
+    def test_what_is_asked_again_does_not_hide_what_came_at_once(
+        self, sky, folder, tmp_path, capsys
+    ):
+        from mantis_astro.services import conf
+        from mantis_astro.simulation.server import Fault
+
+        galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
+        report = str(tmp_path / "report.ecsv")
+        bands = ["--bands", "galex.NUV, unwise.W1"]  # blanks do no harm
+        sky.faults = [Fault(503, match="unwise", attempts=[0])]
+        with conf.set_temp("retries", 0):
+            main(
+                [
+                    "fetch",
+                    galaxies,
+                    "--store",
+                    store,
+                    *bands,
+                    "--report",
+                    report,
+                    "--retry-failed",
+                ]
+            )
+        assert capsys.readouterr().out == f"{2 * N} ok\n"
+        assert list(read_table(report)["Status"]) == ["ok"] * (2 * N)
+
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            (["--bands", "ps1.q"], "no band 'ps1.q'; there are"),
+            (["--key", "nmae"], "no column 'nmae'; there are ra, dec, name"),
+        ],
+    )
+    def test_a_typo_leaves_no_store_behind(
+        self, folder, tmp_path, capsys, option, message
+    ):
+        store = tmp_path / "store"
+        galaxies = str(folder / "galaxies.ecsv")
+        assert main(["fetch", galaxies, "--store", str(store), *option]) == 1
+        assert message in capsys.readouterr().err
+        assert not store.exists()
 
 
 @pytest.mark.real_data

@@ -4,7 +4,7 @@ import re
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Table
+from astropy.table import Row, Table
 
 from mantis_astro.bands import get_band, list_bands
 from mantis_astro.photometry.magnitudes import AB_ZERO_POINT_NJY
@@ -23,12 +23,12 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
     ----------
     row : `~astropy.table.Row`
         A row of `measure_photometry`'s table, or any with columns ``flux_ps1_g`` and
-        ``flux_err_ps1_g`` in nJy.
+        ``flux_err_ps1_g`` in any unit of flux density; in nJy where they have none.
     bands : iterable of Band or str, optional
         Bands to take, by default all that have columns.
     minimum_error : float, optional
-        Fraction of the flux added in quadrature to each error, for what templates and
-        calibration do not know.
+        Fraction of the flux, not negative, added in quadrature to each error, for what
+        templates and calibration do not know.
 
     Returns
     -------
@@ -38,8 +38,10 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
 
     Raises
     ------
+    TypeError
+        If it is a whole table.
     ValueError
-        If a band has no columns, or an error is not positive.
+        If a band has no columns, no band has, or an error is not positive.
 
     Examples
     --------
@@ -50,9 +52,21 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
     >>> to_prospector(table[0])["maggies"]
     array([1.e-09])
     """
+    if not isinstance(row, Row):
+        msg = f"'row' must be one row of a table, as table[0], got {type(row)}"
+        raise TypeError(msg)
+    if not minimum_error >= 0:
+        msg = f"'minimum_error' must not be negative, got {minimum_error}"
+        raise ValueError(msg)
     bands = _bands_of(row, bands)
+    if not bands:
+        msg = (
+            "no fluxes to fit: the row has no pair of columns such as 'flux_ps1_g' and "
+            f"'flux_err_ps1_g'; it has {', '.join(row.colnames)}"
+        )
+        raise ValueError(msg)
     flux, flux_err = (
-        np.array([_njy(row[f"{kind}_{column_suffix(band)}"]) for band in bands])
+        np.array([_njy(_cell(row, f"{kind}_{column_suffix(band)}")) for band in bands])
         for kind in ("flux", "flux_err")
     )
     observed = np.isfinite(flux) & np.isfinite(flux_err)
@@ -130,6 +144,14 @@ def _bands_of(table, bands):
             msg = f"the table has no fluxes of {band}; it has {', '.join(there)}"
             raise ValueError(msg)
     return bands
+
+
+def _cell(row, name):
+    """Take a value with the unit of its column, which rows of a plain Table drop."""
+    value, unit = row[name], row.columns[name].unit
+    if unit is None or value is np.ma.masked or hasattr(value, "unit"):
+        return value
+    return u.Quantity(value, unit)
 
 
 def _njy(values):

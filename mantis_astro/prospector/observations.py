@@ -20,16 +20,17 @@ def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
     ----------
     row : `~astropy.table.Row`
         A row of `mantis_astro.photometry.measure_photometry`'s table, or any with
-        columns such as ``flux_ps1_g`` and ``flux_err_ps1_g`` in nJy. A masked or NaN
-        flux or error was not observed; a non-detection keeps its measured flux.
+        columns such as ``flux_ps1_g`` and ``flux_err_ps1_g`` in any unit of flux
+        density; in nJy where they have none. A masked or NaN flux or error was not
+        observed; a non-detection keeps its measured flux.
     bands : iterable of Band or str, optional
         Bands to fit, by default all that have columns.
     prior : RedshiftPrior or RedshiftPDF, optional
         The prior on redshift that the fit will use, to be warned if the same data
         come in twice.
     minimum_error : float, optional
-        Fraction of the flux added in quadrature to each error, for what templates and
-        calibration do not know; 5 % as in [1]_.
+        Fraction of the flux, not negative, added in quadrature to each error, for what
+        templates and calibration do not know; 5 % as in [1]_.
 
     Returns
     -------
@@ -43,6 +44,8 @@ def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
     ------
     ImportError
         If prospector is not installed, or beside a dynesty that it cannot run.
+    TypeError
+        If it is a whole table.
     ValueError
         If no band was observed, an error is not positive, or sedpy does not know a
         band's filter.
@@ -73,7 +76,7 @@ def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
     )
     names = parts["filternames"]
     if not observed.any():
-        msg = f"no band was observed of {', '.join(names) or 'none'}: nothing to fit"
+        msg = f"no band was observed of {', '.join(names)}: nothing to fit"
         raise ValueError(msg)
     if prior is not None:
         _warn_of_double_counting(as_prior(prior), names, observed)

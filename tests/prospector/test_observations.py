@@ -88,6 +88,34 @@ def test_nothing_observed_is_refused():
         to_prospector_obs(photometry([np.nan] * 3, [1] * 3))
 
 
+@pytest.mark.parametrize("kind", [Table, QTable])
+def test_the_unit_of_a_column_counts_in_tables_of_both_kinds(kind):
+    table = kind({"flux_ps1_g": [3.631] * u.uJy, "flux_err_ps1_g": [0.1] * u.uJy})
+    assert to_prospector_obs(table[0])["maggies"] == pytest.approx(1e-9)
+
+
+def test_numbers_without_a_unit_are_in_nanojansky():
+    table = Table({"flux_ps1_g": [3631.0], "flux_err_ps1_g": [100.0]})
+    assert to_prospector_obs(table[0])["maggies"] == pytest.approx(1e-9)
+
+
+def test_a_whole_table_is_not_a_row():
+    with pytest.raises(TypeError, match=r"'row' must be one row .* as table\[0\]"):
+        to_prospector_obs(ROW.table)
+
+
+def test_a_row_without_errors_says_which_columns_are_needed():
+    table = QTable({"flux_ps1_g": [1.0] * u.nJy})
+    with pytest.raises(ValueError, match="'flux_err_ps1_g'; it has flux_ps1_g"):
+        to_prospector_obs(table[0])
+
+
+@pytest.mark.parametrize("minimum_error", [-0.1, np.nan])
+def test_a_least_error_is_not_negative(minimum_error):
+    with pytest.raises(ValueError, match="'minimum_error' must not be negative, got"):
+        to_prospector_obs(ROW, minimum_error=minimum_error)
+
+
 @pytest.mark.parametrize("error", [0, -3])
 def test_errors_that_are_not_positive_are_refused(error):
     sentence = rf"error in ps1.r must be positive, got {error} nJy; mask it"

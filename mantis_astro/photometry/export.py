@@ -156,8 +156,10 @@ def _cell(row, name):
 
 def _njy(values):
     """Plain numbers in nJy, NaN where masked."""
-    if hasattr(values, "unit") and values.unit is not None:
-        values = u.Quantity(values, copy=False, subok=True).to(u.nJy)
-        values = values.filled(np.nan) if hasattr(values, "filled") else values
-        return values.value
-    return np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+    unit = getattr(values, "unit", None)
+    if unit is None:
+        return np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+    # masked quantities and masked columns keep their mask in different ways
+    plain = getattr(values, "unmasked", np.ma.getdata(values))
+    njy = u.Quantity(plain, unit).to_value(u.nJy)
+    return np.where(getattr(values, "mask", False), np.nan, njy)

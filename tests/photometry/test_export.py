@@ -3,7 +3,7 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import QTable
+from astropy.table import MaskedColumn, QTable, Table
 
 from mantis_astro.bands import BANDS
 from mantis_astro.photometry import measure_photometry, to_eazy, to_prospector
@@ -70,3 +70,13 @@ def test_any_unit_of_flux_is_understood():
 def test_a_band_without_columns_is_named(table):
     with pytest.raises(ValueError, match=r"no fluxes of ps1.g; it has flux_ps1_r, "):
         to_prospector(table[0], bands=BANDS[2:3])
+
+
+@pytest.mark.parametrize("kind", [Table, QTable])
+def test_eazy_is_told_what_is_masked_in_tables_of_both_kinds(kind):
+    column = MaskedColumn([1.0, 2.0], mask=[False, True], unit="uJy")
+    catalog = to_eazy(
+        kind({"flux_ps1_g": column, "flux_err_ps1_g": column}), {"ps1.g": 334}
+    )
+    assert catalog["F334"].tolist() == pytest.approx([1000, -99])
+    assert catalog["E334"].tolist() == pytest.approx([1000, -99])

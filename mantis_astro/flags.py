@@ -158,6 +158,11 @@ def decode_flags(flags):
     list of str, or list of such lists
         Names in the order of their bits; nested as the input is.
 
+    Raises
+    ------
+    ValueError
+        If a value is negative.
+
     Examples
     --------
     >>> from mantis_astro.flags import Flag, decode_flags
@@ -166,6 +171,9 @@ def decode_flags(flags):
     """
     if np.ndim(flags):
         return [decode_flags(value) for value in flags]
+    if flags < 0:
+        msg = f"'flags' must not be negative, got {flags}"
+        raise ValueError(msg)
     return [flag.name for flag in FLAG_TABLE if int(flags) >> flag.bit & 1]
 
 

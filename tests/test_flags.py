@@ -68,3 +68,9 @@ def test_the_described_table_is_the_table():
     table = describe_flags()
     assert list(table["name"]) == [flag.name for flag in FLAG_TABLE]
     assert list(table["value"]) == [1 << flag.bit for flag in FLAG_TABLE]
+
+
+@pytest.mark.parametrize("flags", [-1, [1, -1]])
+def test_a_negative_value_is_no_set_of_flags(flags):
+    with pytest.raises(ValueError, match="'flags' must not be negative, got -1"):
+        decode_flags(flags)

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import QTable, Table
 
+from mantis_astro.priors.redshift_prior import RedshiftPrior
+
 __all__ = ["eazy_table", "quantile_table", "write_redrock"]
 
 
@@ -26,13 +28,19 @@ def eazy_table(priors, zgrid):
         ``ez.compute_lnp`` or ``ez.fit_catalog``; leave ``prior=False`` there, for eazy
         adds its own on top.
 
+    Raises
+    ------
+    TypeError
+        If there is something else among the priors.
+
     Examples
     --------
     >>> from mantis_astro.priors import RedshiftPrior, eazy_table
     >>> eazy_table([RedshiftPrior([0, 1], [1])] * 3, [0.2, 0.4]).shape
     (3, 2)
     """
-    return np.stack([prior.as_eazy(zgrid) for prior in priors])
+    rows = [prior.as_eazy(zgrid) for prior in _check_all(priors)]
+    return np.reshape(rows, (-1, np.size(zgrid)))
 
 
 def quantile_table(priors, quantiles=None, *, ids=None, prefix="z_q"):
@@ -58,6 +66,8 @@ def quantile_table(priors, quantiles=None, *, ids=None, prefix="z_q"):
 
     Raises
     ------
+    TypeError
+        If there is something else among the priors.
     ValueError
         If a quantile is not a whole per cent.
 
@@ -73,7 +83,8 @@ def quantile_table(priors, quantiles=None, *, ids=None, prefix="z_q"):
     if not np.allclose(percent, 100 * quantiles):
         msg = f"'quantiles' must be whole per cents, got {quantiles}"
         raise ValueError(msg)
-    z = np.stack([prior.as_quantiles(quantiles) for prior in priors])
+    z = [prior.as_quantiles(quantiles) for prior in _check_all(priors)]
+    z = np.reshape(z, (-1, quantiles.size))
     table = QTable() if ids is None else QTable({"id": ids})
     for number, column in zip(percent, z.T, strict=True):
         table[f"{prefix}{number:03d}"] = column
@@ -118,6 +129,8 @@ def write_redrock(
 
     Raises
     ------
+    TypeError
+        If there is something else among the priors.
     ValueError
         If the function is unknown, or there are not as many priors as targets.
     OSError
@@ -139,6 +152,7 @@ def write_redrock(
     -------- -------- --- -----
        39628   tophat 1.5   0.5
     """
+    priors = _check_all(priors)
     if function in {"gaussian", "lorentzien"}:
         rows = [prior.as_gaussian()[:2] for prior in priors]
     elif function == "tophat":
@@ -167,3 +181,15 @@ def write_redrock(
     )
     table.write(Path(path), format="fits", overwrite=overwrite)
     return table
+
+
+def _check_all(priors):
+    priors = list(priors)
+    for i, prior in enumerate(priors):
+        if not isinstance(prior, RedshiftPrior):
+            msg = (
+                f"'priors' must be RedshiftPriors, got {type(prior)} at index {i}; of "
+                "a RedshiftPDF make them as [one.to_prior() for one in pdf]"
+            )
+            raise TypeError(msg)
+    return priors

@@ -137,6 +137,26 @@ def test_refuses_quantiles_that_have_no_name():
         quantile_table([GAUSSIAN], [0.125])
 
 
+@pytest.mark.parametrize(
+    "export",
+    [
+        lambda priors, path: eazy_table(priors, [0, 1]),
+        lambda priors, path: quantile_table(priors),
+        lambda priors, path: write_redrock(path, [1], priors),
+    ],
+)
+def test_densities_for_priors_are_refused_with_how_to_make_them(export, tmp_path):
+    pdf = RedshiftPDF([0, 1], [[1]])
+    with pytest.raises(TypeError, match=r"at index 0; .* \[one.to_prior\(\) for one"):
+        export(pdf, tmp_path / "p.fits")
+
+
+def test_no_priors_make_tables_without_rows():
+    assert eazy_table([], [0, 1, 2]).shape == (0, 3)
+    assert len(quantile_table([])) == 0
+    assert len(quantile_table([]).colnames) == 11
+
+
 def test_redrock_finds_its_table(tmp_path):
     """The columns that `redrock.priors.Priors` reads, as it reads them."""
     path = tmp_path / "priors.fits"

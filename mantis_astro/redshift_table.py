@@ -121,6 +121,9 @@ def add_redshifts(
             "files, QTable.from_pandas takes a DataFrame"
         )
         raise TypeError(msg)
+    if chunk < 1:
+        msg = f"'chunk' must be at least 1, got {chunk}"
+        raise ValueError(msg)
     output = QTable(table, copy=True)
     names = _new_names(output, prefix, columns, with_draws=rng is not None)
     ebv = _find_ebv(output, ebv)

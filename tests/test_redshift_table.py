@@ -160,6 +160,12 @@ def test_what_is_no_table_is_refused_with_how_to_make_one(photoz, what):
         photoz.add_redshifts(what, MadeSky())
 
 
+@pytest.mark.parametrize("chunk", [0, -3])
+def test_a_chunk_holds_at_least_one_object(photoz, table, chunk):
+    with pytest.raises(ValueError, match=f"'chunk' must be at least 1, got {chunk}"):
+        photoz.add_redshifts(table, MadeSky(), chunk=chunk)
+
+
 class TestNames:
     def test_a_prefix_keeps_two_models_apart(self, photoz, table):
         output = photoz.add_redshifts(table, MadeSky(), prefix="a_")

@@ -64,6 +64,7 @@ def load_model(name_or_path=None, *, card=None, device=None):
     ValueError
         `~mantis_astro.exceptions.InputSpecError` if there is no such model, or names
         or shapes of the weights are not those of the network; the message says which.
+        Also if there is no such device here.
 
     Notes
     -----
@@ -91,7 +92,7 @@ def load_model(name_or_path=None, *, card=None, device=None):
     check_weights(weights, network.state_dict(), path)
     network.load_state_dict(weights, strict=True, assign=True)
     if device is not None:
-        network.to(device)
+        _move(network, device)
     if known is None or not known.sha256:  # else it was checked when it was fetched
         card = replace(card, sha256=_sha256(path))
     return network, card
@@ -237,6 +238,18 @@ def _read_safetensors(path):
     return weights, read_card(path)
 
 
+def _move(network, device):
+    try:
+        network.to(device)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        msg = (
+            f"'device' {str(device)!r} cannot be used; leave it out for the CPU "
+            f"({reason})"
+        )
+        raise ValueError(msg) from error
+
+
 def _read_torch(path, *, mmap):
     try:
         with warnings.catch_warnings():
@@ -245,8 +258,8 @@ def _read_torch(path, *, mmap):
     except pickle.UnpicklingError as error:
         msg = (
             f"{path} would run code when loaded, or is no weights file; only tensors "
-            f"are read ({str(error).splitlines()[0]})"
-        )
+            "are read"
+        )  # torch's own words advise to run it
         raise FetchError(msg) from error
     except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
         msg = f"{path} is cut short or no weights file ({error})"

@@ -105,6 +105,11 @@ def test_writing_leaves_nothing_half_done(tmp_path, network):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_device_that_is_not_there_is_named(ours):
+    with pytest.raises(ValueError, match="'device' 'cud' cannot be used; leave it out"):
+        load_model(ours, device="cud")
+
+
 def test_the_device_is_the_callers_choice(ours):
     loaded, _ = load_model(ours, device="cpu")
     assert next(loaded.parameters()).device.type == "cpu"

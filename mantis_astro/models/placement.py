@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import CartesianRepresentation
 
 from mantis_astro.bands import get_survey
 from mantis_astro.flags import Flag
@@ -39,7 +40,9 @@ def icrs_degrees(coord):
         ICRS, in degrees; NaN where they are missing or not on the sphere.
     """
     frame = coord.frame if coord.frame.name == "icrs" else coord.icrs.frame
-    sphere = frame.spherical if frame.data.name == "cartesian" else frame.data
+    sphere = frame.data
+    if isinstance(sphere, CartesianRepresentation):
+        sphere = frame.spherical
     ra, dec = sphere.lon.to_value(u.deg), sphere.lat.to_value(u.deg)
     return (float(ra), float(dec)) if np.isfinite(ra + dec) else (np.nan, np.nan)
 

@@ -17,6 +17,7 @@ __all__ = [
     "Band",
     "Survey",
     "get_band",
+    "get_bands",
     "get_survey",
     "list_bands",
     "list_surveys",
@@ -283,6 +284,44 @@ def get_band(band):
     except (KeyError, AttributeError):
         msg = f"no band {band!r}; there are {', '.join(map(str, _bands.values()))}"
         raise MissingBandError(msg) from None
+
+
+def get_bands(bands):
+    """
+    Return several bands by name.
+
+    Parameters
+    ----------
+    bands : Band, str, or iterable of these
+        One band counts as a list of one.
+
+    Returns
+    -------
+    tuple of Band
+        Each once, in the order given.
+
+    Raises
+    ------
+    KeyError
+        `~mantis_astro.exceptions.MissingBandError` if there is no such band.
+    ValueError
+        If there is none at all.
+
+    Examples
+    --------
+    >>> from mantis_astro.bands import get_bands
+    >>> [str(band) for band in get_bands(["ps1.r", "ps1.g", "ps1.r"])]
+    ['ps1.r', 'ps1.g']
+    >>> get_bands("ps1.g")
+    (Band(survey='ps1', name='g'),)
+    """
+    if isinstance(bands, str | Band):
+        bands = [bands]
+    bands = tuple(dict.fromkeys(map(get_band, bands)))
+    if not bands:
+        msg = "'bands' is empty: name at least one"
+        raise ValueError(msg)
+    return bands
 
 
 def list_surveys():

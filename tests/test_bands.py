@@ -9,6 +9,7 @@ from mantis_astro.bands import (
     Band,
     Survey,
     get_band,
+    get_bands,
     get_survey,
     list_bands,
     list_surveys,
@@ -139,3 +140,20 @@ def test_a_band_survives_pickling_as_the_same_key():
 def test_bands_are_told_apart_by_survey_and_name_only():
     g = Band("ps1", "g", "other", 1 * u.AA, 1 * u.arcsec, None)
     assert g == get_band("ps1.g") != get_band("ps1.r")
+
+
+def test_several_bands_are_each_taken_once_in_the_order_given():
+    assert get_bands(["ps1.r", get_band("ps1.g"), "PS1.R"]) == (
+        get_band("ps1.r"),
+        get_band("ps1.g"),
+    )
+
+
+@pytest.mark.parametrize("one", ["ps1.g", get_band("ps1.g")])
+def test_one_band_is_a_list_of_one_not_of_letters(one):
+    assert get_bands(one) == (get_band("ps1.g"),)
+
+
+def test_no_bands_at_all_are_an_error_not_an_endless_wait():
+    with pytest.raises(ValueError, match="'bands' is empty: name at least one"):
+        get_bands([])

@@ -11,7 +11,7 @@ from mantis_astro.alignment.pixel_map import (
     pixel_corners,
     quadrilateral_area,
 )
-from mantis_astro.bands import get_band, list_bands
+from mantis_astro.bands import get_bands, list_bands
 
 __all__ = ["align_batch"]
 
@@ -102,7 +102,7 @@ def align_batch(
     check_option("method", method, (None, "interp", "exact"))
     check_option("conserve", conserve, CONSERVE)
     cutouts = list(cutouts)
-    bands = _bands(cutouts) if bands is None else tuple(map(get_band, bands))
+    bands = _bands(cutouts) if bands is None else get_bands(bands)
     grids = Grids([images.coord for images in cutouts], wcs, shape)
     device = torch.device("cpu" if device is None else device)
     size = (len(cutouts), len(bands), *grids.shape)

@@ -69,6 +69,12 @@ def common_wcs(coord, size, pixel_scale):
     >>> wcs.wcs.crpix
     array([60.5, 60.5])
     """
+    if not hasattr(pixel_scale, "unit"):
+        msg = (
+            f"'pixel_scale' must be an angle with a unit, got {pixel_scale!r}; "
+            f"perhaps {pixel_scale!r} * u.arcsec"
+        )
+        raise u.UnitsError(msg)
     scale = u.Quantity(pixel_scale, u.deg).value
     if not (np.ndim(scale) == 0 and np.isfinite(scale) and scale > 0):
         msg = f"'pixel_scale' must be one positive angle, got {pixel_scale}"

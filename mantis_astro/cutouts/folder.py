@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import FITSFixedWarning
 
-from mantis_astro.bands import get_band
+from mantis_astro.bands import get_bands
 from mantis_astro.cutouts.multiband import MultibandCutout
 from mantis_astro.cutouts.reading import celestial_wcs, guess_band, read_cutout
 from mantis_astro.cutouts.source import NO_COVERAGE, OK, failed
@@ -95,7 +95,7 @@ class FitsFolder:
             ``no_coverage`` where no image shows the position, ``failed`` where one
             does and cannot be read.
         """
-        bands = [get_band(band) for band in bands]
+        bands = get_bands(bands)
         near = self._near(coords)
         for index, coord in enumerate(coords):
             cutouts, statuses = {}, dict.fromkeys(bands, NO_COVERAGE)

@@ -8,7 +8,7 @@ from itertools import islice
 import astropy.units as u
 import numpy as np
 
-from mantis_astro.bands import get_band
+from mantis_astro.bands import get_band, get_bands
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.flags import Flag
 from mantis_astro.photometry.apertures import (
@@ -150,7 +150,7 @@ def measure_photometry(
     options = _Options.of(aperture, background, deblend, psf)
     if isinstance(cutouts, MultibandCutout):
         cutouts = [cutouts]
-    wanted = None if bands is None else tuple(dict.fromkeys(map(get_band, bands)))
+    wanted = None if bands is None else get_bands(bands)
     parts = []
     iterator = iter(cutouts)
     while chunk := list(islice(iterator, _CHUNK)):

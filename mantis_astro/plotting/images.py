@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 
 from mantis_astro._optional import require
-from mantis_astro.bands import get_band, get_survey
+from mantis_astro.bands import get_band, get_bands, get_survey
 
 __all__ = ["plot_cutouts", "plot_rgb"]
 
@@ -164,7 +164,7 @@ def plot_rgb(
     >>> cutouts = MultibandCutout.read("galaxy.fits")  # doctest: +SKIP
     >>> plot_rgb(cutouts).figure.savefig("galaxy_rgb.png")  # doctest: +SKIP
     """
-    bands = [get_band(band) for band in bands]
+    bands = get_bands(bands)
     if len(bands) != 3:
         msg = f"'bands' must be three, for red, green and blue, got {len(bands)}"
         raise ValueError(msg)

@@ -19,7 +19,7 @@ from astroquery.exceptions import (
 from astroquery.query import BaseQuery
 from astroquery.utils import parse_coordinates
 
-from mantis_astro.bands import get_band, get_survey
+from mantis_astro.bands import get_bands, get_survey
 from mantis_astro.services.settings import conf
 from mantis_astro.services.validation import check_status, read_images
 
@@ -306,7 +306,7 @@ def bands_by_survey(bands):
         Each band once, in the order given.
     """
     groups = {}
-    for band in dict.fromkeys(map(get_band, bands)):
+    for band in get_bands(bands):
         groups.setdefault(get_survey(band.survey), []).append(band)
     return {survey: tuple(group) for survey, group in groups.items()}
 

@@ -111,6 +111,15 @@ class SurveyCutouts:
         if offline and store is None:
             msg = "'offline' needs a 'store' to take cutouts from"
             raise ValueError(msg)
+        if not (pixel_scale is None or isinstance(pixel_scale, Mapping)):
+            msg = (
+                "'pixel_scale' must map surveys to angles, as {'legacysurvey': 0.5 * "
+                f"u.arcsec}} does; got {pixel_scale!r}"
+            )
+            raise TypeError(msg)
+        if deadline is not None and not hasattr(deadline, "unit"):
+            msg = f"'deadline' must be a time with a unit, got {deadline!r}"
+            raise u.UnitsError(msg)
         for name, value in (
             ("connections_per_host", connections_per_host),
             ("requests_per_second", requests_per_second),

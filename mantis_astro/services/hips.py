@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 from astroquery.exceptions import InvalidQueryError, RemoteServiceError
 
 from mantis_astro._optional import require
-from mantis_astro.bands import get_band, get_survey
+from mantis_astro.bands import get_bands, get_survey
 from mantis_astro.services.base import parse_one_position
 from mantis_astro.services.settings import conf
 
@@ -84,7 +84,7 @@ class HiPSClass:
         if wcs is not None and wcs.array_shape is None:
             msg = "'wcs' must know its array_shape: set wcs.array_shape = (ny, nx)"
             raise InvalidQueryError(msg)
-        bands = [get_band(band) for band in bands]
+        bands = get_bands(bands)
         grids = [wcs or self._grid(coordinates, band, size) for band in bands]
         payloads = [
             self._args_to_payload(band, grid)

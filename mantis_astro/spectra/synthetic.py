@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import QTable
 from astropy.utils.masked import Masked
 
-from mantis_astro.bands import get_band
+from mantis_astro.bands import get_bands
 from mantis_astro.flags import Flag
 from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
 
@@ -99,7 +99,7 @@ def synthetic_photometry(spectra, bands, *, min_coverage=0.999, max_interpolated
         if not 0 <= value <= 1:
             msg = f"'{name}' must be from 0 to 1, got {value}"
             raise ValueError(msg)
-    bands = list(dict.fromkeys(map(get_band, bands)))
+    bands = get_bands(bands)
     spectra = [spectra] if hasattr(spectra, "spectral_axis") else spectra
     limits = min_coverage, max_interpolated
     rows = [

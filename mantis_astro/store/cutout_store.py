@@ -11,7 +11,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from mantis_astro.bands import get_band, list_bands
+from mantis_astro.bands import get_band, get_bands, list_bands
 from mantis_astro.cutouts import (
     NO_COVERAGE,
     OK,
@@ -474,7 +474,7 @@ class CutoutStore:
         statuses : dict of Band to CutoutStatus
             As stored; ``failed`` for what is not in the store or is damaged.
         """
-        bands = [get_band(band) for band in bands]
+        bands = get_bands(bands)
         absent = failed(f"not in {self.path}")
         for index, found in enumerate(self._find_all(coords, keys)):
             statuses, cutouts = dict.fromkeys(bands, absent), {}

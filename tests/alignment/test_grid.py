@@ -252,3 +252,8 @@ def test_real_ps1_header_with_positive_cdelt_is_accepted(real_data):
     east = UGC1333.directional_offset_by(90 * u.deg, 5 * u.arcsec)
     step = cutout.wcs.world_to_pixel(east)[0] - cutout.wcs.world_to_pixel(UGC1333)[0]
     assert step == pytest.approx(-20, abs=0.2)
+
+
+def test_a_pixel_scale_without_a_unit_is_not_taken_for_degrees():
+    with pytest.raises(u.UnitsError, match=r"perhaps 0.25 \* u.arcsec"):
+        common_wcs(TARGET, 32, 0.25)

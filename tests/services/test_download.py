@@ -499,3 +499,19 @@ def test_a_report_needs_a_call_first():
     for method in ("report", "failed", "counts", "requests_sent"):
         with pytest.raises(ValueError, match="nothing was asked for yet"):
             getattr(SurveyCutouts(), method)()
+
+
+def test_asking_for_no_bands_is_an_error_at_once():
+    coords = SkyCoord([150.1], [2.2], unit="deg")
+    with pytest.raises(ValueError, match="'bands' is empty"):
+        SurveyCutouts().iter_cutouts(coords, [])
+
+
+def test_one_pixel_scale_for_all_surveys_is_refused():
+    with pytest.raises(TypeError, match="'pixel_scale' must map surveys to angles"):
+        SurveyCutouts(pixel_scale=1 * u.arcsec)
+
+
+def test_a_deadline_needs_a_unit():
+    with pytest.raises(u.UnitsError, match="'deadline' must be a time with a unit"):
+        SurveyCutouts(deadline=60)

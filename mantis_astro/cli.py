@@ -207,12 +207,13 @@ def _predict(options):
     if to_file:
         check_writable(options.output, overwrite=options.overwrite)
     table = read_table(options.table)
+    source = _source(options)  # a typo shows before weights are loaded
     photoz = _load(options.model, options.device)
     journal = Path(f"{options.output}.rows") if to_file else None
     try:
         table = photoz.add_redshifts(
             table,
-            _source(options),
+            source,
             ra=options.ra,
             dec=options.dec,
             ebv=_number_or_name(options.ebv),
@@ -257,7 +258,11 @@ def _source(options):
     if options.store:
         from mantis_astro import CutoutStore
 
-        return CutoutStore(options.store)
+        try:
+            return CutoutStore(options.store)
+        except FileNotFoundError:
+            msg = f"no store at {options.store}; 'mantis-astro fetch' makes one"
+            raise FileNotFoundError(msg) from None
     return None
 
 

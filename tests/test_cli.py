@@ -1,4 +1,5 @@
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +139,25 @@ class TestErrors:
             ["predict", str(tmp_path / "t.csv"), "-o", str(tmp_path / "o.ecsv")]
         )
         assert "name their columns with ra= and dec=" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            ("--store", "no store at .*; 'mantis-astro fetch' makes"),
+            ("--cutouts", "no folder"),
+        ],
+    )
+    def test_a_source_that_is_not_there_is_named(
+        self, folder, tmp_path, capsys, option, message
+    ):
+        arguments = [
+            "predict",
+            str(folder / "galaxies.ecsv"),
+            option,
+            str(tmp_path / "x"),
+        ]
+        assert main([*arguments, "-o", str(tmp_path / "o.ecsv")]) == 1
+        assert re.search(message, capsys.readouterr().err)
 
     def test_an_unknown_model_lists_the_known(self, folder, tmp_path, capsys):
         assert predict(folder, tmp_path / "out.ecsv", "--model", "best") == 1

@@ -69,6 +69,8 @@ def common_wcs(coord, size, pixel_scale):
     >>> wcs.wcs.crpix
     array([60.5, 60.5])
     """
+    if isinstance(pixel_scale, str):  # "0.25 arcsec"
+        pixel_scale = u.Quantity(pixel_scale)
     if not hasattr(pixel_scale, "unit"):
         msg = (
             f"'pixel_scale' must be an angle with a unit, got {pixel_scale!r}; "

@@ -156,7 +156,8 @@ class Ledger:
             for band, any_ in zip(self.bands, lacking.any(axis=0), strict=True)
             if any_
         )
-        return StillMissing(self.coords[index], bands, index)
+        # with no position left, any band can be asked for and costs nothing
+        return StillMissing(self.coords[index], bands or tuple(self.bands), index)
 
     def to_table(self, make_url, path):
         """

@@ -5,6 +5,8 @@ Its colours in g, r, i cannot tell the 4000 Angstrom break at z = 0.38 from the 
 2700 Angstrom at z = 1.2.
 """
 
+from unittest import mock
+
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
@@ -112,7 +114,13 @@ def fit(obs, params, *, sampler="dynesty", seed=1, n_live=80):
             "print_progress": False,
         },
     }[sampler]
-    result, _ = fit_model(obs, model, TwoBreaks(), verbose=False, **options)["sampling"]
+    seeded = mock.patch(  # prospector passes no seed on, and dynesty draws a new one
+        "dynesty.dynesty.get_random_generator",
+        return_value=np.random.default_rng(seed),
+    )
+    with seeded:
+        fitted = fit_model(obs, model, TwoBreaks(), verbose=False, **options)
+    result, _ = fitted["sampling"]
     if sampler == "emcee":
         samples = result.get_chain(flat=True)
     else:

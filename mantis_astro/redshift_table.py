@@ -164,7 +164,8 @@ def add_redshifts(
             done, done_flags, done_probability = journal.read()
             flags[done], probability[done] = done_flags, done_probability
             todo[done] = False
-            log.info("%d of %d rows were finished before", len(done), n)
+            if len(done):
+                log.info("%d of %d rows were finished before", len(done), n)
         with _progress_bar(np.count_nonzero(todo), progress) as bar:
             for rows, p, f, is_final in predict(np.flatnonzero(todo)):
                 probability[rows], flags[rows] = p, f

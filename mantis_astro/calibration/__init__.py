@@ -1,0 +1,1 @@
+"""Recalibrate densities of redshift from galaxies whose redshift is known."""

@@ -1,0 +1,1 @@
+"""Kernels of networks: conjugate and empirical tangent, and regression with them."""

@@ -1,0 +1,1 @@
+"""Does my sample look like the training set? Reports, scores and weights."""

@@ -1,0 +1,1 @@
+"""Train a network: configuration, data, losses and one loop."""

@@ -1,0 +1,78 @@
+"""``mantis-astro fetch``: cutouts of a table of galaxies into a store."""
+
+import logging
+from pathlib import Path
+
+from mantis_astro.cli.options import (
+    DONE,
+    INCOMPLETE,
+    add_table_arguments,
+    check_columns,
+    split,
+)
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+log = logging.getLogger("mantis_astro")
+
+SUMMARY = "Fetch the cutouts of a table of galaxies to a store."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    add_table_arguments(sub)
+    sub.add_argument("--store", metavar="DIR", required=True, help="store to fill")
+    sub.add_argument("--bands", help="bands, separated by commas (default: all nine)")
+    sub.add_argument("--key", metavar="COLUMN", help="column that names the objects")
+    sub.add_argument(
+        "--resume",
+        action="store_true",
+        help="add what an existing store lacks: after a crash, Ctrl-C or failures",
+    )
+    sub.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="at the end, ask once more for what failed",
+    )
+    sub.add_argument("--report", metavar="TABLE", help="write what became of each band")
+    sub.epilog = (
+        "Every cutout is in the store as soon as its object is finished; failures "
+        "are not kept, so the same command with --resume asks for them again."
+    )
+
+
+def run(options):
+    """Run the command."""
+    from mantis_astro import CutoutStore, SurveyCutouts
+    from mantis_astro.bands import BANDS, get_band
+    from mantis_astro.catalog import find_coordinates
+    from mantis_astro.table_io import check_writable, read_table, write_table
+
+    if options.report:
+        check_writable(options.report, overwrite=options.resume)
+    bands = BANDS if options.bands is None else split(options.bands)
+    bands = [get_band(band) for band in bands]  # a typo must not leave a store behind
+    if Path(options.store).exists() and not options.resume:
+        msg = f"{options.store} exists: --resume adds what it lacks"
+        raise FileExistsError(msg)
+    table = read_table(options.table)
+    coords, good = find_coordinates(table, ra=options.ra, dec=options.dec)
+    if not good.all():
+        log.warning("%d rows have no position and are left out", (~good).sum())
+    keys = None
+    if options.key is not None:
+        check_columns(table, options.key)
+        keys = [str(key) for key in table[options.key][good]]
+    with CutoutStore(options.store, mode="a") as store:
+        source = SurveyCutouts(store=store, progress=not options.quiet)
+        for tries_left in range(options.retry_failed, -1, -1):
+            for _ in source.iter_cutouts(coords[good], bands, keys=keys):
+                pass
+            counts = source.counts()
+            if not (tries_left and counts["failed"]):
+                break
+            log.info("asking again for %d bands that failed", counts["failed"])
+        if options.report:
+            write_table(source.report(), options.report, overwrite=options.resume)
+    print(", ".join(f"{count} {state}" for state, count in counts.items() if count))
+    return INCOMPLETE if counts["failed"] else DONE

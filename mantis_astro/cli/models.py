@@ -1,0 +1,36 @@
+"""``mantis-astro models``: what models there are."""
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "List the models, or describe one."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    sub.add_argument("name", nargs="?", help="a model to describe")
+
+
+def run(options):
+    """Run the command."""
+    from mantis_astro.models import get_card, list_models
+
+    if options.name is None:
+        for card in list_models():
+            print(f"{card.name:24} {card.description}")
+        return
+    card = get_card(options.name)
+    facts = {
+        "name": card.name,
+        "what it is": card.description,
+        "network": card.network.kind,
+        "bands": ", ".join(map(str, card.bands)),
+        "redshifts": f"{card.n_bins} bins, {card.z_edges[0]:g} to {card.z_edges[-1]:g}",
+        "trained on": card.training_sample,
+        "prior": card.training_prior,
+        "do not trust": card.caveats,
+        "licence": card.licence,
+        "cite": ", ".join(card.citations),
+    }
+    for name, fact in facts.items():
+        if fact:
+            print(f"{name:13} {fact}")

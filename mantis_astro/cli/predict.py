@@ -1,0 +1,116 @@
+"""``mantis-astro predict``: redshift columns on a table of galaxies."""
+
+import logging
+from pathlib import Path
+
+from mantis_astro.cli.options import (
+    DONE,
+    INCOMPLETE,
+    add_table_arguments,
+    number_or_name,
+    split,
+)
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+log = logging.getLogger("mantis_astro")
+
+SUMMARY = "Add redshift columns to a table of galaxies."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    add_table_arguments(sub)
+    sub.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        help="table to write: .ecsv .fits .parquet .csv .vot; - writes ECSV to "
+        "standard output",
+    )
+    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+    source = sub.add_mutually_exclusive_group()
+    source.add_argument("--cutouts", metavar="DIR", help="folder of FITS cutouts")
+    source.add_argument("--store", metavar="DIR", help="store that fetch filled")
+    sub.add_argument(
+        "--model", help="name or file (default: the embedded one; see 'models')"
+    )
+    sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
+    sub.add_argument("--prefix", default="", help="put before the new columns")
+    sub.add_argument("--columns", help="which new columns, separated by commas")
+    sub.add_argument(
+        "--dihedral", action="store_true", help="average over eight orientations"
+    )
+    sub.add_argument("--device", help="where to compute, e.g. cuda")
+    sub.add_argument("--chunk", type=int, default=64, help="objects at once")
+    sub.epilog = (
+        "Finished rows are kept in OUTPUT.rows until the table is written: after a "
+        "crash or Ctrl-C run the same command again."
+    )
+
+
+def run(options):
+    """Run the command."""
+    from mantis_astro.table_io import check_writable, read_table, write_table
+
+    to_file = options.output != "-"
+    if to_file:
+        check_writable(options.output, overwrite=options.overwrite)
+    table = read_table(options.table)
+    source = _source(options)  # a typo shows before weights are loaded
+    photoz = _load(options.model, options.device)
+    journal = Path(f"{options.output}.rows") if to_file else None
+    try:
+        table = photoz.add_redshifts(
+            table,
+            source,
+            ra=options.ra,
+            dec=options.dec,
+            ebv=number_or_name(options.ebv),
+            prefix=options.prefix,
+            columns=split(options.columns) if options.columns else None,
+            dihedral=options.dihedral,
+            chunk=options.chunk,
+            progress=not options.quiet,
+            resume=journal,
+        )
+    except KeyboardInterrupt:
+        if journal is not None:
+            log.warning("finished rows are in %s: the same command goes on", journal)
+        raise
+    write_table(table, options.output, overwrite=options.overwrite)
+    if journal is not None:
+        journal.unlink()
+        log.info("%d rows in %s", len(table), options.output)
+    return INCOMPLETE if _any_failed(table, options.prefix) else DONE
+
+
+def _any_failed(table, prefix):
+    from mantis_astro import Flag
+
+    name = f"{prefix}flags"
+    return name in table.colnames and bool((table[name] & Flag.FETCH_FAILED).any())
+
+
+def _load(model, device):
+    from mantis_astro import PhotoZ
+
+    if model is not None and (Path(model).suffix or Path(model).exists()):
+        return PhotoZ.from_file(model, device=device)
+    return PhotoZ.from_pretrained(model, device=device)
+
+
+def _source(options):
+    if options.cutouts:
+        from mantis_astro import FitsFolder
+
+        return FitsFolder(options.cutouts)
+    if options.store:
+        from mantis_astro import CutoutStore
+
+        try:
+            return CutoutStore(options.store)
+        except FileNotFoundError:
+            msg = f"no store at {options.store}; 'mantis-astro fetch' makes one"
+            raise FileNotFoundError(msg) from None
+    return None

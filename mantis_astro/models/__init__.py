@@ -9,7 +9,7 @@ Between the two there is only torch.
 from mantis_astro.models.acceleration import accelerate
 from mantis_astro.models.checkpoints import load_model, save_model
 from mantis_astro.models.encoders import EncoderConfig
-from mantis_astro.models.geometry import CommonGrid, NativeCrops
+from mantis_astro.models.geometry import CommonGrid, NativeCrops, SurveyGrids
 from mantis_astro.models.inference import (
     predict_features,
     predict_probability,
@@ -50,6 +50,7 @@ __all__ = [
     "Photometric",
     "PhotometricConfig",
     "PhotometrySpec",
+    "SurveyGrids",
     "accelerate",
     "build_network",
     "get_card",

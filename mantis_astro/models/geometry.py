@@ -1,6 +1,6 @@
 """How the images of a galaxy become the grid, or grids, that a network reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import astropy.units as u
@@ -16,7 +16,7 @@ from mantis_astro.models.cropping import crop, is_blank
 from mantis_astro.models.placement import place_all
 from mantis_astro.models.records import record
 
-__all__ = ["CommonGrid", "NativeCrops", "PixelBatch"]
+__all__ = ["CommonGrid", "NativeCrops", "PixelBatch", "SurveyGrids"]
 
 
 @dataclass(frozen=True)
@@ -277,6 +277,63 @@ class CommonGrid:
         pixels = np.einsum("ijkl,ml->ijmk", maps, np.array(corners))
         last = sizes[:, :, None] - 0.5
         return ((pixels >= -0.5) & (pixels <= last)).all((2, 3))
+
+
+@record("survey_grids")
+class SurveyGrids(CommonGrid):
+    """
+    The grid of `CommonGrid`, with one image for each survey: for late fusion.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape (ny, nx) in pixels, the same for every survey.
+    pixel_scale : float
+        In arcsec.
+    """
+
+    def cut(self, cutouts, bands, *, in_njy):
+        """
+        Resample the images of many objects.
+
+        Parameters
+        ----------
+        cutouts, bands, in_njy
+            As for `CommonGrid`.
+
+        Returns
+        -------
+        PixelBatch
+            One plane for each run of bands of one survey.
+        """
+        batch = super().cut(cutouts, bands, in_njy=in_njy)
+        (plane,) = batch.planes
+        return replace(batch, planes=tuple(_by_survey(plane, bands)))
+
+    def combine(self, planes):
+        """
+        Give the planes, stretched, as they are.
+
+        Parameters
+        ----------
+        planes : tuple of `~numpy.ndarray`
+            As `cut` gave them, stretched.
+
+        Returns
+        -------
+        tuple of `torch.Tensor`
+            One for each survey, of shape (n_object, n_band, ny, nx).
+        """
+        return tuple(map(torch.from_numpy, planes))
+
+
+def _by_survey(plane, bands):
+    """Parts of (n_object, n_band, ny, nx), one for each run of bands of one survey."""
+    start = 0
+    for _, group in groupby(bands, key=lambda band: band.survey):
+        stop = start + len(list(group))
+        yield plane[:, start:stop]
+        start = stop
 
 
 _SIGNS = ((-1, -1), (-1, 1), (1, -1), (1, 1))

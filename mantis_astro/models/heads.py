@@ -1,9 +1,10 @@
-"""What stands behind the encoders: the classifier head, and aperture sums beside."""
+"""What stands behind the encoders, the classifier head, and what goes around them."""
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-__all__ = ["ApertureSums", "Head"]
+__all__ = ["ApertureSums", "Head", "Perceptron", "PhotometryBranch"]
 
 
 class Head(nn.Module):
@@ -52,6 +53,96 @@ class Head(nn.Module):
         return self.fc1(self.features(images, ebv))
 
 
+class Perceptron(nn.ModuleList):
+    """
+    Linear layers, each followed by a GELU.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Length of the vector that it reads.
+    widths : sequence of int
+        Widths of the layers; without any it gives back what it reads.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Length of the vector that it gives.
+    """
+
+    def __init__(self, n_inputs, widths):
+        sizes = (n_inputs, *widths)
+        super().__init__(
+            nn.Linear(before, width)
+            for before, width in zip(sizes, widths, strict=False)
+        )
+        self.n_outputs = sizes[-1]
+
+    def forward(self, x):
+        """
+        Apply the layers.
+
+        Parameters
+        ----------
+        x : `torch.Tensor`
+            Shape (n_object, n_inputs).
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (n_object, n_outputs).
+        """
+        for layer in self:
+            x = functional.gelu(layer(x))
+        return x
+
+
+class PhotometryBranch(nn.Module):
+    """
+    The way around the encoders: E(B-V) and, where asked for, aperture sums.
+
+    Parameters
+    ----------
+    n_bands : sequence of int
+        Number of channels of each image.
+    config : EarlyFusionConfig or LateFusionConfig
+        Its ``n_ebv``, ``aperture_radii`` and ``aperture_widths`` are used.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Length of a row of the output.
+    """
+
+    def __init__(self, n_bands, config):
+        super().__init__()
+        radii = config.aperture_radii
+        self.sums = nn.ModuleList(ApertureSums(n, radii) for n in n_bands if radii)
+        n_inputs = sum(sums.n_outputs for sums in self.sums) + config.n_ebv
+        self.layers = Perceptron(n_inputs, config.aperture_widths)
+        self.n_outputs = self.layers.n_outputs
+
+    def forward(self, images, ebv):
+        """
+        Join the sums of all images and E(B-V).
+
+        Parameters
+        ----------
+        images : sequence of `torch.Tensor`
+            Each of shape (n_object, n_band, ny, nx).
+        ebv : `torch.Tensor`
+            E(B-V) in magnitudes, shape (n_object, n_ebv).
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (n_object, n_outputs).
+        """
+        # without radii there are no sums, and E(B-V) stands alone
+        parts = [sums(x) for sums, x in zip(self.sums, images, strict=False)]
+        return self.layers(torch.cat([*parts, ebv], 1))
+
+
 class ApertureSums(nn.Module):
     """
     Fluxes in round apertures, computed beside the convolutions.
@@ -63,36 +154,27 @@ class ApertureSums(nn.Module):
 
     Parameters
     ----------
-    config : EarlyFusionConfig
-        Its ``aperture_radii`` (pixels) and number of bands are used.
+    n_bands : int
+        Number of channels of the images.
+    radii : sequence of float
+        Radii of the apertures in pixels.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Length of a row of the output: each band's sums, and whether it is there.
     """
 
     # Beyond it the hyperbolic sine of a float32 would overflow in a sum.
     LARGEST = 40.0
 
-    def __init__(self, config):
+    def __init__(self, n_bands, radii):
         super().__init__()
-        self.radii = tuple(config.aperture_radii)
-        n_sums = config.encoder.in_channels * len(self.radii)
+        self.radii = tuple(radii)
+        n_sums = n_bands * len(self.radii)
+        self.n_outputs = n_sums + n_bands
         self.scale = nn.Parameter(torch.ones(n_sums))
         self.shift = nn.Parameter(torch.zeros(n_sums))
-
-    @staticmethod
-    def count(config):
-        """
-        Count the outputs: each band's sums, and whether it is there.
-
-        Parameters
-        ----------
-        config : EarlyFusionConfig
-            Size of the network.
-
-        Returns
-        -------
-        int
-            Length of a row of the output.
-        """
-        return config.encoder.in_channels * (len(config.aperture_radii) + 1)
 
     def forward(self, images):
         """

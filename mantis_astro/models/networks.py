@@ -1,12 +1,11 @@
 """The three networks: early fusion, late fusion, photometric."""
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models.encoders import ConvNeXt, EncoderConfig
-from mantis_astro.models.heads import ApertureSums, Head
+from mantis_astro.models.heads import Head, Perceptron, PhotometryBranch
 from mantis_astro.models.records import record
 
 __all__ = [
@@ -38,6 +37,8 @@ class EarlyFusionConfig:
     aperture_radii : tuple of float
         Radii, in pixels, of aperture sums that join the encoder's features; none in
         the published network.
+    aperture_widths : tuple of int
+        Widths of layers that the aperture sums and E(B-V) go through before they join.
     """
 
     encoder: EncoderConfig
@@ -45,6 +46,7 @@ class EarlyFusionConfig:
     n_ebv: int = 2
     hidden: int = 2048
     aperture_radii: tuple = ()
+    aperture_widths: tuple = ()
 
     def build(self):
         """Make the network, with random weights."""
@@ -66,6 +68,8 @@ class LateFusionConfig:
         Number of E(B-V) inputs.
     hidden : int
         Width of the layer before the last: the length of the features.
+    aperture_radii, aperture_widths : tuple
+        As for `EarlyFusionConfig`; the radii are in pixels of each image.
     """
 
     galex: EncoderConfig
@@ -74,6 +78,8 @@ class LateFusionConfig:
     n_bins: int
     n_ebv: int = 2
     hidden: int = 2048
+    aperture_radii: tuple = ()
+    aperture_widths: tuple = ()
 
     def build(self):
         """Make the network, with random weights."""
@@ -152,12 +158,12 @@ class EarlyFusion(Head):
     """
 
     def __init__(self, config):
-        n_features = config.encoder.n_features
-        if config.aperture_radii:
-            n_features += ApertureSums.count(config)
-        super().__init__(n_features + config.n_ebv, config.hidden, config.n_bins)
-        self.Base = ConvNeXt(config.encoder)
-        self.apertures = ApertureSums(config) if config.aperture_radii else None
+        encoder = config.encoder
+        photometry = PhotometryBranch([encoder.in_channels], config)
+        n_inputs = encoder.n_features + photometry.n_outputs
+        super().__init__(n_inputs, config.hidden, config.n_bins)
+        self.Base = ConvNeXt(encoder)
+        self.photometry = photometry
 
     def features(self, images, ebv):
         """
@@ -175,10 +181,8 @@ class EarlyFusion(Head):
         `torch.Tensor`
             Shape (n_object, hidden).
         """
-        parts = [self.Base(images), ebv]
-        if self.apertures is not None:
-            parts.append(self.apertures(images))
-        return functional.gelu(self.fc0(torch.cat(parts, 1)))
+        x = torch.cat([self.Base(images), self.photometry([images], ebv)], 1)
+        return functional.gelu(self.fc0(x))
 
 
 class LateFusion(Head):
@@ -197,12 +201,16 @@ class LateFusion(Head):
     """
 
     def __init__(self, config):
-        encoders = (config.ps1, config.unwise, config.galex)
+        encoders = (config.galex, config.ps1, config.unwise)
+        photometry = PhotometryBranch([e.in_channels for e in encoders], config)
         n_features = sum(encoder.n_features for encoder in encoders)
-        super().__init__(n_features + config.n_ebv, config.hidden, config.n_bins)
+        super().__init__(
+            n_features + photometry.n_outputs, config.hidden, config.n_bins
+        )
         self.model_galex = ConvNeXt(config.galex)
         self.model_ps = ConvNeXt(config.ps1)
         self.model_unwise = ConvNeXt(config.unwise)
+        self.photometry = photometry
 
     def features(self, images, ebv):
         """
@@ -224,7 +232,8 @@ class LateFusion(Head):
         x = torch.cat(
             [self.model_ps(ps1), self.model_unwise(unwise), self.model_galex(galex)], 1
         )
-        return functional.relu(self.fc0(torch.cat([functional.relu(x), ebv], 1)))
+        x = torch.cat([functional.relu(x), self.photometry(images, ebv)], 1)
+        return functional.relu(self.fc0(x))
 
 
 class Photometric(Head):
@@ -240,12 +249,9 @@ class Photometric(Head):
     micro_batch = 256
 
     def __init__(self, config):
-        widths = (config.n_inputs + config.n_ebv, *config.widths)
-        super().__init__(widths[-1], config.hidden, config.n_bins)
-        self.layers = nn.ModuleList(
-            nn.Linear(before, width)
-            for before, width in zip(widths, config.widths, strict=False)
-        )
+        layers = Perceptron(config.n_inputs + config.n_ebv, config.widths)
+        super().__init__(layers.n_outputs, config.hidden, config.n_bins)
+        self.layers = layers
 
     def features(self, images, ebv):
         """
@@ -263,7 +269,5 @@ class Photometric(Head):
         `torch.Tensor`
             Shape (n_object, hidden).
         """
-        x = torch.cat([images, ebv], 1)
-        for layer in self.layers:
-            x = functional.gelu(layer(x))
+        x = self.layers(torch.cat([images, ebv], 1))
         return functional.gelu(self.fc0(x))

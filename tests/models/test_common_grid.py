@@ -11,7 +11,7 @@ from mantis_astro import MultibandCutout, align, get_band
 from mantis_astro.alignment import common_wcs
 from mantis_astro.bands import BANDS, get_survey
 from mantis_astro.flags import decode_flags
-from mantis_astro.models import CommonGrid, InputSpec, get_card, load_model
+from mantis_astro.models import CommonGrid, InputSpec, SurveyGrids, get_card, load_model
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.models.placement import njy_factor
 from mantis_astro.models.stretches import FluxAsinhStretch
@@ -166,3 +166,12 @@ def test_the_grid_of_the_embedded_model_fits_the_images_that_are_served():
         survey = get_survey(band.survey)
         field = min(survey.shape) * survey.pixel_scale.to_value(u.arcsec)
         assert field > max(grid.shape) * grid.pixel_scale
+
+
+def test_survey_grids_are_the_common_grid_split_by_survey(galaxy):
+    split = InputSpec(SPEC.bands, SurveyGrids((32, 32), 1.0), SPEC.stretch)
+    images = split.to_tensor([galaxy], 0.03).images
+    assert [x.shape[1] for x in images] == [2, 5, 2]  # GALEX, PS1, unWISE
+    torch.testing.assert_close(
+        torch.cat(images, 1), SPEC.to_tensor([galaxy], 0.03).images, rtol=0, atol=0
+    )

@@ -153,8 +153,7 @@ def test_something_else_is_no_configuration():
 
 @pytest.fixture
 def apertures():
-    encoder = EncoderConfig(2, (1,), (8,))
-    return ApertureSums(EarlyFusionConfig(encoder, 5, aperture_radii=(3.0, 6.0)))
+    return ApertureSums(2, (3.0, 6.0))
 
 
 def test_aperture_sums_add_flux_not_stretched_flux(apertures):
@@ -178,3 +177,25 @@ def test_aperture_sums_do_not_change_under_the_eight_orientations(apertures):
     images = torch.rand(1, 2, 24, 24)
     turned = torch.rot90(images.flip(-1), 1, (-2, -1))
     torch.testing.assert_close(apertures(turned), apertures(images))
+
+
+def small_late(**options):
+    encoders = [EncoderConfig(n, (1,), (8,)) for n in (2, 5, 2)]
+    return LateFusionConfig(*encoders, n_bins=5, hidden=12, **options)
+
+
+def test_late_fusion_reads_aperture_sums_of_every_survey():
+    network = build_network(small_late(aperture_radii=(3.0,), aperture_widths=(16, 6)))
+    assert network.fc0.in_features == 3 * 8 + 6
+    images = [torch.rand(1, n, 16, 16) for n in (2, 5, 2)]
+    ebv = torch.zeros(1, 2)
+    before = network.photometry(images, ebv)
+    for survey in range(3):
+        changed = [x * 3 if j == survey else x for j, x in enumerate(images)]
+        assert not torch.equal(network.photometry(changed, ebv), before)
+
+
+def test_without_apertures_nothing_but_ebv_goes_around_the_encoders():
+    network = build_network(small_late())
+    assert network.fc0.in_features == 3 * 8 + 2
+    assert not list(network.photometry.parameters())

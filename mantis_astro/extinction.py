@@ -107,12 +107,7 @@ def extinction_coefficients(
     if not r_v > 0:
         msg = f"'r_v' must be positive, got {r_v}"
         raise ValueError(msg)
-    if scale not in ("sfd", "true"):
-        msg = f"'scale' must be 'sfd' or 'true', got {scale!r}"
-        raise ValueError(msg)
-    curve = _curve(law)
-    micron = np.array([1e4])  # in Angstrom
-    factor = _SFD_AT_ONE_MICRON / curve(micron, r_v) if scale == "sfd" else 1.0
+    curve, factor = _curve(law), _scale_factor(law, r_v, scale)
 
     def extinction(wavelength):
         return factor * curve(wavelength, r_v)
@@ -123,7 +118,7 @@ def extinction_coefficients(
     }
 
 
-def extinction_curve(wavelength, *, law="F99", r_v=3.1):
+def extinction_curve(wavelength, *, law="F99", r_v=3.1, scale="true"):
     """
     Evaluate an extinction law.
 
@@ -135,16 +130,18 @@ def extinction_curve(wavelength, *, law="F99", r_v=3.1):
         The law, see `extinction_coefficients`.
     r_v : float, optional
         Ratio of total to selective extinction.
+    scale : {"true", "sfd"}, optional
+        What E(B-V) = 1 means, see `extinction_coefficients`.
 
     Returns
     -------
     ndarray
-        Extinction in magnitudes for a true colour excess of 1 mag.
+        Extinction in magnitudes for E(B-V) = 1.
 
     Raises
     ------
     ValueError
-        If the law is unknown.
+        If the law or scale is unknown.
 
     References
     ----------
@@ -159,7 +156,8 @@ def extinction_curve(wavelength, *, law="F99", r_v=3.1):
     3.1
     """
     angstrom = np.atleast_1d(u.Quantity(wavelength).to_value(u.AA))
-    return _curve(law)(angstrom, r_v).reshape(np.shape(wavelength))
+    values = _scale_factor(law, r_v, scale) * _curve(law)(angstrom, r_v)
+    return values.reshape(np.shape(wavelength))
 
 
 def resolve_ebv(ebv, n, maps=("csfd",), *, default=0.0):
@@ -312,6 +310,16 @@ def _curve(law):
     except KeyError:
         msg = f"no extinction law {law!r}; there are {', '.join(EXTINCTION_LAWS)}"
         raise ValueError(msg) from None
+
+
+def _scale_factor(law, r_v, scale):
+    """What to multiply a law by, so that E(B-V) = 1 is on a scale."""
+    if scale not in ("sfd", "true"):
+        msg = f"'scale' must be 'sfd' or 'true', got {scale!r}"
+        raise ValueError(msg)
+    micron = np.array([1e4])  # in Angstrom
+    at_micron = float(_curve(law)(micron, r_v)[0])
+    return _SFD_AT_ONE_MICRON / at_micron if scale == "sfd" else 1.0
 
 
 def _fitzpatrick_1999(angstrom, R):

@@ -5,7 +5,12 @@ from torch.nn import functional
 
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models.encoders import ConvNeXt, EncoderConfig
-from mantis_astro.models.heads import Head, Perceptron, PhotometryBranch
+from mantis_astro.models.heads import (
+    Head,
+    Perceptron,
+    PhotometryBranch,
+    full_precision,
+)
 from mantis_astro.models.records import record
 
 __all__ = [
@@ -181,8 +186,10 @@ class EarlyFusion(Head):
         `torch.Tensor`
             Shape (n_object, hidden).
         """
-        x = torch.cat([self.Base(images), self.photometry([images], ebv)], 1)
-        return functional.gelu(self.fc0(x))
+        x, beside = self.Base(images), self.photometry([images], ebv)
+        with full_precision(ebv):
+            x = torch.cat([x.to(ebv.dtype), beside], 1)
+            return functional.gelu(self.fc0(x))
 
 
 class LateFusion(Head):
@@ -232,8 +239,10 @@ class LateFusion(Head):
         x = torch.cat(
             [self.model_ps(ps1), self.model_unwise(unwise), self.model_galex(galex)], 1
         )
-        x = torch.cat([functional.relu(x), self.photometry(images, ebv)], 1)
-        return functional.relu(self.fc0(x))
+        beside = self.photometry(images, ebv)
+        with full_precision(ebv):
+            x = torch.cat([functional.relu(x.to(ebv.dtype)), beside], 1)
+            return functional.relu(self.fc0(x))
 
 
 class Photometric(Head):
@@ -269,5 +278,6 @@ class Photometric(Head):
         `torch.Tensor`
             Shape (n_object, hidden).
         """
-        x = self.layers(torch.cat([images, ebv], 1))
-        return functional.gelu(self.fc0(x))
+        with full_precision(ebv):
+            x = self.layers(torch.cat([images, ebv], 1))
+            return functional.gelu(self.fc0(x))

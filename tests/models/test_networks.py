@@ -199,3 +199,13 @@ def test_without_apertures_nothing_but_ebv_goes_around_the_encoders():
     network = build_network(small_late())
     assert network.fc0.in_features == 3 * 8 + 2
     assert not list(network.photometry.parameters())
+
+
+def test_mixed_precision_leaves_magnitudes_alone():
+    network = build_network(small_late(aperture_radii=(3.0,), aperture_widths=(16, 6)))
+    images = [torch.rand(3, n, 16, 16) for n in (2, 5, 2)]
+    ebv = torch.zeros(3, 2)
+    exact = network.photometry(images, ebv)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(network.photometry(images, ebv), exact)
+        assert network(tuple(images), ebv).dtype == torch.float32

@@ -1,1 +1,33 @@
 """Train a network: configuration, data, losses and one loop."""
+
+from mantis_astro.training.config import (
+    AugmentationConfig,
+    InitializationConfig,
+    LossConfig,
+    OptimizerConfig,
+    TrainingConfig,
+    ValidationConfig,
+    list_recipes,
+)
+from mantis_astro.training.data import ArrayData, TrainingBatch, TrainingData
+from mantis_astro.training.loop import TrainingError, TrainingResult, train
+from mantis_astro.training.producer import WorkerError
+from mantis_astro.training.sampling import split_by_sky
+
+__all__ = [
+    "ArrayData",
+    "AugmentationConfig",
+    "InitializationConfig",
+    "LossConfig",
+    "OptimizerConfig",
+    "TrainingBatch",
+    "TrainingConfig",
+    "TrainingData",
+    "TrainingError",
+    "TrainingResult",
+    "ValidationConfig",
+    "WorkerError",
+    "list_recipes",
+    "split_by_sky",
+    "train",
+]

@@ -1,0 +1,71 @@
+"""Checkpoints: all that a training needs to go on as if it had not stopped."""
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+
+from mantis_astro.exceptions import FetchError
+
+__all__ = ["read_checkpoint", "write_checkpoint"]
+
+_FORMAT = 1
+
+
+def write_checkpoint(path, state):
+    """
+    Write a checkpoint; whatever happens, there is a whole one afterwards.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        Where to.
+    state : dict
+        Tensors, numbers, strings, and lists and dictionaries of those.
+    """
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as stream:
+        torch.save({"format": _FORMAT, **state}, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name too
+    finally:
+        os.close(folder)
+
+
+def read_checkpoint(path):
+    """
+    Read a checkpoint; only tensors and plain values are read, no code is run.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        A file of `write_checkpoint`.
+
+    Returns
+    -------
+    dict
+        What was written.
+
+    Raises
+    ------
+    OSError
+        `~mantis_astro.exceptions.FetchError` if it is no such file.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        msg = (
+            f"{path} is no checkpoint, or damaged ({str(error).splitlines()[0]}); "
+            "remove it, or give resume=False, to start anew"
+        )
+        raise FetchError(msg) from error
+    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+        msg = f"{path} is no checkpoint of this version; start anew with resume=False"
+        raise FetchError(msg)
+    return state

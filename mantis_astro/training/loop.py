@@ -1,0 +1,404 @@
+"""`train`: the one loop that all networks are trained by."""
+
+import contextlib
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mantis_astro.exceptions import InputSpecError
+from mantis_astro.models import ModelCard
+from mantis_astro.photoz import PhotoZ
+from mantis_astro.training.augmentation import Augmentation
+from mantis_astro.training.averaging import WeightAverage
+from mantis_astro.training.checkpoint import read_checkpoint, write_checkpoint
+from mantis_astro.training.distributed import join_team
+from mantis_astro.training.history import History, Meter, progress_line
+from mantis_astro.training.initialization import initial_network
+from mantis_astro.training.losses import RedshiftLoss
+from mantis_astro.training.preparation import prepare_batch
+from mantis_astro.training.producer import BatchMaker, BatchProducer
+from mantis_astro.training.schedule import Budget, rate_factor
+from mantis_astro.training.validation import VALIDATION_COLUMNS, HeldOut
+
+__all__ = ["TrainingError", "TrainingResult", "train"]
+
+CHECKPOINT = "checkpoint.pt"
+
+# Fields that may differ when a run goes on: they do not change what is computed.
+_FREE = {"n_workers", "log_every", "checkpoint_every", "minutes", "description"}
+
+
+class TrainingError(RuntimeError):
+    """A training cannot go on: its loss or its gradients are not finite."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """
+    What `train` returns.
+
+    Attributes
+    ----------
+    photoz : PhotoZ
+        The trained model, with a filled card.
+    path : `~pathlib.Path`
+        Its file.
+    history : `~astropy.table.Table`
+        The course of the training, see `mantis_astro.training.history.COLUMNS`.
+    metrics : dict of str to float
+        Of the saved weights on the galaxies held out for validation.
+    n_steps : int
+        Steps done.
+    stopped : str
+        Why it ended: ``"done"`` or ``"no better for N validations"``.
+    """
+
+    photoz: PhotoZ
+    path: Path
+    history: object = field(repr=False)
+    metrics: dict
+    n_steps: int
+    stopped: str
+
+
+def train(
+    config,
+    output_dir,
+    *,
+    data=None,
+    resume=True,
+    progress=True,
+    device=None,
+    tensorboard=False,
+):
+    """
+    Train a network.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        All that decides the outcome.
+    output_dir : str or path-like
+        Folder for the checkpoint, the history (``history.csv``), the configuration
+        (``config.toml``) and the model (``NAME.safetensors``).
+    data : TrainingData, optional
+        Galaxies, where ``config.data`` names none.
+    resume : bool, optional
+        Whether to go on from the checkpoint in the folder, if there is one. On a CPU,
+        what comes out is the same to the last bit as without the interruption, unless
+        the length was given in minutes.
+    progress : bool, optional
+        Whether to write a line to standard error now and then.
+    device : str or `torch.device`, optional
+        Where to compute; by default CUDA where there is any, else the CPU.
+    tensorboard : bool, optional
+        Whether to write logs for TensorBoard too; it must be installed.
+
+    Returns
+    -------
+    TrainingResult
+        The model, its history, and how good it is on galaxies held out.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if the configuration does not fit
+        the data, or is not that of the checkpoint.
+    RuntimeError
+        `TrainingError` if loss or gradients are not finite: the batch is in the file
+        that the message names. `WorkerError` if a process that prepares batches fails.
+
+    Notes
+    -----
+    Under ``torchrun`` the processes share each batch; gradients are averaged, and the
+    course is that of one process up to rounding.
+    """
+    team = join_team(device)
+    try:
+        run = _Run(config, Path(output_dir), data, team, tensorboard=tensorboard)
+        run.prepare(resume=resume)
+        run.loop(progress=progress)
+        return run.finish()
+    finally:
+        team.leave()
+
+
+class _Run:
+    """One training: its state, and what is done to it."""
+
+    def __init__(self, config, folder, data, team, *, tensorboard):
+        self.config, self.folder, self.team = config, folder, team
+        self.tensorboard = tensorboard
+        self.data = _opened(config, data)
+        self.raw = initial_network(
+            config.network, seed=config.seed, initialization=config.initialization
+        ).to(team.device)
+        self.network = team.wrap(self.raw)
+        self.optimizer = _optimizer(self.raw, config.optimizer)
+        self.average = WeightAverage(self.raw, config.optimizer.ema_decay)
+        self.loss = RedshiftLoss(config.loss, config.z_edges, team.device)
+        prepare = partial(prepare_batch, spec=config.spec)
+        augment = Augmentation(
+            config.augmentation, config.spec.bands, seed=config.seed + 1
+        )
+        self.make = BatchMaker(
+            self.data, augment, prepare, config.batch_size, team.rows(config.batch_size)
+        )
+        self.held_out = None
+        if team.leads:
+            self.held_out = HeldOut(
+                self.data, prepare, self.loss, config.z_edges, team.device
+            )
+        self.step, self.stopped = 0, ""
+        self.best = {"loss": math.inf, "since": 0, "weights": None, "scores": {}}
+        self.elapsed = 0.0
+        self.rows = []
+
+    @property
+    def checkpoint(self):
+        return self.folder / CHECKPOINT
+
+    def autocast(self):
+        if self.config.amp == "none":
+            return contextlib.nullcontext()
+        return torch.autocast(self.team.device.type, dtype=torch.bfloat16)
+
+    def prepare(self, *, resume):
+        """Make the folder, or go on from what is there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if resume and self.checkpoint.exists():
+            self._restore(read_checkpoint(self.checkpoint))
+        path = self.folder / "history.csv" if self.team.leads else None
+        self.history = History(path, self.rows, tensorboard=self.tensorboard)
+        if self.team.leads:
+            (self.folder / "config.toml").write_text(self.config.to_toml())
+
+    def loop(self, *, progress):
+        """Take steps until the budget is used up, or nothing gets better."""
+        config, team = self.config, self.team
+        self.budget = Budget(config.n_steps, config.minutes, elapsed=self.elapsed)
+        meter = Meter(config.batch_size)
+        if self.stopped:  # before
+            return
+        with BatchProducer(self.make, self.step, config.n_workers) as batches:
+            meter.restart()
+            while not self.stopped:
+                share = team.agree(self.budget.progress(self.step))
+                if share >= 1:
+                    self.stopped = "done"
+                    break
+                loss, norm, rate = self._take_step(next(batches), share)
+                meter.add(loss, norm)
+                self.step += 1
+                self._after_step(meter, rate, share, progress=progress)
+
+    def _take_step(self, batch, share):
+        config = self.config
+        rate = config.optimizer.learning_rate * rate_factor(
+            share, warmup=config.optimizer.warmup, final=config.optimizer.final
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        there = batch.to(self.team.device)
+        self.network.train()
+        with self.autocast():
+            logits = self.network(there.images, there.ebv)
+        loss = (self.loss(logits, there.z) * there.weight).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        clip = config.optimizer.clip_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.raw.parameters(), clip)
+        if not torch.isfinite(loss.detach() + norm):
+            self._stop_at(batch, loss.item(), norm.item())
+        self.optimizer.step()
+        self.average.update(self.raw, self.step)
+        return loss.detach(), norm.detach(), rate
+
+    def _after_step(self, meter, rate, share, *, progress):
+        config, step = self.config, self.step
+        ends = config.n_steps is not None and step >= config.n_steps
+        validates = step % config.validation.every == 0 or ends
+        if step % config.log_every == 0 or validates:
+            row = {"step": step, "seconds": self.budget.elapsed}
+            row |= meter.read(self.team) | {"learning_rate": rate}
+            if validates:
+                row |= self._score()
+                self._lose_patience()
+            self.history.add(row)
+            if progress and self.team.leads:
+                progress_line(config.name, row, share, self.budget.elapsed)
+            meter.restart()
+        if step % config.checkpoint_every == 0 and not self.stopped:
+            self._save()
+
+    def _score(self):
+        """Score the averaged weights, and keep them if there were none better."""
+        if not self.team.leads:
+            return {}
+        with self._averaged():
+            scores = self.held_out.scores(self.raw, self.autocast)
+        loss = scores.get("val_loss", math.nan)
+        if loss < self.best["loss"]:
+            weights = {k: v.cpu().clone() for k, v in self.average.average.items()}
+            self.best = {"loss": loss, "since": 0, "weights": weights, "scores": scores}
+        elif scores:
+            self.best["since"] += 1
+        return scores
+
+    def _lose_patience(self):
+        patience = self.config.validation.patience
+        since = self.team.agree(self.best["since"])
+        if patience is not None and since >= patience:
+            self.stopped = f"no better for {patience} validations"
+
+    @contextlib.contextmanager
+    def _averaged(self):
+        """Let the network have the averaged weights for a while."""
+        own = {name: p.data for name, p in self.raw.named_parameters()}
+        try:
+            for name, p in self.raw.named_parameters():
+                p.data = self.average.average[name]
+            yield
+        finally:
+            for name, p in self.raw.named_parameters():
+                p.data = own[name]
+
+    def _save(self):
+        if not self.team.leads:
+            return
+        write_checkpoint(
+            self.checkpoint,
+            {
+                "config": self.config.to_plain(),
+                "step": self.step,
+                "elapsed": self.budget.elapsed,
+                "stopped": self.stopped,
+                "network": self.raw.state_dict(),
+                "average": self.average.average,
+                "optimizer": self.optimizer.state_dict(),
+                "best": self.best,
+                "history": self.history.rows,
+                "torch_rng": torch.get_rng_state(),
+            },
+        )
+
+    def _restore(self, state):
+        _check_same(self.config, state["config"], self.checkpoint)
+        self.raw.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for name, tensor in self.average.average.items():
+            tensor.copy_(state["average"][name])
+        self.step, self.elapsed = state["step"], state["elapsed"]
+        self.stopped, self.best = state["stopped"], state["best"]
+        self.rows = state["history"]
+        torch.set_rng_state(state["torch_rng"])
+
+    def _stop_at(self, batch, loss, norm):
+        path = self.folder / f"batch_{self.step:06d}.npz"
+        planes = batch.images if isinstance(batch.images, tuple) else (batch.images,)
+        np.savez(
+            path,
+            **{f"images_{i}": plane.numpy() for i, plane in enumerate(planes)},
+            **{name: getattr(batch, name).numpy() for name in ("ebv", "z", "index")},
+        )
+        bad = [i for i, plane in enumerate(planes) if not torch.isfinite(plane).all()]
+        if bad or not torch.isfinite(batch.ebv).all():
+            cause = "the batch holds values that are not finite"
+        else:
+            cause = "the batch is finite: try a lower learning_rate, or amp = 'none'"
+        msg = (
+            f"loss {loss:g} and norm of the gradients {norm:g} at step {self.step} "
+            f"must be finite; {cause}. The batch is in {path}; the last checkpoint "
+            "is kept"
+        )
+        raise TrainingError(msg)
+
+    def finish(self):
+        """Write the model, and say how good it is."""
+        config = self.config
+        rows = self.history.rows
+        if self.team.leads and not (
+            rows and rows[-1]["step"] == self.step and "val_loss" in rows[-1]
+        ):  # it ended between two validations
+            row = {"step": self.step, "seconds": self.budget.elapsed}
+            self.history.add(row | self._score())
+        self.history.close()
+        self._save()
+        best = config.validation.keep == "best" and self.best["weights"] is not None
+        weights = self.best["weights"] if best else self.average.average
+        with torch.no_grad():
+            for name, p in self.raw.named_parameters():
+                p.copy_(weights[name])
+        scores = self.best["scores"] if best else self.history.rows[-1]
+        photoz = PhotoZ(self.raw.eval(), self._card())
+        path = self.folder / f"{config.name}.safetensors"
+        if self.team.leads:
+            photoz.save(path)
+        return TrainingResult(
+            photoz=photoz,
+            path=path,
+            history=self.history.table(),
+            metrics={k: v for k, v in scores.items() if k in VALIDATION_COLUMNS},
+            n_steps=self.step,
+            stopped=self.stopped,
+        )
+
+    def _card(self):
+        config = self.config
+        seen = self.step * config.batch_size
+        return ModelCard(
+            name=config.name,
+            network=config.network,
+            spec=config.spec,
+            z_edges=config.z_edges,
+            description=config.description,
+            training_sample=config.training_sample
+            or f"{self.data.description}; {seen:,} galaxies seen in {self.step:,} steps",
+            training_prior=self.data.prior,
+            caveats=config.caveats,
+            citations=config.citations,
+            licence=config.licence,
+        )
+
+
+def _opened(config, data):
+    if data is not None:
+        return data
+    if config.data is None:
+        msg = "'config' names no data; give train 'data', such as ArrayData"
+        raise InputSpecError(msg)
+    return config.data.open(config)
+
+
+def _optimizer(network, config):
+    """AdamW; what has one dimension (biases, norms, scales) does not decay."""
+    parameters = list(network.parameters())
+    groups = [
+        {
+            "params": [p for p in parameters if p.ndim > 1],
+            "weight_decay": config.weight_decay,
+        },
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=tuple(config.betas), fused=True
+    )
+
+
+def _check_same(config, stored, path):
+    given = config.to_plain()
+    differing = [
+        name
+        for name in given
+        if name not in _FREE and given[name] != stored.get(name)
+    ]
+    if differing:
+        msg = (
+            f"the checkpoint {path} is of a training with other {', '.join(differing)}; "
+            "give another folder, or resume=False to start anew"
+        )
+        raise InputSpecError(msg)

@@ -1,0 +1,164 @@
+"""
+Losses of logits of redshift bins, one number for each galaxy.
+
+All three are proper scores: their mean is lowest for the true p(z). They are exact for
+densities that are constant within bins, and agree with `mantis_astro.metrics`.
+"""
+
+import torch
+from torch.nn import functional
+
+from mantis_astro.exceptions import InputSpecError
+
+__all__ = ["RedshiftLoss", "cde_loss", "crps_loss", "cross_entropy"]
+
+
+def cross_entropy(logits, bins, *, label_smoothing=0.0):
+    """
+    Minus the logarithm of the probability of the bin of the truth.
+
+    Parameters
+    ----------
+    logits : `torch.Tensor`
+        Shape (n_object, n_bins).
+    bins : `torch.Tensor`
+        Bin of the true redshift, shape (n_object,), int64.
+    label_smoothing : float, optional
+        Share of the target that is spread over all bins.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Shape (n_object,).
+    """
+    return functional.cross_entropy(
+        logits, bins, reduction="none", label_smoothing=label_smoothing
+    )
+
+
+def crps_loss(logits, bins, z, z_edges):
+    """
+    Continuous ranked probability score, in units of redshift.
+
+    Parameters
+    ----------
+    logits : `torch.Tensor`
+        Shape (n_object, n_bins).
+    bins : `torch.Tensor`
+        Bin of the true redshift, shape (n_object,), int64.
+    z : `torch.Tensor`
+        True redshifts, inside the bins, shape (n_object,).
+    z_edges : `torch.Tensor`
+        Edges of the bins, shape (n_bins + 1,).
+
+    Returns
+    -------
+    `torch.Tensor`
+        Shape (n_object,), exact for densities that are constant within bins.
+
+    References
+    ----------
+    Gneiting & Raftery 2007, JASA 102, 359, section 4.2.
+    """
+    width = z_edges.diff()
+    p = torch.softmax(logits, 1)
+    high = p.cumsum(1)
+    low = high - p
+    squared = (low * low + low * high + high * high) @ (width / 3)  # int F^2
+    upper = functional.pad((low + high) * (width / 2), (0, 1)).flip(1)
+    above = upper.cumsum(1).flip(1)  # int F from each edge upward
+    at = bins[:, None]
+    low_t, p_t = low.gather(1, at)[:, 0], p.gather(1, at)[:, 0]
+    rest = (z_edges[bins + 1] - z) / width[bins]  # of the bin, above the truth
+    mean = low_t + p_t * (1 - rest / 2)  # F there
+    area = above.gather(1, at + 1)[:, 0] + mean * rest * width[bins]
+    return squared + (z_edges[-1] - z) - 2 * area
+
+
+def cde_loss(logits, bins, z_edges):
+    """
+    Conditional density estimation loss, ``int f^2 dz - 2 f(z)``.
+
+    Parameters
+    ----------
+    logits : `torch.Tensor`
+        Shape (n_object, n_bins).
+    bins : `torch.Tensor`
+        Bin of the true redshift, shape (n_object,), int64.
+    z_edges : `torch.Tensor`
+        Edges of the bins, shape (n_bins + 1,).
+
+    Returns
+    -------
+    `torch.Tensor`
+        Shape (n_object,), with densities per unit redshift.
+
+    References
+    ----------
+    Izbicki & Lee 2017, Electron. J. Statist. 11, 2800, equation 7.
+    """
+    width = z_edges.diff()
+    p = torch.softmax(logits, 1)
+    at_truth = p.gather(1, bins[:, None])[:, 0] / width[bins]
+    return (p * p) @ (1 / width) - 2 * at_truth
+
+
+class RedshiftLoss:
+    """
+    The weighted sum of the losses that a configuration asks for.
+
+    Parameters
+    ----------
+    config : LossConfig
+        Weights.
+    z_edges : sequence of float
+        Edges of the redshift bins.
+    device : `torch.device` or str, optional
+        Where logits are.
+    """
+
+    def __init__(self, config, z_edges, device="cpu"):
+        self.config = config
+        self.z_edges = torch.tensor(z_edges, dtype=torch.float64, device=device)
+
+    def __call__(self, logits, z):
+        """
+        Score logits.
+
+        Parameters
+        ----------
+        logits : `torch.Tensor`
+            Shape (n_object, n_bins).
+        z : `torch.Tensor`
+            True redshifts, shape (n_object,), float64.
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (n_object,).
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if a redshift is not inside the
+            bins.
+        """
+        bins = torch.searchsorted(self.z_edges, z, right=True) - 1
+        n_bins = len(self.z_edges) - 1
+        bins = torch.where(z == self.z_edges[-1], n_bins - 1, bins)
+        outside = ~((bins >= 0) & (bins < n_bins))  # NaN is sorted behind all
+        if outside.any():
+            low, high = self.z_edges[0].item(), self.z_edges[-1].item()
+            msg = f"'z' must be within {low:g} to {high:g}, got {z[outside][0].item()}"
+            raise InputSpecError(msg)
+        logits, edges = logits.float(), self.z_edges.float()
+        config, total = self.config, 0.0
+        if config.cross_entropy:
+            smooth = config.label_smoothing
+            loss = cross_entropy(logits, bins, label_smoothing=smooth)
+            total = total + config.cross_entropy * loss
+        if config.crps:
+            total = total + config.crps * crps_loss(logits, bins, z.float(), edges)
+        if config.cde:
+            total = total + config.cde * cde_loss(logits, bins, edges)
+        return total

@@ -1,0 +1,102 @@
+"""Random numbers that belong to an object: functions of its key, not of call order."""
+
+import numpy as np
+
+__all__ = ["keys_at", "keys_of", "uniforms"]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_POSITIONS = 1  # apart from numbered objects
+
+
+def keys_of(seed, index, *, salt=0):
+    """
+    Make the keys of numbered objects.
+
+    Parameters
+    ----------
+    seed : int
+        Seed, from 0 to 2**63.
+    index : array_like of int
+        Numbers of the objects, not negative.
+    salt : int, optional
+        Another salt, other keys.
+
+    Returns
+    -------
+    `~numpy.ndarray` of uint64
+        One key for each.
+
+    Examples
+    --------
+    >>> from mantis_astro.simulation.uniforms import keys_of
+    >>> keys_of(1, [0, 1])[1] == keys_of(1, [1])[0]
+    np.True_
+    """
+    start = _mix(_mix(np.array([seed], np.uint64)) + np.uint64(2 * salt))
+    return _mix(start + _GOLDEN * (np.asarray(index, np.uint64) + np.uint64(1)))
+
+
+def keys_at(seed, coords):
+    """
+    Make the keys of positions on the sky.
+
+    Parameters
+    ----------
+    seed : int
+        Seed, from 0 to 2**63.
+    coords : `~astropy.coordinates.SkyCoord`
+        Positions, shape (n,); rounded to 0.01 arcsec.
+
+    Returns
+    -------
+    `~numpy.ndarray` of uint64
+        One key for each.
+    """
+    icrs = coords.icrs
+    ra = np.round(icrs.ra.deg % 360 * 3.6e5).astype(np.uint64) % np.uint64(129600000)
+    dec = np.round((icrs.dec.deg + 90) * 3.6e5).astype(np.uint64)
+    start = _mix(_mix(np.array([seed], np.uint64)) + np.uint64(2 * _POSITIONS - 1))
+    return _mix(_mix(start + _GOLDEN * (ra + np.uint64(1))) + _GOLDEN * dec)
+
+
+def uniforms(keys, n, *, salt=0):
+    """
+    Draw uniform numbers for each key.
+
+    Parameters
+    ----------
+    keys : `~numpy.ndarray` of uint64
+        Keys, shape (n_key,).
+    n : int
+        How many numbers for each.
+    salt : int, optional
+        Another salt, other numbers.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Between 0 and 1, both excluded, shape (n_key, n).
+
+    Notes
+    -----
+    The counter-based generator of Steele, Lea & Flood (2014, OOPSLA, 453): the numbers
+    of an object are hashes of its key and their place in the row, so that nothing
+    depends on how many objects are drawn, or in which order.
+
+    Examples
+    --------
+    >>> from mantis_astro.simulation.uniforms import keys_of, uniforms
+    >>> uniforms(keys_of(1, [0, 1]), 3).shape
+    (2, 3)
+    """
+    start = _mix(keys + np.uint64(salt) * np.uint64(0xD1B54A32D192ED03))
+    counters = _GOLDEN * np.arange(1, n + 1, dtype=np.uint64)
+    bits = _mix(start[:, None] + counters) >> np.uint64(11)
+    return (bits.astype(float) + 0.5) * 2.0**-53
+
+
+def _mix(x):
+    """Spread the bits of 64-bit integers (splitmix64)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

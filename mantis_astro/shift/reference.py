@@ -1,0 +1,411 @@
+"""`ReferenceStatistics`: what a training set looked like, small enough to travel."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mantis_astro.binned import as_redshift
+from mantis_astro.exceptions import InputSpecError
+from mantis_astro.shift.features import as_features, check_same, drop_duplicates
+from mantis_astro.shift.scores import (
+    ledoit_wolf,
+    mahalanobis_distance,
+    neighbour_distance,
+)
+
+__all__ = ["OOD_QUANTILE", "ReferenceStatistics"]
+
+#: The share of the reference that lies below ``ood_score`` 1.
+OOD_QUANTILE = 0.99
+
+_LEVELS = (0.01, 0.05, 0.16, 0.25, 0.5, 0.75, 0.84, 0.95, 0.99)
+_N_NEIGHBOUR = 5
+_N_COMPONENT = 16
+_FEWEST = 10
+_MOST = 50_000  # objects that statistics are made from
+_DISTANCES = ("neighbours", "mahalanobis")
+_FACTS = ("names", "distance", "n_object", "threshold", "sample", "encoder")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ReferenceStatistics:
+    """
+    Statistics of the features of a reference sample, such as a training set.
+
+    Made by `from_features`; stored in a file of weights with the model whose features
+    they are. Arrays are on the scale ``(feature - mean) / scale``, except ``mean`` and
+    ``scale`` themselves and ``quantiles``.
+
+    Attributes
+    ----------
+    mean, scale : `~numpy.ndarray`
+        Mean and standard deviation of each feature, shape (d,).
+    covariance : `~numpy.ndarray`
+        Shrunk covariance of the scaled features, shape (d, d), float32; see
+        `ledoit_wolf`.
+    quantiles : `~numpy.ndarray`
+        1, 5, 16, 25, 50, 75, 84, 95 and 99 % of each feature, shape (9, d).
+    vectors : `~numpy.ndarray`
+        Scaled features of some objects, shape (n_vector, d), float16.
+    score_quantiles : `~numpy.ndarray`
+        The quantiles 0, 0.01, ..., 1 of ``ood_score`` in the reference, shape (101,).
+    z_range : `~numpy.ndarray`
+        Smallest and largest redshift, shape (2,); NaN where none were given.
+    names : tuple of str
+        Names of the features.
+    distance : str
+        ``"neighbours"`` or ``"mahalanobis"``: what ``ood_score`` is made from.
+    n_object : int
+        Number of objects that the statistics are made from.
+    threshold : float
+        The distance that ``OOD_QUANTILE`` of the reference stay within.
+    sample : str
+        What the reference is.
+    encoder : str
+        SHA-256 of the weights that made the features; empty if that is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.shift import ReferenceStatistics
+    >>> rng = np.random.default_rng(0)
+    >>> reference = ReferenceStatistics.from_features(rng.normal(size=(3000, 4)), rng=1)
+    >>> reference
+    <ReferenceStatistics of 3000 objects, 4 features, 2000 vectors kept>
+    >>> reference.ood_score([[0.1, 0, 0, 0], [9, 0, 0, 0]]) > 1
+    array([False,  True])
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    covariance: np.ndarray
+    quantiles: np.ndarray
+    vectors: np.ndarray
+    score_quantiles: np.ndarray
+    z_range: np.ndarray
+    names: tuple
+    distance: str
+    n_object: int
+    threshold: float
+    sample: str = ""
+    encoder: str = ""
+
+    @classmethod
+    def from_features(
+        cls,
+        features,
+        *,
+        rng,
+        z_spec=None,
+        n_vector=2000,
+        distance="neighbours",
+        sample="",
+        encoder="",
+    ):
+        """
+        Summarise a sample.
+
+        Parameters
+        ----------
+        features : array_like or `~astropy.table.Table`
+            Shape (n, d), at least ten objects; rows with missing values are left out.
+            Objects of every kind that the model is to be trusted with belong in it,
+            those without GALEX too. Objects that the network was not fitted to (its
+            validation set) give the fairer threshold.
+        rng : int or `~numpy.random.Generator`
+            Chooses the vectors that are kept; of more than 50,000 objects also those
+            that the other statistics are made from.
+        z_spec : array_like, optional
+            Redshifts, shape (n,).
+        n_vector : int, optional
+            How many vectors to keep: 2 d bytes each.
+        distance : str, optional
+            What the score of an object is made from: ``"neighbours"``, the root mean
+            square distance to its 5 nearest vectors, which holds for samples of
+            several clumps, or ``"mahalanobis"``.
+        sample : str, optional
+            What the reference is, in a few words.
+        encoder : str, optional
+            SHA-256 of the weights that made the features.
+
+        Returns
+        -------
+        ReferenceStatistics
+            The summary.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than ten complete rows, or an argument does not fit.
+        """
+        values, names = as_features(features)
+        if distance not in _DISTANCES:
+            msg = f"'distance' must be one of {', '.join(_DISTANCES)}, got {distance!r}"
+            raise ValueError(msg)
+        complete = np.isfinite(values).all(1)
+        if complete.sum() < _FEWEST or n_vector < _FEWEST:
+            msg = (
+                f"a reference needs {_FEWEST} objects with all features, and as many "
+                f"vectors; got {complete.sum()} of {len(values)}, n_vector={n_vector}"
+            )
+            raise ValueError(msg)
+        z_range = np.full(2, np.nan)
+        if z_spec is not None:
+            z = as_redshift(z_spec)
+            if z.shape != (len(values),):
+                msg = f"'z_spec' must have shape ({len(values)},), got {z.shape}"
+                raise ValueError(msg)
+            z = z[complete & np.isfinite(z)]
+            z_range = np.array([z.min(), z.max()]) if z.size else z_range
+        rng = np.random.default_rng(rng)
+        n_object = int(complete.sum())
+        values = values[complete]
+        if n_object > _MOST:
+            values = values[np.sort(rng.choice(n_object, _MOST, replace=False))]
+        mean, scale = values.mean(0), _scale(values)
+        scaled = (values - mean) / scale
+        rows = drop_duplicates(scaled)  # a twin among the vectors is at distance 0
+        if len(rows) < _FEWEST:
+            msg = f"a reference needs {_FEWEST} different objects, got {len(rows)}"
+            raise ValueError(msg)
+        rows = rng.permutation(rows)
+        # As they will be read: threshold and score must see the same rounding.
+        vectors = _halved(scaled[rows[:n_vector]])
+        statistics = cls(
+            mean=mean,
+            scale=scale,
+            covariance=ledoit_wolf(scaled)[0].astype(np.float32),
+            quantiles=np.quantile(values, _LEVELS, axis=0).astype(np.float32),
+            vectors=vectors,
+            score_quantiles=np.ones(101),
+            z_range=z_range,
+            names=names,
+            distance=distance,
+            n_object=n_object,
+            threshold=1.0,
+            sample=sample,
+            encoder=encoder,
+        )
+        distances = statistics._calibration_distances(scaled[rows])
+        # Rank so that one more object exceeds it with at most that probability (split
+        # conformal prediction; Vovk, Gammerman & Shafer 2005).
+        rank = min(int(np.ceil((len(distances) + 1) * OOD_QUANTILE)), len(distances))
+        threshold = max(float(np.sort(distances)[rank - 1]), 1e-12)
+        ticks = np.quantile(distances / threshold, np.linspace(0, 1, 101))
+        return statistics._replaced(threshold=threshold, score_quantiles=ticks)
+
+    def __repr__(self):
+        return (
+            f"<{type(self).__name__} of {self.n_object} objects, {len(self.names)} "
+            f"features, {len(self.vectors)} vectors kept>"
+        )
+
+    @property
+    def nbytes(self):
+        """Bytes that the arrays take in a file."""
+        return sum(array.nbytes for array in self.to_arrays()[0].values())
+
+    def ood_score(self, features):
+        """
+        Score how unlike the reference each object is.
+
+        Parameters
+        ----------
+        features : array_like or `~astropy.table.Table`
+            Shape (n, d), made as those of the reference were.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n,): the distance, in units of that which 99 % of the reference stay
+            within; above 1 is unlike the reference. NaN where a feature is missing.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if these are not the features of
+            the reference.
+        """
+        scaled = self.scaled(features)
+        complete = np.isfinite(scaled).all(1)
+        score = np.full(len(scaled), np.nan)
+        if complete.any():
+            score[complete] = self._distances(scaled[complete]) / self.threshold
+        return score
+
+    def scaled(self, features):
+        """
+        Bring features onto the scale of the reference.
+
+        Parameters
+        ----------
+        features : array_like or `~astropy.table.Table`
+            Shape (n, d).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            ``(features - mean) / scale``, shape (n, d), float64.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if these are not the features of
+            the reference.
+        """
+        if isinstance(features, np.ndarray) and features.shape[:1] == (0,):
+            return np.empty((0, len(self.names)))
+        values, names = as_features(features)
+        check_same(names, self.names)
+        return (values - self.mean) / self.scale
+
+    def rounded(self, features):
+        """
+        Round features as those of the vectors that are kept are.
+
+        Parameters
+        ----------
+        features : array_like or `~astropy.table.Table`
+            Shape (n, d).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n, d): a classifier cannot tell them from the vectors by the digits.
+        """
+        scaled = _halved(self.scaled(features))
+        return scaled.astype(float) * self.scale + self.mean
+
+    def components(self, features):
+        """
+        Project features on the directions in which the reference scatters most.
+
+        Parameters
+        ----------
+        features : array_like
+            Shape (n, d).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            At most 16 components of unit variance, shape (n, n_component), float32.
+        """
+        return (self.scaled(features) @ self._basis).astype(np.float32)
+
+    @property
+    def n_component(self):
+        """Length of a row of `components`."""
+        return min(_N_COMPONENT, len(self.names))
+
+    @cached_property
+    def sample_features(self):
+        """Features of the objects that are kept, shape (n_vector, d), float64."""
+        return self.vectors.astype(float) * self.scale + self.mean
+
+    def to_arrays(self):
+        """
+        Take apart for a file.
+
+        Returns
+        -------
+        arrays : dict of str to `~numpy.ndarray`
+            The arrays by name.
+        facts : dict
+            The rest, which JSON can hold.
+        """
+        arrays = {
+            name: np.ascontiguousarray(value)
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray) and name != "sample_features"
+            if not name.startswith("_")
+        }
+        facts = {name: getattr(self, name) for name in _FACTS}
+        return arrays, {**facts, "names": list(self.names)}
+
+    @classmethod
+    def from_arrays(cls, arrays, facts):
+        """
+        Put together what `to_arrays` took apart.
+
+        Parameters
+        ----------
+        arrays : dict of str to `~numpy.ndarray`
+            The arrays by name.
+        facts : dict
+            The rest.
+
+        Returns
+        -------
+        ReferenceStatistics
+            The summary.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if something is missing or of
+            another shape.
+        """
+        try:
+            statistics = cls(**arrays, **{**facts, "names": tuple(facts["names"])})
+        except (KeyError, TypeError) as error:
+            msg = f"these are no reference statistics: {error}"
+            raise InputSpecError(msg) from error
+        d = len(statistics.names)
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if {(d,), shapes["mean"], shapes["scale"]} != {(d,)} or (
+            shapes["covariance"] != (d, d) or shapes["vectors"][1:] != (d,)
+        ):
+            msg = f"reference statistics of {d} features do not fit: {shapes}"
+            raise InputSpecError(msg)
+        return statistics
+
+    @cached_property
+    def _basis(self):
+        variance, axes = np.linalg.eigh(self.covariance.astype(float))
+        axes = axes[:, ::-1][:, : self.n_component]
+        variance = variance[::-1][: self.n_component]
+        axes = axes * np.where(axes.sum(0) < 0, -1, 1)  # the sign is arbitrary
+        return axes / np.sqrt(np.maximum(variance, 1e-12))
+
+    def _distances(self, scaled):
+        if self.distance == "mahalanobis":
+            return mahalanobis_distance(scaled, 0, self.covariance)
+        return neighbour_distance(scaled, self.vectors, n_neighbour=_N_NEIGHBOUR)
+
+    def _calibration_distances(self, scaled):
+        """Distances of objects, shuffled, that they are not themselves part of."""
+        if self.distance == "mahalanobis":
+            folds = np.arange(len(scaled)) % 5
+            return np.concatenate(
+                [_distances_of_fold(scaled, folds == i) for i in range(5)]
+            )
+        rest = scaled[len(self.vectors) :]
+        if len(rest) >= 500:
+            return self._distances(rest)
+        vectors = self.vectors.astype(float)
+        return neighbour_distance(
+            vectors, vectors, n_neighbour=_N_NEIGHBOUR, leave_out=True
+        )
+
+    def _replaced(self, **changes):
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return type(self)(**{**fields, **changes})
+
+
+def _distances_of_fold(scaled, is_left_out):
+    others = scaled[~is_left_out]
+    covariance, _ = ledoit_wolf(others)
+    return mahalanobis_distance(scaled[is_left_out], others.mean(0), covariance)
+
+
+def _scale(values):
+    """Give standard deviations; to a constant feature, that of a typical one."""
+    scale = values.std(0)
+    varies = scale > 1e-9 * np.abs(values).max(0)
+    scale[~varies] = np.median(scale[varies]) if varies.any() else 1.0
+    return scale
+
+
+def _halved(scaled):
+    return np.clip(scaled, -6e4, 6e4).astype(np.float16)

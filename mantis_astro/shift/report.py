@@ -1,0 +1,360 @@
+"""`ShiftReport`: whether a sample looks like a reference, and where it does not."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import Table
+from scipy.stats import binomtest
+
+from mantis_astro.shift.domain_classifier import DomainTest, KernelRidge, domain_auc
+from mantis_astro.shift.drivers import rank_features
+from mantis_astro.shift.features import (
+    NormalScores,
+    as_features,
+    check_same,
+    drop_duplicates,
+    row_groups,
+)
+from mantis_astro.shift.reference import OOD_QUANTILE, ReferenceStatistics
+from mantis_astro.shift.two_sample import two_sample_tests
+from mantis_astro.shift.verdict import LEVEL, severity, write_verdict
+from mantis_astro.shift.weights import (
+    DensityRatio,
+    effective_sample_size,
+)
+
+__all__ = ["ShiftReport"]
+
+_FEWEST = 5
+_N_TESTS = 3
+
+_DESCRIPTIONS = {
+    "domain_auc": "AUC of a classifier that tells them from the reference; 0.5: chance",
+    "mmd": "Squared maximum mean discrepancy, Gaussian kernel of the median distance",
+    "energy_distance": "Energy distance of normal scores",
+    "share_ood": "Share of targets further out than 99 % of the reference",
+    "effective_sample_size": "Of the reference, weighted to look like the targets",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ShiftReport:
+    """
+    Comparison of a target sample with a reference, made by `compare`.
+
+    Attributes
+    ----------
+    domain : DomainTest
+        AUC of a classifier that tells targets from reference objects, cross-validated;
+        0.5 if it cannot, 1 if it always can.
+    mmd, energy_distance : DomainTest
+        Two-sample statistics, see `mantis_astro.shift.mmd` and
+        `mantis_astro.shift.energy_distance`, of normal scores.
+    drivers : `~astropy.table.Table`
+        The features, the most different one first; see `rank_features`.
+    ood_score : `~numpy.ndarray`
+        How far out each target lies, shape (n_target,): in units of the distance that
+        99 % of the reference stay within. NaN where a feature is missing.
+    weights : `~numpy.ndarray`
+        Ratio of densities, target over reference, at each reference object; mean 1,
+        shape (n_reference,). Use them as ``sample_weight``.
+    reference : ReferenceStatistics
+        What the scores are measured against.
+    names : tuple of str
+        Names of the features.
+    n_duplicate : int
+        Rows that the tests left out, because an equal one was there.
+    level : float
+        False alarm rate of the verdict.
+    weigher : DensityRatio
+        What `weigh` asks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.shift import ShiftReport
+    >>> rng = np.random.default_rng(0)
+    >>> bright, faint = rng.normal(size=(400, 3)), rng.normal(size=(300, 3)) + [1, 0, 0]
+    >>> report = ShiftReport.compare(bright, faint, rng=1)
+    >>> report.severity
+    'clear'
+    >>> print(report.verdict)
+    Clear shift: the 300 targets are not drawn from the reference (AUC 0.78, where
+    0.5 is chance; p = 0.006, alarm at 0.01). ...
+    """
+
+    domain: DomainTest
+    mmd: DomainTest
+    energy_distance: DomainTest
+    drivers: Table
+    ood_score: np.ndarray
+    weights: np.ndarray
+    reference: ReferenceStatistics
+    names: tuple
+    n_duplicate: int
+    level: float
+    weigher: DensityRatio
+
+    @classmethod
+    def compare(
+        cls,
+        reference,
+        target,
+        *,
+        rng,
+        n_permutation=500,
+        level=LEVEL,
+        max_objects=1000,
+        clip=20.0,
+        distance="neighbours",
+    ):
+        """
+        Compare a target sample with a reference.
+
+        Parameters
+        ----------
+        reference : array_like, `~astropy.table.Table` or ReferenceStatistics
+            Features of the reference, shape (n_reference, d); or what travels with a
+            model.
+        target : array_like or `~astropy.table.Table`
+            Features of the targets, shape (n_target, d), made in the same way. At
+            least five objects of each. Missing values (NaN, masked) are compared
+            too: where a feature is missing is itself a feature.
+        rng : int or `~numpy.random.Generator`
+            Draws subsamples, folds and permutations.
+        n_permutation : int, optional
+            Number of permutations behind each p-value.
+        level : float, optional
+            False alarm rate of the verdict.
+        max_objects : int, optional
+            Of larger samples as many objects are drawn for the tests. Their cost grows
+            with the cube.
+        clip : float, optional
+            Largest ratio of densities in the weights, and inverse of the smallest.
+        distance : str, optional
+            What scores are made from, see `ReferenceStatistics.from_features`; not
+            used if the reference is one.
+
+        Returns
+        -------
+        ShiftReport
+            The report.
+
+        Raises
+        ------
+        ValueError
+            If there are too few objects or permutations, or the features are not the
+            same (`~mantis_astro.exceptions.InputSpecError`).
+        """
+        fewest = int(np.ceil(_N_TESTS / level)) - 1
+        if n_permutation < fewest:
+            msg = (
+                f"'n_permutation' must be at least {fewest} for alarms at 'level' "
+                f"{level:g}, got {n_permutation}"
+            )
+            raise ValueError(msg)
+        rng = np.random.default_rng(rng)
+        sides = _prepare(reference, target, rng, distance)
+        x, y = sides.reference, sides.target
+        n_duplicate, (x_rows, y_rows) = _choose(x, y, rng, max_objects)
+        pooled = np.vstack([x[x_rows], y[y_rows]])
+        is_target = np.arange(len(pooled)) >= len(x_rows)
+        to_scores = NormalScores(pooled)
+        scores = to_scores(pooled)
+        model = KernelRidge(scores)
+        options = {"rng": rng, "n_permutation": n_permutation}
+        domain, answers = domain_auc(model, is_target, row_groups(pooled), **options)
+        weigher = DensityRatio(to_scores, model, answers, is_target, clip)
+        return cls(
+            domain=domain,
+            **two_sample_tests(scores, is_target, **options),
+            drivers=rank_features(x, y, sides.names),
+            ood_score=sides.ood_score,
+            weights=weigher(x, rows=x_rows, answers=answers[~is_target]),
+            reference=sides.statistics,
+            names=sides.names,
+            n_duplicate=n_duplicate,
+            level=level,
+            weigher=weigher,
+        )
+
+    def __repr__(self):
+        return (
+            f"<{type(self).__name__} of {self.n_target} targets against "
+            f"{self.n_reference}: {self.severity} shift>"
+        )
+
+    def __str__(self):
+        table = "\n".join(self.to_table().pformat(show_unit=False, max_width=-1))
+        return f"{self.verdict}\n\n{table}"
+
+    @property
+    def n_reference(self):
+        """Number of reference objects that were compared."""
+        return len(self.weights)
+
+    @property
+    def n_target(self):
+        """Number of targets."""
+        return len(self.ood_score)
+
+    @property
+    def p_value(self):
+        """Smallest p-value of the three tests, times three (Bonferroni), at most 1."""
+        tests = (self.domain, self.mmd, self.energy_distance)
+        return min(_N_TESTS * min(test.p_value for test in tests), 1.0)
+
+    @property
+    def is_shifted(self):
+        """Whether a shift was found at the level."""
+        return self.p_value <= self.level
+
+    @property
+    def severity(self):
+        """One of ``"none"``, ``"slight"``, ``"clear"`` and ``"strong"``."""
+        return severity(self.domain.statistic, self.p_value, level=self.level)
+
+    @property
+    def verdict(self):
+        """What was found and what to do, in a few sentences."""
+        return write_verdict(self)
+
+    @property
+    def share_ood(self):
+        """Share of the targets with ``ood_score`` above 1, where there is a score."""
+        known = np.isfinite(self.ood_score)
+        return float(np.mean(self.ood_score[known] > 1)) if known.any() else np.nan
+
+    @property
+    def effective_sample_size(self):
+        """Number of unweighted objects that the weighted reference is worth."""
+        return effective_sample_size(self.weights)
+
+    def weigh(self, features):
+        """
+        Weigh a labelled sample so that it looks like the targets.
+
+        Parameters
+        ----------
+        features : array_like or `~astropy.table.Table`
+            Features of objects drawn as the reference is, shape (n, d).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Ratio of densities, clipped, with mean 1; shape (n,).
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if these are other features.
+        """
+        values, names = as_features(features)
+        check_same(names, self.names)
+        return self.weigher(values)
+
+    def to_table(self):
+        """
+        List what was measured.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each statistic: its value, p-value, what it is without a shift
+            and what it means. ``meta`` holds the verdict and its thresholds.
+        """
+        rows = [
+            _test_row("domain_auc", self.domain),
+            _test_row("mmd", self.mmd),
+            _test_row("energy_distance", self.energy_distance),
+            self._share_row(),
+            (
+                "effective_sample_size",
+                self.effective_sample_size,
+                np.nan,
+                float(self.n_reference),
+            ),
+        ]
+        table = Table(
+            rows=[(*row, _DESCRIPTIONS[row[0]]) for row in rows],
+            names=("quantity", "value", "p_value", "without_shift", "description"),
+        )
+        table["p_value"] = np.ma.masked_invalid(table["p_value"])
+        for name in ("value", "without_shift"):
+            table[name].info.format = ".4g"
+        table["p_value"].info.format = ".2g"
+        table.meta.update(
+            verdict=self.verdict,
+            severity=self.severity,
+            level=self.level,
+            n_reference=self.n_reference,
+            n_target=self.n_target,
+            n_duplicate=self.n_duplicate,
+            n_permutation=len(self.domain.null),
+        )
+        return table
+
+    def _share_row(self):
+        known = np.isfinite(self.ood_score)
+        n_out, n = np.count_nonzero(self.ood_score[known] > 1), np.count_nonzero(known)
+        expected = 1 - OOD_QUANTILE
+        p_value = np.nan
+        if n:
+            p_value = binomtest(n_out, n, expected, alternative="greater").pvalue
+        return "share_ood", self.share_ood, p_value, expected
+
+
+class _Sides(NamedTuple):
+    statistics: ReferenceStatistics
+    reference: np.ndarray
+    target: np.ndarray
+    names: tuple
+    ood_score: np.ndarray
+
+
+def _prepare(reference, target, rng, distance):
+    """Bring both sides to matrices of the same features, and score the targets."""
+    y, target_names = as_features(target, "target")
+    if len(y) < _FEWEST:
+        msg = f"'target' must have at least {_FEWEST} objects, got {len(y)}"
+        raise ValueError(msg)
+    if isinstance(reference, ReferenceStatistics):
+        score = reference.ood_score(target)
+        x, y = reference.sample_features, reference.rounded(target)
+        return _Sides(reference, x, y, reference.names, score)
+    x, names = as_features(reference, "reference")
+    check_same(target_names, names)
+    x_full, y_full = _completed(x, y)
+    statistics = ReferenceStatistics.from_features(x_full, rng=rng, distance=distance)
+    return _Sides(statistics, x, y, names, statistics.ood_score(y_full))
+
+
+def _completed(x, y):
+    """Medians of the reference for missing values, and columns that say where."""
+    columns = np.flatnonzero(np.isnan(x).any(0))  # the target's own are scored NaN
+    middle = [np.median(c[~np.isnan(c)]) if np.isfinite(c).any() else 0 for c in x.T]
+    return (
+        np.hstack([np.where(np.isnan(m), middle, m), np.isnan(m[:, columns])])
+        for m in (x, y)
+    )
+
+
+def _choose(x, y, rng, most):
+    """Rows of each side that the tests use, and how many are duplicates."""
+    rows = [drop_duplicates(x), drop_duplicates(y)]
+    n_duplicate = len(x) + len(y) - len(rows[0]) - len(rows[1])
+    for name, own in zip(("reference", "target"), rows, strict=True):
+        if len(own) < _FEWEST:
+            msg = f"'{name}' must have at least {_FEWEST} different objects, got "
+            msg += f"{len(own)}"
+            raise ValueError(msg)
+    chosen = [
+        np.sort(rng.choice(own, most, replace=False)) if len(own) > most else own
+        for own in rows
+    ]
+    return n_duplicate, chosen
+
+
+def _test_row(name, test):
+    return name, test.statistic, test.p_value, float(np.median(test.null))

@@ -11,6 +11,7 @@ _LATE = {
     "GalaxySample": "galaxies",
     "Sources": "sources",
     "Subsample": "population",
+    "draw_scenes": "scenes",
 }
 
 __all__ = ["FAULTS", "Fault", "LocalSky", "mixed_faults", *_LATE]  # noqa: PLE0604

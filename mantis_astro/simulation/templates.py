@@ -16,6 +16,7 @@ __all__ = [
     "Z_MAX",
     "TemplateGrid",
     "calzetti_curve",
+    "fluxes_at_rest",
     "igm_transmission",
     "rest_templates",
     "rest_wavelength",
@@ -265,14 +266,59 @@ def _n_nodes():
 
 def _through(name):
     """One filter's part of the table, shape (n_node, n_template, 3)."""
+    first, x, weights = _filter_weights(name)
+    templates = rest_templates()
+    out = np.empty((_n_nodes(), len(templates), 3))
+    for node in range(_n_nodes()):
+        start = first - node * _PIXELS_PER_NODE
+        z = np.expm1(node * _PIXELS_PER_NODE * STEP)
+        seen = weights
+        if np.exp(x[0]) < 1216 * (1 + z):
+            seen = weights * igm_transmission(np.exp(x), z)
+        out[node] = templates[:, start : start + x.size] @ seen.T
+    return _with_extinction(out)
+
+
+def fluxes_at_rest(spectra, filters):
+    """
+    Compute fluxes of spectra that are not redshifted.
+
+    Parameters
+    ----------
+    spectra : `~numpy.ndarray`
+        In 1e-17 erg / (s cm2 A) at `rest_wavelength`, shape (n, n_pixel).
+    filters : iterable of str
+        Names of sedpy's transmission curves.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape ``(n, 3, n_filter)``, as ``TemplateGrid.values``.
+    """
+    columns = []
+    for name in filters:
+        first, x, weights = _filter_weights(name)
+        columns.append(_with_extinction(spectra[:, first : first + x.size] @ weights.T))
+    return np.stack(columns, axis=-1)
+
+
+@lru_cache(maxsize=64)
+def _filter_weights(name):
+    """First pixel, ln(wavelength) and weights, shape (3, n_pixel), of a filter."""
     from sedpy.observate import Filter
 
     curve = Filter(name)
     used = np.flatnonzero(curve.transmission > 0)[[0, -1]]
     low, high = np.log(curve.wavelength[used])
     first, last = int(np.floor(low / STEP)), int(np.ceil(high / STEP))
+    if last > _LAST:
+        msg = (
+            f"filter {name!r} reaches to {np.exp(high) / 1e4:.3g} micron: galaxies are "
+            f"simulated up to {np.exp(_LAST * STEP) / 1e4:.3g} micron"
+        )
+        raise ValueError(msg)
     n = last - first
-    x = (first + np.arange(n) + 0.5) * STEP  # ln of the observed wavelength
+    x = (first + np.arange(n) + 0.5) * STEP
     fine = (first + (np.arange(n * 8) + 0.5) / 8) * STEP
     transmission = np.interp(
         np.exp(fine), curve.wavelength, curve.transmission, left=0, right=0
@@ -281,18 +327,14 @@ def _through(name):
     # photon-weighted mean flux density per frequency (Bessell & Murphy 2012, eq. A12)
     weight = transmission * np.exp(2 * x) / transmission.sum() * _FLUX_UNIT * _NJY
     dust = extinction_curve(np.maximum(np.exp(x), 912) * u.AA, scale="sfd")
-    weights = np.stack([weight, weight * 10 ** (-0.4 * _EBV * dust), weight * x])
-    templates = rest_templates()
-    out = np.empty((_n_nodes(), len(templates), 3))
-    for node in range(_n_nodes()):
-        start = first - node * _PIXELS_PER_NODE - _FIRST
-        z = np.expm1(node * _PIXELS_PER_NODE * STEP)
-        seen = weights
-        if np.exp(x[0]) < 1216 * (1 + z):
-            seen = weights * igm_transmission(np.exp(x), z)
-        out[node] = templates[:, start : start + n] @ seen.T
-    flux, reddened, moment = np.moveaxis(out, -1, 0)
+    reddened = weight * 10 ** (-0.4 * _EBV * dust)
+    return first - _FIRST, x, np.stack([weight, reddened, weight * x])
+
+
+def _with_extinction(sums):
+    """Replace dimmed fluxes, the second of the last axis, as the table has them."""
+    flux, reddened, moment = np.moveaxis(sums, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         extinction = -2.5 * np.log10(reddened / flux) / _EBV
-    extinction[flux <= 0] = 0
+    extinction = np.where(flux > 0, extinction, 0)
     return np.stack([flux, flux * extinction, moment], axis=-1)

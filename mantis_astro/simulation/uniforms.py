@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["keys_at", "keys_of", "uniforms"]
+__all__ = ["child_keys", "keys_at", "keys_of", "poisson", "uniforms"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _POSITIONS = 1  # apart from numbered objects
@@ -89,10 +89,73 @@ def uniforms(keys, n, *, salt=0):
     >>> uniforms(keys_of(1, [0, 1]), 3).shape
     (2, 3)
     """
-    start = _mix(keys + np.uint64(salt) * np.uint64(0xD1B54A32D192ED03))
+    start = _mix(keys + np.uint64(salt * 0xD1B54A32D192ED03 % 2**64))
     counters = _GOLDEN * np.arange(1, n + 1, dtype=np.uint64)
     bits = _mix(start[:, None] + counters) >> np.uint64(11)
     return (bits.astype(float) + 0.5) * 2.0**-53
+
+
+def child_keys(keys, counts, *, salt=0):
+    """
+    Make the keys of things that belong to objects.
+
+    Parameters
+    ----------
+    keys : `~numpy.ndarray` of uint64
+        Keys of the objects, shape (n,).
+    counts : `~numpy.ndarray` of int
+        How many things each has, shape (n,).
+    salt : int, optional
+        Another salt, other keys.
+
+    Returns
+    -------
+    parent : `~numpy.ndarray` of int
+        Row of the object that each belongs to, ascending.
+    children : `~numpy.ndarray` of uint64
+        Keys; the first of an object are the same however many it has.
+    """
+    parent = np.repeat(np.arange(len(keys)), counts)
+    first = np.cumsum(counts) - counts
+    place = (np.arange(len(parent)) - first[parent]).astype(np.uint64)
+    start = _mix(keys + np.uint64(salt * 0xA0761D6478BD642F % 2**64))
+    return parent, _mix(start[parent] + _GOLDEN * (place + np.uint64(1)))
+
+
+def poisson(u01, mean):
+    """
+    Turn uniform numbers into Poisson numbers.
+
+    Parameters
+    ----------
+    u01 : `~numpy.ndarray`
+        Uniform numbers, shape (n,).
+    mean : `~numpy.ndarray`
+        Means, below 500, shape (n,).
+
+    Returns
+    -------
+    `~numpy.ndarray` of int
+        Shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.simulation.uniforms import poisson
+    >>> poisson(np.array([0.1, 0.5, 0.99]), np.ones(3))
+    array([0, 1, 4])
+    """
+    count = np.zeros(len(u01), dtype=int)
+    term = np.exp(-mean)
+    total = term.copy()
+    for k in range(1, 1000):
+        more = u01 > total
+        if not more.any():
+            break
+        count += more
+        term = term * mean / k
+        total = total + term
+    return count
 
 
 def _mix(x):

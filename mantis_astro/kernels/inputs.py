@@ -1,0 +1,304 @@
+"""What a kernel reads: samples of any shape, and the module they go through."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call
+
+__all__ = [
+    "NetworkFunction",
+    "as_tensor",
+    "count_samples",
+    "iter_blocks",
+    "map_arrays",
+    "take_samples",
+]
+
+_BATCH_DEPENDENT = nn.modules.batchnorm._BatchNorm
+_RANDOM = (
+    nn.modules.dropout._DropoutNd,
+    nn.MultiheadAttention,  # it has a rate of dropout, and no layer for it
+)
+
+
+def map_arrays(function, x):
+    """
+    Apply a function to every array of a sample, nested as it may be.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one array or tensor.
+    x : array, tensor, or tuple, list or mapping of such
+        The samples.
+
+    Returns
+    -------
+    object
+        Of the same structure; lists become tuples, mappings dictionaries.
+    """
+    if isinstance(x, Mapping):
+        return {name: map_arrays(function, part) for name, part in x.items()}
+    if isinstance(x, tuple | list):
+        return tuple(map_arrays(function, part) for part in x)
+    return function(x)
+
+
+def _arrays(x):
+    found = []
+    map_arrays(found.append, x)
+    return found
+
+
+def as_tensor(array):
+    """
+    Turn an array into a tensor, sharing its memory if torch may write there.
+
+    Parameters
+    ----------
+    array : array_like or `torch.Tensor`
+        The array.
+
+    Returns
+    -------
+    `torch.Tensor`
+        The same numbers.
+    """
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        array = array.copy()
+    return torch.as_tensor(array)
+
+
+def count_samples(x):
+    """
+    Count the samples, the length of the first axis of every array.
+
+    Parameters
+    ----------
+    x : array, tensor, or tuple, list or mapping of such
+        The samples.
+
+    Returns
+    -------
+    int
+        How many there are.
+
+    Raises
+    ------
+    ValueError
+        If there is no array, or their lengths differ.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mantis_astro.kernels.inputs import count_samples
+    >>> count_samples({"images": torch.zeros(5, 3, 8, 8), "ebv": torch.zeros(5, 2)})
+    5
+    """
+    lengths = {len(part) if np.ndim(part) else None for part in _arrays(x)}
+    if len(lengths) != 1 or None in lengths:
+        msg = (
+            "the arrays of 'x' must have one sample for each entry of their first "
+            f"axis, as many in each; got shapes {[np.shape(p) for p in _arrays(x)]}"
+        )
+        raise ValueError(msg)
+    return lengths.pop()
+
+
+def take_samples(x, rows):
+    """
+    Take some samples.
+
+    Parameters
+    ----------
+    x : array, tensor, or tuple, list or mapping of such
+        The samples.
+    rows : slice or index array
+        Which.
+
+    Returns
+    -------
+    object
+        Of the same structure.
+    """
+    return map_arrays(lambda part: part[rows], x)
+
+
+def iter_blocks(n, size):
+    """
+    Cut a range into slices.
+
+    Parameters
+    ----------
+    n : int
+        Length of the range.
+    size : int
+        Length of a slice; the last may be shorter.
+
+    Yields
+    ------
+    slice
+        In order; one empty slice if ``n`` is 0, so that shapes are known.
+    """
+    size = max(1, int(size))
+    for start in range(0, max(n, 1), size):
+        yield slice(start, min(start + size, n))
+
+
+class NetworkFunction:
+    """
+    A module as a function of its parameters and samples, in a stated precision.
+
+    Parameters
+    ----------
+    module : `torch.nn.Module`
+        The network. It is not changed, and its weights are read at each call.
+    dtype : `torch.dtype`, optional
+        Precision to compute in; by default that of the module, or float32 if that is
+        less.
+    output : callable, optional
+        Picks the tensor, (n_sample, ...), from what the module returns; by default
+        the tensor itself, or ``.logits`` of what transformers return.
+
+    Raises
+    ------
+    TypeError
+        If ``module`` is no module.
+    ValueError
+        If ``dtype`` is not float32 or float64.
+    """
+
+    def __init__(self, module, *, dtype=None, output=None):
+        if not isinstance(module, nn.Module):
+            msg = f"'module' must be a torch.nn.Module, got {type(module)}"
+            raise TypeError(msg)
+        if dtype not in (None, torch.float32, torch.float64):
+            msg = f"'dtype' must be torch.float32 or torch.float64, got {dtype}"
+            raise ValueError(msg)
+        self.module = module
+        self.output = output or _default_output
+        self._dtype = dtype
+
+    @property
+    def dtype(self):
+        """Precision that is computed in."""
+        if self._dtype is not None:
+            return self._dtype
+        kinds = [p.dtype for p in self.module.parameters() if p.is_floating_point()]
+        return torch.float64 if torch.float64 in kinds else torch.float32
+
+    @property
+    def device(self):
+        """Where the module is."""
+        return next((p.device for p in self.module.parameters()), torch.device("cpu"))
+
+    def parameters(self):
+        """
+        Collect the parameters that a kernel is made of: those that can be trained.
+
+        Returns
+        -------
+        dict of str to `torch.Tensor`
+            Detached, in the precision of the computation.
+        """
+        return {
+            name: parameter.detach().to(self.dtype)
+            for name, parameter in self.module.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def constants(self):
+        """
+        Collect frozen parameters and buffers.
+
+        Returns
+        -------
+        dict of str to `torch.Tensor`
+            Detached, those of floating point in the precision of the computation.
+        """
+        frozen = {
+            name: parameter
+            for name, parameter in self.module.named_parameters()
+            if not parameter.requires_grad
+        }
+        tensors = frozen | dict(self.module.named_buffers())
+        return {name: self._tensor(tensor.detach()) for name, tensor in tensors.items()}
+
+    def __call__(self, parameters, constants, x):
+        """Run the module; its answer as the user's ``output`` picks it."""
+        args, kwargs = (), {}
+        if isinstance(x, Mapping):
+            kwargs = x
+        else:
+            args = x if isinstance(x, tuple) else (x,)
+        answer = functional_call(self.module, (parameters, constants), args, kwargs)
+        return self.output(answer)
+
+    def prepare(self, x):
+        """
+        Turn samples into tensors where the module is, in its precision.
+
+        Parameters
+        ----------
+        x : array, tensor, or tuple, list or mapping of such
+            The samples.
+
+        Returns
+        -------
+        object
+            The same structure of tensors; integers stay integers.
+        """
+        return map_arrays(self._tensor, x)
+
+    def _tensor(self, array):
+        tensor = as_tensor(array).detach().to(self.device)
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+
+    def require_deterministic(self):
+        """
+        Refuse a module whose answer for a sample depends on the others, or on chance.
+
+        Raises
+        ------
+        ValueError
+            Naming the layers, and what to do.
+        """
+        mixing, random = [], []
+        for name, layer in self.module.named_modules():
+            if isinstance(layer, _BATCH_DEPENDENT) and (
+                layer.training or layer.running_mean is None
+            ):
+                mixing.append(name or "module")
+            if isinstance(layer, _RANDOM) and layer.training and _rate(layer) > 0:
+                random.append(name or "module")
+        if mixing:
+            msg = (
+                f"batch normalisation in training mode ({', '.join(mixing)}) makes a "
+                "sample's features depend on the other samples, so that there is no "
+                "kernel: call module.eval() first (layers without running statistics "
+                "cannot be used)"
+            )
+            raise ValueError(msg)
+        if random:
+            msg = (
+                f"dropout in training mode ({', '.join(random)}) makes features "
+                "random: call module.eval() first"
+            )
+            raise ValueError(msg)
+
+
+def _rate(layer):
+    return getattr(layer, "p", None) or getattr(layer, "dropout", 0.0)
+
+
+def _default_output(answer):
+    answer = getattr(answer, "logits", answer)
+    if not isinstance(answer, torch.Tensor):
+        msg = (
+            f"the module returned {type(answer)}, not a tensor: pick one with "
+            "output=, e.g. output=lambda answer: answer[0]"
+        )
+        raise TypeError(msg)
+    return answer

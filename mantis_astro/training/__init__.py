@@ -13,6 +13,8 @@ from mantis_astro.training.data import ArrayData, TrainingBatch, TrainingData
 from mantis_astro.training.loop import TrainingError, TrainingResult, train
 from mantis_astro.training.producer import WorkerError
 from mantis_astro.training.sampling import split_by_sky
+from mantis_astro.training.simulated import SimulatedData
+from mantis_astro.training.tables import SkySplit, TableData
 
 __all__ = [
     "ArrayData",
@@ -20,6 +22,9 @@ __all__ = [
     "InitializationConfig",
     "LossConfig",
     "OptimizerConfig",
+    "SimulatedData",
+    "SkySplit",
+    "TableData",
     "TrainingBatch",
     "TrainingConfig",
     "TrainingData",

@@ -25,8 +25,7 @@ class WeightAverage:
     def __init__(self, network, decay):
         self.decay = decay
         self.average = {
-            name: tensor.detach().clone()
-            for name, tensor in network.named_parameters()
+            name: tensor.detach().clone() for name, tensor in network.named_parameters()
         }
 
     @torch.no_grad()

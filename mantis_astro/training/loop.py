@@ -22,6 +22,10 @@ from mantis_astro.training.losses import RedshiftLoss
 from mantis_astro.training.preparation import prepare_batch
 from mantis_astro.training.producer import BatchMaker, BatchProducer
 from mantis_astro.training.schedule import Budget, rate_factor
+from mantis_astro.training.small_convolutions import (
+    convolve_by_convolution,
+    convolve_by_products,
+)
 from mantis_astro.training.validation import VALIDATION_COLUMNS, HeldOut
 
 __all__ = ["TrainingError", "TrainingResult", "train"]
@@ -137,6 +141,8 @@ class _Run:
         self.raw = initial_network(
             config.network, seed=config.seed, initialization=config.initialization
         ).to(team.device)
+        if team.device.type == "cpu":
+            convolve_by_products(self.raw)
         self.network = team.wrap(self.raw)
         self.optimizer = _optimizer(self.raw, config.optimizer)
         self.average = WeightAverage(self.raw, config.optimizer.ema_decay)
@@ -334,7 +340,8 @@ class _Run:
             for name, p in self.raw.named_parameters():
                 p.copy_(weights[name])
         scores = self.best["scores"] if best else self.history.rows[-1]
-        photoz = PhotoZ(self.raw.eval(), self._card())
+        convolve_by_convolution(self.raw)
+        photoz = PhotoZ(self.raw.eval().cpu(), self._card())
         path = self.folder / f"{config.name}.safetensors"
         if self.team.leads:
             photoz.save(path)
@@ -392,9 +399,7 @@ def _optimizer(network, config):
 def _check_same(config, stored, path):
     given = config.to_plain()
     differing = [
-        name
-        for name in given
-        if name not in _FREE and given[name] != stored.get(name)
+        name for name in given if name not in _FREE and given[name] != stored.get(name)
     ]
     if differing:
         msg = (

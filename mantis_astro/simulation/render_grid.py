@@ -22,6 +22,7 @@ __all__ = ["SurveyOnGrid", "plan_grid", "render_grid"]
 _PADDING = 16.0  # arcsec by which images repeat later than the field is wide
 _REACH = 7.0  # arcsec beyond the field from where sources are seen
 _NOTHING = 3e-3  # of the transfer function is left out
+_FINEST = 5 / 6  # waves for a pixel: finer ones, up to 1, are averaged away by it
 _BLOCK = 32  # sources at a time: they fit into a processor's cache
 
 
@@ -107,7 +108,7 @@ def _plan_survey(name, columns, band, shape, scale, period):
     k_max = transfer_limit(sharpest, MOFFAT_BETA[name], _NOTHING)
     if survey.summed_over_exposure:  # pixels of skycells: turned, at any phase
         sides = (native, native, scale) if method == "exact" else (native,) * 3
-        k_max = min(k_max, 1 / max(sides))
+        k_max = min(k_max, _FINEST / max(sides))
         n = int(np.ceil(k_max * period))
         transfer = pixel_transfer(np.arange(n) / period, *sides)
         return SurveyOnGrid(name, columns, shape, scale, n, transfer, None)
@@ -200,15 +201,20 @@ def render_grid(sources, n_target, *, conditions, shape=(32, 32), pixel_scale=1.
     check_sources(sources, n_target, conditions)
     lattice, surveys = plan_grid(bands, shape, float(pixel_scale))
     sources = near(sources, shape, pixel_scale, _REACH)
-    images = torch.zeros(n_target, len(bands), *shape)
+    images = torch.empty(n_target, len(bands), *shape)
+    images[np.bincount(sources.target, minlength=n_target) == 0] = 0
     transfers = {s.name: transfers_of(s, lattice, conditions) for s in surveys}
-    for targets, amplitudes in in_blocks(sources, n_target, lattice):
+    for targets, flux, waves in in_blocks(sources, n_target, lattice):
         for survey in surveys:
             table, which = transfers[survey.name]
+            which = which[targets]
+            transfer = table.index_select(0, which.flatten())
             n = survey.n
-            waves = amplitudes[:, survey.columns, :, :, :n, :n]
-            waves = waves * table[which[targets]][:, :, None, None]
-            image = sum_waves(waves, lattice, survey.pixels, survey.pixel_scale)
+            own = waves[..., :n, :n].flatten(2)  # (n_target, count, 4 n n)
+            amplitudes = flux[:, survey.columns] @ own
+            amplitudes = amplitudes.view(*which.shape, 2, 2, n, n)
+            amplitudes = amplitudes * transfer.view(*which.shape, 1, 1, n, n)
+            image = sum_waves(amplitudes, lattice, survey.pixels, survey.pixel_scale)
             if survey.to_grid is not None:
                 Y, X = survey.to_grid
                 image = Y @ image @ X.T
@@ -321,7 +327,7 @@ def _moffat_table(beta):
 
 def in_blocks(sources, n_target, lattice):
     """
-    Add up the sources of each target, for some targets at a time.
+    Compute the waves of the sources of some targets at a time.
 
     Parameters
     ----------
@@ -336,8 +342,10 @@ def in_blocks(sources, n_target, lattice):
     ------
     targets : `~numpy.ndarray`
         Which targets, all with the same number of sources.
-    amplitudes : `torch.Tensor`
-        Shape (len(targets), n_band, 2, 2, n, n).
+    flux : `torch.Tensor`
+        Fluxes of these sources, shape (len(targets), n_band, count).
+    waves : `torch.Tensor`
+        Their amplitudes for unit flux, shape (len(targets), count, 2, 2, n, n).
     """
     counts = np.bincount(sources.target, minlength=n_target)
     first = np.cumsum(counts) - counts
@@ -348,8 +356,7 @@ def in_blocks(sources, n_target, lattice):
             targets = group[start : start + step]
             rows = (first[targets][:, None] + np.arange(count)).ravel()
             some = sources[rows]
-            waves = wave_amplitudes(some, lattice).flatten(1)
+            waves = wave_amplitudes(some, lattice)
             flux = torch.from_numpy(some.flux.astype(np.float32))
-            flux = flux.view(len(targets), count, -1)
-            total = flux.mT @ waves.view(len(targets), count, -1)
-            yield targets, total.view(*total.shape[:2], 2, 2, lattice.n, lattice.n)
+            flux = flux.view(len(targets), count, -1).mT
+            yield targets, flux, waves.view(len(targets), count, *waves.shape[1:])

@@ -6,7 +6,7 @@ from sphinx_astropy.conf.v3 import *  # noqa: F403
 
 import mantis_astro
 from mantis_astro.flags import FLAG_TABLE
-from mantis_astro.pdf.columns import COLUMNS
+from mantis_astro.pdf.columns import OUTPUT_COLUMNS
 
 project = "mantis_astro"
 author = "The mantis_astro developers"
@@ -90,7 +90,7 @@ flags = [(f.bit, 1 << f.bit, f.name, f.description) for f in FLAG_TABLE]
 write_csv_table(
     generated / "flags.rst", ("bit", "value", "name", "meaning"), (5, 10, 25, 60), flags
 )
-columns = [(f"``{c.name}``", c.description, c.ucd) for c in COLUMNS]
+columns = [(f"``{c.name}``", c.description, c.ucd) for c in OUTPUT_COLUMNS]
 write_csv_table(
     generated / "columns.rst", ("column", "what it is", "UCD"), (15, 45, 40), columns
 )

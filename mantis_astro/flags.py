@@ -79,16 +79,21 @@ FLAG_TABLE = tuple(
             (
                 "OOD_FEATURE",
                 (
-                    "The features of this object are unlike the training set "
-                    "(ood_score above the model's threshold)."
+                    "The features of the object are unlike the training set: "
+                    "ood_score, their root mean square distance to the 5 nearest "
+                    "galaxies that the model keeps of it, in units of the distance "
+                    "that 99 % of the training set stay within, exceeds {threshold}."
                 ),
+                1.0,
             ),
             (
                 "OOD_DOMAIN",
                 (
-                    "The sample as a whole is unlike the training set (a domain "
-                    "classifier tells them apart)."
+                    "The sample as a whole is unlike the training set: a domain "
+                    "classifier tells them apart with an AUC of {threshold} or more, "
+                    "at a false alarm rate of 1 %."
                 ),
+                0.7,
             ),
             (
                 "MULTIMODAL",

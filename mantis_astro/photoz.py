@@ -2,8 +2,10 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
@@ -16,17 +18,46 @@ from mantis_astro.extinction import select_ebv
 from mantis_astro.flags import FLAG_TABLE, Flag
 from mantis_astro.models import (
     load_model,
+    predict_both,
     predict_features,
     predict_probability,
     save_model,
 )
+from mantis_astro.models.reference_files import encoder_sha256
 from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.shift import ReferenceStatistics, ShiftReport
 
-__all__ = ["PhotoZ"]
+__all__ = ["Inference", "PhotoZ"]
 
 _CHUNK = 64  # objects prepared at once: 32 MB of images as the published network reads
 _ROWS = 8192  # rows of photometry prepared at once
 _PACKAGES = ("astropy", "numpy", "torch")
+
+
+class Inference(NamedTuple):
+    """
+    What a network says about some objects.
+
+    Attributes
+    ----------
+    probability : `~numpy.ndarray`
+        Shape (n, n_bins), float32; uniform in density where nothing was usable or the
+        network's answer is not finite.
+    flags : `~numpy.ndarray`
+        Quality flags of the input, of the shape of p(z) and of the features, shape
+        (n,), int32.
+    ood_score : `~numpy.ndarray`
+        How unlike the training set, shape (n,), float32; NaN where nothing was usable
+        or the model has no statistics of its training set.
+    components : `~numpy.ndarray`
+        `~mantis_astro.shift.ReferenceStatistics.components` of the features, shape
+        (n, n_component), float32; without columns if the model has no statistics.
+    """
+
+    probability: np.ndarray
+    flags: np.ndarray
+    ood_score: np.ndarray
+    components: np.ndarray
 
 
 class PhotoZ:
@@ -248,19 +279,23 @@ class PhotoZ:
 
         Returns
         -------
-        probability : `~numpy.ndarray`
-            Shape (n, n_bins), float32; uniform in density where nothing was usable or
-            the network's answer is not finite.
-        flags : `~numpy.ndarray`
-            Quality flags of the input and of the shape of p(z), shape (n,), int32.
+        Inference
+            Probability, flags, and how unlike the training set.
         """
         if dihedral and self.card.is_photometric:
             msg = "photometry has no orientation: leave 'dihedral' out"
             raise InputSpecError(msg)
         options = {"dihedral": True} if dihedral else {}
-        probability = predict_probability(
-            self.network, prepared.images, prepared.ebv, **options
-        )
+        arguments = (self.network, prepared.images, prepared.ebv)
+        usable = prepared.usable
+        score = np.full(len(usable), np.nan, np.float32)
+        components = np.empty((len(usable), 0), np.float32)
+        if self.card.reference is None:
+            probability = predict_probability(*arguments, **options)
+        else:
+            probability, features = predict_both(*arguments, **options)
+            score[usable] = self.card.reference.ood_score(features[usable])
+            components = self.card.reference.components(features)
         probability[~prepared.usable] = 0  # nothing is known: made uniform, flagged
         pdf = RedshiftPDF.from_batch(
             self.card.bin_edges, probability, flags=prepared.flags
@@ -268,7 +303,8 @@ class PhotoZ:
         flags = pdf.flags | pdf.shape_flags()
         if self.card.placeholder:
             flags |= int(Flag.PLACEHOLDER_MODEL)
-        return pdf.probability, flags.astype(np.int32)
+        flags[score > Flag.OOD_FEATURE.threshold] |= int(Flag.OOD_FEATURE)
+        return Inference(pdf.probability, flags.astype(np.int32), score, components)
 
     def add_redshifts(self, table, source=None, **options):
         """
@@ -301,6 +337,93 @@ class PhotoZ:
             If a column of that name is there already: choose another ``prefix``.
         """
         return redshift_table.add_redshifts(self, table, source, **options)
+
+    def with_reference(self, features, *, rng, z_spec=None, n_vector=2000, sample=None):
+        """
+        Make a copy that knows what its training set looks like.
+
+        Parameters
+        ----------
+        features : array_like
+            What `features` gives for galaxies of the training sample, shape (n,
+            n_feature): of every kind that the model is to be trusted with, best of
+            those that the network was not fitted to.
+        rng : int or `~numpy.random.Generator`
+            Chooses the galaxies whose features are kept.
+        z_spec : array_like, optional
+            Their redshifts, shape (n,).
+        n_vector : int, optional
+            For how many galaxies features are kept: 2 bytes each in the file.
+        sample : str, optional
+            What they are; by default the card's ``training_sample``.
+
+        Returns
+        -------
+        PhotoZ
+            The same network; its redshifts get an ``ood_score``, and `save` writes the
+            statistics into the file of weights.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if these are not features of this
+            model, or there are fewer than ten.
+        """
+        width = self.network.fc1.in_features
+        if np.ndim(features) != 2 or np.shape(features)[1] != width:
+            msg = (
+                f"'features' must be those of '{self.card.name}', of shape (n, {width})"
+                f", got {np.shape(features)}"
+            )
+            raise InputSpecError(msg)
+        reference = ReferenceStatistics.from_features(
+            features,
+            rng=rng,
+            z_spec=z_spec,
+            n_vector=n_vector,
+            sample=self.card.training_sample if sample is None else sample,
+            encoder=encoder_sha256(self.network),
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
+            return type(self)(self.network, replace(self.card, reference=reference))
+
+    def shift_report(self, data, *, rng, ebv=None, **options):
+        """
+        Tell whether a sample looks like the training set.
+
+        Parameters
+        ----------
+        data
+            As for `predict`; at least five galaxies.
+        rng : int or `~numpy.random.Generator`
+            Draws subsamples, folds and permutations.
+        ebv : float, array_like or mapping, optional
+            As for `predict`.
+        **options
+            Keywords of `~mantis_astro.shift.ShiftReport.compare`: ``n_permutation``,
+            ``level``, ``max_objects``, ``clip``.
+
+        Returns
+        -------
+        `~mantis_astro.shift.ShiftReport`
+            Tests, scores of each galaxy, weights and a verdict.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if the model has no statistics of
+            its training set.
+        """
+        if self.card.reference is None:
+            msg = (
+                f"'{self.card.name}' has no statistics of its training set; make them "
+                "with PhotoZ.with_reference, or compare features or colours of two "
+                "samples with ShiftReport.compare"
+            )
+            raise InputSpecError(msg)
+        features = self.features(data, ebv=ebv)
+        return ShiftReport.compare(self.card.reference, features, rng=rng, **options)
 
     def provenance(self):
         """
@@ -369,8 +492,9 @@ class PhotoZ:
 
     def _joined(self, parts):
         n_bins = self.card.n_bins
-        probability = [np.empty((0, n_bins), np.float32), *(p for p, _ in parts)]
-        flags = [np.empty(0, np.int32), *(f for _, f in parts)]
+        probability = [np.empty((0, n_bins), np.float32)]
+        probability += [part.probability for part in parts]
+        flags = [np.empty(0, np.int32), *(part.flags for part in parts)]
         return RedshiftPDF(
             self.card.bin_edges,
             np.concatenate(probability),

@@ -4,22 +4,28 @@ import contextlib
 import hashlib
 import logging
 import sys
+import warnings
 from collections.abc import Mapping
 from itertools import islice
 
 import numpy as np
-from astropy.table import QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.console import ProgressBar
 
 from mantis_astro.catalog import find_coordinates
 from mantis_astro.cutouts import CutoutSource
+from mantis_astro.exceptions import OutOfDistributionWarning
 from mantis_astro.extinction import select_ebv
 from mantis_astro.flags import FLAG_TABLE, Flag
 from mantis_astro.journal import RowJournal
 from mantis_astro.pdf import RedshiftPDF
-from mantis_astro.pdf.columns import COLUMNS
+from mantis_astro.pdf.columns import OOD_SCORE, OUTPUT_COLUMNS
+from mantis_astro.shift import ShiftReport
 
 __all__ = ["add_redshifts"]
+
+_WATCHED = 2000  # rows by which the sample as a whole is judged
+_FEWEST_WATCHED = 50
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +91,9 @@ def add_redshifts(
     `~astropy.table.QTable`
         All columns, units, masks, meta and indices of the input; then the columns of
         `RedshiftPDF.to_table`. Rows without data have masked estimates, a ``pz``
-        uniform in density, and say why in ``flags``. ``meta`` tells model, versions,
-        thresholds and redshift bins.
+        uniform in density, and say why in ``flags``. ``ood_score`` says how unlike the
+        training set each galaxy is; masked if the model has no statistics of that.
+        ``meta`` tells model, versions, thresholds and redshift bins.
 
     Raises
     ------
@@ -98,6 +105,13 @@ def add_redshifts(
         If a new column has the name of an old one, or an argument does not fit.
     MantisError
         If the file to resume from belongs to another table or model.
+
+    Warns
+    -----
+    OutOfDistributionWarning
+        If the sample as a whole is unlike the training set. All its rows are then
+        flagged ``OOD_DOMAIN``. At least 50 rows are needed to tell; of more than 2,000
+        as many, evenly spaced, are looked at.
 
     Examples
     --------
@@ -129,6 +143,8 @@ def add_redshifts(
     ebv = _find_ebv(output, ebv)
     card, n = photoz.card, len(output)
     probability = np.ones((n, card.n_bins), np.float32)
+    score = np.full(n, np.nan, np.float32)
+    domain = _DomainWatch(card.reference, n)
     flags = np.full(n, Flag.NO_DATA, np.int32)
     identity = {
         "model": card.name,
@@ -159,25 +175,73 @@ def add_redshifts(
                 photoz, coords, rows, source, ebv, dihedral=dihedral, chunk=chunk
             )
 
-    with _open_journal(resume, identity, card.n_bins) as journal:
+    def keep(rows, row_flags, values):
+        flags[rows], probability[rows] = row_flags, values[:, : card.n_bins]
+        if card.reference is not None:
+            score[rows] = values[:, card.n_bins]
+            domain.add(rows, values[:, card.n_bins + 1 :])
+
+    with _open_journal(resume, identity, card.n_bins + domain.n_value) as journal:
         if journal is not None:
-            done, done_flags, done_probability = journal.read()
-            flags[done], probability[done] = done_flags, done_probability
+            done, done_flags, done_values = journal.read()
+            keep(done, done_flags, done_values)
             todo[done] = False
             if len(done):
                 log.info("%d of %d rows were finished before", len(done), n)
         with _progress_bar(np.count_nonzero(todo), progress) as bar:
-            for rows, p, f, is_final in predict(np.flatnonzero(todo)):
-                probability[rows], flags[rows] = p, f
+            for rows, values, f, is_final in predict(np.flatnonzero(todo)):
+                keep(rows, f, values)
                 if journal is not None:
-                    journal.append(rows[is_final], f[is_final], p[is_final])
+                    journal.append(rows[is_final], f[is_final], values[is_final])
                 bar(len(rows))
 
     empty = (flags & Flag.NO_DATA) != 0
     probability[empty] = 0  # made uniform in density
+    if domain.is_shifted(~empty):
+        flags[~empty] |= Flag.OOD_DOMAIN
     pdf = RedshiftPDF.from_batch(card.bin_edges, probability, flags=flags)
     _report(flags)
-    return _attach(output, pdf, names, prefix, photoz.provenance(), rng)
+    return _attach(output, pdf, score, names, prefix, photoz.provenance(), rng)
+
+
+class _DomainWatch:
+    """Components of the features of some rows, to judge the sample as a whole."""
+
+    def __init__(self, reference, n_row):
+        self._reference = reference
+        n_component = 0 if reference is None else reference.n_component
+        self.n_value = 0 if reference is None else 1 + n_component  # and the score
+        rows = np.linspace(0, max(n_row - 1, 0), min(n_row, _WATCHED)).astype(int)
+        self._place = np.full(n_row, -1)
+        self._place[rows] = np.arange(len(rows))
+        self._rows = rows
+        self._components = np.full((len(rows), n_component), np.nan, np.float32)
+
+    def add(self, rows, components):
+        place = self._place[rows]
+        self._components[place[place >= 0]] = components[place >= 0]
+
+    def is_shifted(self, usable):
+        """Compare with the training set, and warn of a difference."""
+        there = usable[self._rows] & np.isfinite(self._components).all(1)
+        if self._reference is None or there.sum() < _FEWEST_WATCHED:
+            return False
+        reference = self._reference.components(self._reference.sample_features)
+        try:
+            report = ShiftReport.compare(reference, self._components[there], rng=0)
+        except ValueError as error:  # too few different objects
+            log.info("not compared with the training set: %s", error)
+            return False
+        auc, threshold = report.domain.statistic, Flag.OOD_DOMAIN.threshold
+        if not (report.is_shifted and auc >= threshold):
+            return False
+        msg = (
+            "the sample is unlike the training set: a classifier tells them apart with "
+            f"AUC {auc:.2f} (flagged OOD_DOMAIN from {threshold}; 0.5 is chance). "
+            "Expect larger errors than the model's own; PhotoZ.shift_report says more"
+        )
+        warnings.warn(msg, OutOfDistributionWarning, stacklevel=4)
+        return True
 
 
 def _from_cutouts(photoz, coords, rows, source, ebv, *, dihedral, chunk):
@@ -196,14 +260,16 @@ def _from_cutouts(photoz, coords, rows, source, ebv, *, dihedral, chunk):
             awaited[index] = False
             part = rows[index]
             prepared = photoz.prepare(cutouts, select_ebv(ebv, part))
-            probability, flags = photoz.infer(prepared, dihedral=dihedral)
-            flags |= [_status_flags(by_band.values()) for by_band in statuses]
-            yield part, probability, flags, (flags & Flag.FETCH_FAILED) == 0
+            answer = photoz.infer(prepared, dihedral=dihedral)
+            flags = answer.flags | [_status_flags(s.values()) for s in statuses]
+            yield part, _packed(answer), flags, (flags & Flag.FETCH_FAILED) == 0
     lost = rows[awaited]
     if len(lost):
         log.warning("the source gave no answer for %d positions", len(lost))
         flags = np.full(len(lost), Flag.FETCH_FAILED | Flag.NO_DATA, np.int32)
-        yield lost, 1.0, flags, np.zeros(len(lost), bool)
+        n_value = photoz.card.n_bins + _DomainWatch(photoz.card.reference, 0).n_value
+        values = np.full((len(lost), n_value), np.nan, np.float32)
+        yield lost, values, flags, np.zeros(len(lost), bool)
 
 
 def _from_photometry(photoz, table, rows, ebv, size=8192):
@@ -211,7 +277,16 @@ def _from_photometry(photoz, table, rows, ebv, size=8192):
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         prepared = photoz.prepare(table[part], select_ebv(ebv, part))
-        yield part, *photoz.infer(prepared), np.ones(len(part), bool)
+        answer = photoz.infer(prepared)
+        yield part, _packed(answer), answer.flags, np.ones(len(part), bool)
+
+
+def _packed(answer):
+    """All of an answer that is kept for each row, (n, n_bins + n_value) float32."""
+    if not answer.components.shape[1]:
+        return answer.probability
+    parts = answer.probability, answer.ood_score[:, None], answer.components
+    return np.hstack(parts).astype(np.float32)
 
 
 def _status_flags(statuses):
@@ -240,7 +315,7 @@ def _check_source(source):
 
 def _new_names(table, prefix, columns, *, with_draws):
     """Names of the new columns, without prefix; none of them taken."""
-    known = [definition.name for definition in COLUMNS]
+    known = [definition.name for definition in OUTPUT_COLUMNS]
     if with_draws:
         known.append("z_mc")
     strangers = [name for name in columns or () if name not in known]
@@ -321,8 +396,14 @@ def _report(flags):
             log.info("%d of %d rows: %s", count, len(flags), flag.description)
 
 
-def _attach(output, pdf, names, prefix, provenance, rng):
+def _attach(output, pdf, score, names, prefix, provenance, rng):
     new = pdf.to_table()
+    unknown = np.isnan(score)
+    new[OOD_SCORE.name] = (
+        MaskedColumn(score, mask=unknown) if unknown.any() else Column(score)
+    )
+    new[OOD_SCORE.name].info.description = OOD_SCORE.description
+    new[OOD_SCORE.name].info.meta = {"ucd": OOD_SCORE.ucd}
     if "z_mc" in names:
         new["z_mc"] = pdf.sample(1, rng)[:, 0]
         new["z_mc"].info.description = "One draw from p(z)"

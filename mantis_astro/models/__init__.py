@@ -11,6 +11,7 @@ from mantis_astro.models.checkpoints import load_model, save_model
 from mantis_astro.models.encoders import EncoderConfig
 from mantis_astro.models.geometry import CommonGrid, NativeCrops, SurveyGrids
 from mantis_astro.models.inference import (
+    predict_both,
     predict_features,
     predict_probability,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "get_card",
     "list_models",
     "load_model",
+    "predict_both",
     "predict_features",
     "predict_probability",
     "register_model",

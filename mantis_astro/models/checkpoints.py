@@ -15,6 +15,11 @@ import torch
 
 from mantis_astro.exceptions import FetchError, InputSpecError
 from mantis_astro.models.networks import build_network
+from mantis_astro.models.reference_files import (
+    read_reference,
+    split_reference,
+    write_reference,
+)
 from mantis_astro.models.registry import (
     CARD_KEY,
     DEFAULT_MODEL,
@@ -54,7 +59,8 @@ def load_model(name_or_path=None, *, card=None, device=None):
     network : `torch.nn.Module`
         In evaluation mode; called as ``network(images, ebv)``.
     card : ModelCard
-        Its card, with the file's SHA-256.
+        Its card, with the file's SHA-256 and the statistics of the training set, if
+        there are any in the file.
 
     Raises
     ------
@@ -109,12 +115,14 @@ def save_model(path, network, card):
     network : `torch.nn.Module`
         Network that the card describes.
     card : ModelCard
-        Its card.
+        Its card; statistics of the training set (``card.reference``) go into the same
+        file, as tensors of their own.
 
     Raises
     ------
     ValueError
-        `~mantis_astro.exceptions.InputSpecError` if the network is not the card's.
+        `~mantis_astro.exceptions.InputSpecError` if the network is not the card's, or
+        its statistics are of another encoder's features.
 
     Examples
     --------
@@ -127,13 +135,16 @@ def save_model(path, network, card):
         expected = build_network(card.network).state_dict()
     weights = {k: v.detach().contiguous() for k, v in network.state_dict().items()}
     check_weights(weights, expected, "the network")
+    statistics, metadata = write_reference(card.reference, network)
     plain = replace(card, sha256="").to_plain()
     temporary = path.with_name(path.name + ".part")
     temporary.touch()
     mode = temporary.stat().st_mode  # as the user wants new files; safetensors does not
     try:
         safetensors.torch.save_file(
-            weights, temporary, metadata={CARD_KEY: json.dumps(plain)}
+            {**weights, **statistics},
+            temporary,
+            metadata={CARD_KEY: json.dumps(plain), **metadata},
         )
         temporary.chmod(mode)
         temporary.replace(path)
@@ -231,11 +242,16 @@ def _read(path):
 def _read_safetensors(path):
     try:
         with safetensors.safe_open(path, "pt") as stream:
-            weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  no mapping
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  no mapping
+            metadata = stream.metadata()
     except safetensors.SafetensorError as error:
         msg = f"{path} is cut short or no safetensors file ({error})"
         raise FetchError(msg) from error
-    return weights, read_card(path)
+    weights, statistics = split_reference(tensors)
+    card = read_card(path)
+    if card is not None:
+        card = replace(card, reference=read_reference(statistics, metadata))
+    return weights, card
 
 
 def _move(network, device):

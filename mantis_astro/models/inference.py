@@ -6,7 +6,7 @@ import torch
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models.acceleration import accelerate
 
-__all__ = ["predict_features", "predict_probability"]
+__all__ = ["predict_both", "predict_features", "predict_probability"]
 
 
 def predict_probability(network, images, ebv, *, dihedral=False, device=None):
@@ -89,6 +89,36 @@ def predict_features(network, images, ebv, *, device=None):
     """
     network = accelerate(network)
     return _in_micro_batches(network.features, network, images, ebv, device)
+
+
+def predict_both(network, images, ebv, *, dihedral=False, device=None):
+    """
+    Probability and features of many objects, in one run of the network.
+
+    Parameters
+    ----------
+    network, images, ebv, dihedral, device
+        As for `predict_probability`; the network must be one of ours.
+
+    Returns
+    -------
+    probability : `~numpy.ndarray`
+        Shape (n_object, n_bins), float32; those of `predict_probability` to the bit.
+    features : `~numpy.ndarray`
+        Shape (n_object, hidden), float32; of the images as they are, not turned.
+    """
+    network = accelerate(network)
+    turns = range(8 if dihedral else 1)
+
+    def both(images, ebv):
+        features = [network.features(_turned(images, turn), ebv) for turn in turns]
+        logits = map(network.fc1, features)
+        probability = sum(torch.softmax(row, -1) for row in logits) / len(turns)
+        return torch.cat([probability, features[0]], 1)
+
+    joined = _in_micro_batches(both, network, images, ebv, device)
+    n_bins = joined.shape[1] - network.fc1.in_features
+    return joined[:, :n_bins].copy(), joined[:, n_bins:].copy()
 
 
 @torch.inference_mode()

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,9 @@ class ModelCard:
         SHA-256 of the file, once that is known.
     placeholder : bool
         Whether it is a stand-in that was never trained for science.
+    reference : `~mantis_astro.shift.ReferenceStatistics` or None
+        What the training set looks like to the network, once the weights are loaded;
+        stored beside them, not in the card. None for models without.
 
     Examples
     --------
@@ -87,6 +90,7 @@ class ModelCard:
     file: str = ""
     sha256: str = ""
     placeholder: bool = False
+    reference: object = field(default=None, compare=False, repr=False)
 
     def __post_init__(self):
         edges = np.asarray(self.z_edges, float)
@@ -146,9 +150,10 @@ class ModelCard:
         Returns
         -------
         dict
-            All attributes; `from_plain` takes it.
+            All attributes but ``reference``; `from_plain` takes it.
         """
-        return {f.name: to_plain(getattr(self, f.name)) for f in fields(self)}
+        names = [f.name for f in fields(self) if f.name != "reference"]
+        return {name: to_plain(getattr(self, name)) for name in names}
 
     @classmethod
     def from_plain(cls, plain):

@@ -9,7 +9,13 @@ from astropy.utils.masked import Masked
 
 from mantis_astro.flags import Flag
 
-__all__ = ["COLUMNS", "ColumnDefinition", "make_table"]
+__all__ = [
+    "COLUMNS",
+    "OOD_SCORE",
+    "OUTPUT_COLUMNS",
+    "ColumnDefinition",
+    "make_table",
+]
 
 
 class ColumnDefinition(NamedTuple):
@@ -79,6 +85,16 @@ COLUMNS = tuple(
         ),
     ]
 )
+
+#: What `add_redshifts` adds; masked for models without statistics of their training.
+OOD_SCORE = ColumnDefinition(
+    "ood_score",
+    "How unlike the training set; 99 % of that have less than 1",
+    "stat.value",
+)
+
+#: All columns of `add_redshifts`, in order.
+OUTPUT_COLUMNS = (*COLUMNS[:-2], OOD_SCORE, *COLUMNS[-2:])
 
 _QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 

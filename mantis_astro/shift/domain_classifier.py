@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist, pdist
-from scipy.stats import rankdata
 
 __all__ = ["DomainTest", "domain_auc", "permutation_p_value"]
 
@@ -215,6 +214,8 @@ def _folds(is_target, groups, rng):
 
 def _fold_auc(answers, labels, folds):
     """Mean over folds of the AUC, weighted by the number of pairs; shape (n_label,)."""
+    from scipy.stats import rankdata  # half a second, and every PhotoZ imports this
+
     won, pairs = 0.0, 0
     for fold in folds:
         n_target = labels[fold].sum(0)  # the same for all labellings

@@ -2,7 +2,6 @@
 
 import numpy as np
 from astropy.table import Table
-from scipy.stats import ks_2samp
 
 __all__ = ["rank_features"]
 
@@ -36,6 +35,8 @@ def rank_features(reference, target, names):
         the shares of missing values. Constant features have ``cohen_d`` 0, or infinite
         if they are another constant.
     """
+    from scipy.stats import ks_2samp
+
     rows = []
     for name, *columns in zip(names, reference.T, target.T, strict=True):
         missing = [np.isnan(column).mean() for column in columns]

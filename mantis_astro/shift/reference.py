@@ -291,7 +291,8 @@ class ReferenceStatistics:
         `~numpy.ndarray`
             At most 16 components of unit variance, shape (n, n_component), float32.
         """
-        return (self.scaled(features) @ self._basis).astype(np.float32)
+        scaled = _halved(self.scaled(features)).astype(float)  # as the vectors are
+        return (scaled @ self._basis).astype(np.float32)
 
     @property
     def n_component(self):

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
-from scipy.stats import binomtest
 
 from mantis_astro.shift.domain_classifier import DomainTest, KernelRidge, domain_auc
 from mantis_astro.shift.drivers import rank_features
@@ -296,6 +295,8 @@ class ShiftReport:
         return table
 
     def _share_row(self):
+        from scipy.stats import binomtest
+
         known = np.isfinite(self.ood_score)
         n_out, n = np.count_nonzero(self.ood_score[known] > 1), np.count_nonzero(known)
         expected = 1 - OOD_QUANTILE

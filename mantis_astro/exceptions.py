@@ -8,6 +8,7 @@ Each error is also one of Python's own, so that ``except OSError`` or
 from astropy.utils.exceptions import AstropyUserWarning
 
 __all__ = [
+    "CalibrationWarning",
     "CoverageWarning",
     "DoubleCountingWarning",
     "FetchError",
@@ -41,6 +42,10 @@ class FetchError(MantisError, OSError):
 
 class MantisWarning(AstropyUserWarning):
     """Base class of the warnings of this package."""
+
+
+class CalibrationWarning(MantisWarning):
+    """A recalibration was fitted on less, or does less, than was asked for."""
 
 
 class CoverageWarning(MantisWarning):

@@ -1,1 +1,26 @@
-"""Recalibrate densities of redshift from galaxies whose redshift is known."""
+"""
+Recalibrate densities of redshift from galaxies whose redshift is known.
+
+Three recalibrators with ``fit`` and ``transform``, a report of what they do to both
+sides, calibration and point accuracy, and folds for samples that are their own test.
+"""
+
+from mantis_astro.calibration.folds import out_of_fold
+from mantis_astro.calibration.local import LocalRecalibration, density_features
+from mantis_astro.calibration.pit_map import PITRecalibration
+from mantis_astro.calibration.plain import recalibrator_from_plain
+from mantis_astro.calibration.recalibrator import Recalibrator
+from mantis_astro.calibration.report import report_calibration, summarize_calibration
+from mantis_astro.calibration.temperature import TemperatureScaling
+
+__all__ = [
+    "LocalRecalibration",
+    "PITRecalibration",
+    "Recalibrator",
+    "TemperatureScaling",
+    "density_features",
+    "out_of_fold",
+    "recalibrator_from_plain",
+    "report_calibration",
+    "summarize_calibration",
+]

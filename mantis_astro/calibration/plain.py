@@ -1,0 +1,58 @@
+"""From JSON to a recalibrator."""
+
+from mantis_astro.calibration.local import LocalRecalibration
+from mantis_astro.calibration.pit_map import PITRecalibration
+from mantis_astro.calibration.temperature import TemperatureScaling
+
+__all__ = ["recalibrator_from_plain"]
+
+_KINDS = {
+    cls.kind: cls for cls in (TemperatureScaling, PITRecalibration, LocalRecalibration)
+}
+
+
+def recalibrator_from_plain(plain):
+    """
+    Make a recalibrator from what its ``to_plain`` gave.
+
+    Parameters
+    ----------
+    plain : dict
+        With its ``kind``, and all numbers; may have been JSON in between.
+
+    Returns
+    -------
+    Recalibrator
+        Fitted: `transform` gives what the original gave, bit for bit.
+
+    Raises
+    ------
+    ValueError
+        If the kind is not known, or a number is missing.
+
+    Examples
+    --------
+    >>> import json
+    >>> import numpy as np
+    >>> from mantis_astro import RedshiftPDF
+    >>> from mantis_astro.calibration import TemperatureScaling, recalibrator_from_plain
+    >>> centre = np.linspace(0.3, 0.7, 50)
+    >>> pdf = RedshiftPDF.from_gaussians(np.linspace(0, 1, 101), centre, 0.05)
+    >>> scaling = TemperatureScaling().fit(pdf, centre + 0.02)
+    >>> again = recalibrator_from_plain(json.loads(json.dumps(scaling.to_plain())))
+    >>> again.transform(pdf) == scaling.transform(pdf)
+    True
+    """
+    try:
+        cls = _KINDS[plain["kind"]]
+    except (KeyError, TypeError):
+        msg = (
+            f"'plain' must be a dictionary whose 'kind' is one of {', '.join(_KINDS)}, "
+            f"got {plain!r:.80}"
+        )
+        raise ValueError(msg) from None
+    try:
+        return cls.from_plain(plain)
+    except KeyError as error:
+        msg = f"'plain' of a {cls.__name__} lacks {error}"
+        raise ValueError(msg) from None

@@ -4,154 +4,103 @@ Derive the spectra of the simulated galaxies from real ones.
 Mixtures of dusty kcorrect templates, without negative parts, are fitted to the
 photometry of galaxies with spectroscopic redshifts: SDSS, 2MASS and GALEX for nearby
 ones, zCOSMOS for distant ones. What is written (``mantis_astro/data/galaxies.npz``) is
-the coefficients alone, with redshift, luminosity and kind of each fit; no row of a
+the coefficients alone, with redshift, luminosity and colour of each fit; no row of a
 catalogue can be had back from it.
 
-Only rows of `is_donor_row` are used, so that the other half of each table can be held
-out; the Stripe 82 table is not used at all.
+Only rows of fold 0 of `real_catalogs` are used, so that fold 1 of each table can be
+held out; the Stripe 82 table is fitted to see what the templates miss, and not used.
 
-Run: python benchmarks/fit_population.py ../shared/data/catalogs
+Run: python benchmarks/fit_population.py [../shared/data]
 """
 
-import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
-from astropy.cosmology import FlatLambdaCDM
-from astropy.table import Table
+from real_catalogs import (
+    REAL_DATA,
+    magnitudes,
+    read_sdss,
+    read_stripe82,
+    read_zcosmos,
+)
 from scipy.optimize import nnls
 
+from mantis_astro.bands import get_band
+from mantis_astro.extinction import extinction_coefficients
+from mantis_astro.simulation.population import COSMOLOGY
 from mantis_astro.simulation.templates import N_STELLAR, TemplateGrid
 
-COSMOLOGY = FlatLambdaCDM(70, 0.3)
 OUTPUT = Path(__file__).parents[1] / "mantis_astro" / "data" / "galaxies.npz"
-_SEED = 20261125
-_MOST = {"sdss": 1400, "zcosmos": 1600}
-_WORST = 3.0  # chi-square per band, with the floors below
+SEED = 20261125
+WORST = 3.0  # chi-square per band of a donor, with the errors below
 
+# Least error of a band, mag: what zero points and templates leave
 SDSS = {
-    "galex_NUV": 0.12,
-    "galex_FUV": 0.15,
-    "sdss_u0": 0.05,
-    "sdss_g0": 0.02,
-    "sdss_r0": 0.02,
-    "sdss_i0": 0.02,
-    "sdss_z0": 0.02,
-    "twomass_J": 0.08,
-    "twomass_H": 0.08,
-    "twomass_Ks": 0.08,
-}  # filter and least error, mag
+    "galex.NUV": 0.12,
+    "galex.FUV": 0.15,
+    "sdss.u": 0.05,
+    "sdss.g": 0.02,
+    "sdss.r": 0.02,
+    "sdss.i": 0.02,
+    "sdss.z": 0.02,
+    "twomass.J": 0.08,
+    "twomass.H": 0.08,
+    "twomass.Ks": 0.08,
+}
 ZCOSMOS = {
-    "galex_NUV": 0.15,
-    "galex_FUV": 0.2,
-    "cfht_megacam_us_9301": 0.05,
-    "subaru_suprimecam_B": 0.04,
-    "subaru_suprimecam_V": 0.04,
-    "subaru_suprimecam_rp": 0.03,
-    "subaru_suprimecam_ip": 0.03,
-    "subaru_suprimecam_zp": 0.03,
-    "ukirt_wfcam_J": 0.05,
-    "cfht_wircam_Ks_8302": 0.05,
+    "galex.NUV": 0.15,
+    "galex.FUV": 0.20,
+    "cosmos.u": 0.05,
+    "cosmos.B": 0.04,
+    "cosmos.V": 0.04,
+    "cosmos.r": 0.03,
+    "cosmos.i": 0.03,
+    "cosmos.z": 0.03,
+    "cosmos.J": 0.05,
+    "cosmos.K": 0.05,
 }
 STRIPE82 = {
-    "decam_g": 0.03,
-    "decam_r": 0.02,
-    "decam_i": 0.02,
-    "decam_z": 0.02,
-    "decam_Y": 0.04,
-    "wise_w1": 0.08,
-    "wise_w2": 0.1,
+    "des.g": 0.03,
+    "des.r": 0.02,
+    "des.i": 0.02,
+    "des.z": 0.02,
+    "des.Y": 0.04,
+    "unwise.W1": 0.08,
+    "unwise.W2": 0.10,
 }
+# Tables whose zero points are known to be off by a tenth of a magnitude in some bands
+# (Ilbert et al. 2009, ApJ 690, 1236, table 1). 2MASS stays as it is, though its totals
+# of galaxies lose about as much as the templates have too much in JHK.
+SHIFTED = ("zCOSMOS",)
+# E(B-V) where the table gives none: of the COSMOS field, of the strip
+EBV = {"zCOSMOS": 0.018, "Stripe 82": 0.03}
+MOST = {"SDSS": 1400, "zCOSMOS": 1600}
 
 
-def is_donor_row(ra, dec, *, survey):
-    """Tell which rows of a table may give their spectrum: stripes of the sky."""
-    x = np.asarray(ra) if survey == "sdss" else np.asarray(dec) * 20
-    return np.floor(x).astype(int) % 2 == 0
+def photometry(table, bands):
+    """Magnitudes without Galactic dust, and their errors; NaN where there is none."""
+    mag = magnitudes(table, bands)
+    ebv = np.nan_to_num(table["ebv"], nan=EBV.get(table.meta["name"], 0.0))
+    mag -= ebv[:, None] * np.array(list(extinction_coefficients(bands).values()))
+    names = [f"flux_err_{band.replace('.', '_')}" for band in bands]
+    err = np.stack([np.asarray(table[name].filled(np.nan).value) for name in names], 1)
+    with np.errstate(invalid="ignore"):
+        err = err / 10 ** (-0.4 * (magnitudes(table, bands) - 31.4)) * 2.5 / np.log(10)
+    mag[err > 0.5] = np.nan
+    return mag, err
 
 
-def read_sdss(folder):
-    """SDSS, 2MASS and GALEX: magnitudes without Galactic dust, their errors, z."""
-    t = Table.read(folder / "sdss_galex_2mass.fits")
-    extinction = np.array(t["EXTINCTION"], float)
-    ebv = extinction[:, 2] / 2.285
-    flux = np.array(t["MODELFLUX"], float)
-    sigma = np.array(t["MODELFLUX_IVAR"], float) ** -0.5
-    mag, err = 22.5 - 2.5 * np.log10(np.maximum(flux, 1e-3)), 1.0857 * sigma / flux
-    mag -= extinction
-    err[flux <= 0] = np.nan
-    columns, errors = list(mag.T), list(np.abs(err).T)
-    for band, vega, a in (("J", 0.91, 0.72), ("H", 1.39, 0.46), ("K", 1.85, 0.31)):
-        value = np.array(t[f"{band}_M_EXT"], float)
-        columns.append(np.where(value > 5, value + vega - a * ebv, np.nan))
-        errors.append(np.array(t[f"{band}_MSIG_EXT"], float))
-    for band, zero_point, a in (("FUV", 18.82, 7.1), ("NUV", 20.08, 7.1)):
-        value = np.array(t[f"{band}_FLUX_AUTO"], float)
-        error = np.array(t[f"{band}_FLUXERR_AUTO"], float)
-        good = value > 0
-        value = np.where(good, value, 1)
-        columns.insert(0, zero_point - 2.5 * np.log10(value) - a * ebv)
-        columns[0][~good] = np.nan
-        errors.insert(0, 1.0857 * error / value)
-    ra, dec, z = (np.array(t[name], float) for name in ("RA", "DEC", "Z"))
-    return np.stack(columns, 1), np.stack(errors, 1), z, ra, dec
-
-
-def read_zcosmos(folder):
-    """Secure galaxies of zCOSMOS: the same."""
-    t = Table.read(folder / "zcosmos_west_half.csv")
-    cc = np.array(t["cc"], float)
-    z = np.array(t["zpec"], float)
-    t = t[(cc % 10 >= 3) & (cc < 10) & (z > 0.03) & (z < 1.3)]
-    names = ("nuv", "fuv", "u", "b", "v", "r", "i", "z", "j", "k")
-    dust = np.array([7.1, 7.1, 4.0, 3.5, 2.7, 2.3, 1.65, 1.27, 0.72, 0.31]) * 0.018
-    mag = np.stack([np.array(t[name], float) for name in names], 1)
-    err = np.stack([np.array(t[f"e{name}"], float) for name in names], 1)
-    mag[(mag < 0) | (err < 0) | (err > 0.5)] = np.nan
-    ra, dec, z = (np.array(t[name], float) for name in ("alpha", "delta", "zpec"))
-    return mag - dust, err, z, ra, dec
-
-
-def read_stripe82(folder):
-    """Galaxies of the Stripe 82 table; for comparison only."""
-    t = Table.read(folder / "stripe82_des_allwise.csv")
-    z = np.array(t["z_spec"], float)
-    t = t[(np.array(t["spec_class"]) == "GALAXY") & (z > 0.02) & (z < 1.2)]
-    mag = [np.array(t[f"des_{b}"], float) for b in "griz"]
-    # Y is in an aperture only: carried to total with z's
-    y = np.array(t["des_y_aper6"], float)
-    mag.append(y + mag[3] - np.array(t["des_z_aper6"], float))
-    mag += [
-        np.array(t["w1_vega"], float) + 2.699,
-        np.array(t["w2_vega"], float) + 3.339,
-    ]
-    names = [f"des_{b}_err" for b in "griz"]
-    names += ["des_y_aper6_err", "w1_vega_err", "w2_vega_err"]
-    err = np.stack([np.array(t[name], float) for name in names], 1)
-    mag = np.stack(mag, 1)
-    mag[(err <= 0) | (err > 0.5) | (mag > 40)] = np.nan
-    mag -= 0.03 * np.array([3.2, 2.2, 1.6, 1.2, 1.1, 0.18, 0.12])
-    ra, dec, z = (np.array(t[name], float) for name in ("ra", "dec", "z_spec"))
-    return mag, err, z, ra, dec
-
-
-READERS = {
-    "sdss": (read_sdss, SDSS),
-    "zcosmos": (read_zcosmos, ZCOSMOS),
-    "stripe82": (read_stripe82, STRIPE82),
-}
-
-
-def fit(mag, err, z, filters):
+def fit(mag, err, z, bands):
     """
     Fit mixtures to magnitudes.
 
-    Returns coefficients (n, N_STELLAR), for fluxes in nJy, the residuals (model minus
-    data, mag) and chi-square per band.
+    Returns coefficients (n, N_STELLAR), residuals (model minus data, mag) and
+    chi-square per band.
     """
-    grid = TemplateGrid.of(tuple(filters)).at(z)[:, :N_STELLAR, 0].astype(float)
-    floor = np.array(list(filters.values()))
-    total = np.hypot(np.nan_to_num(err, nan=9.0), floor)
+    filters = tuple(get_band(band).sedpy_name for band in bands)
+    grid = TemplateGrid.of(filters).at(z)[:, :N_STELLAR, 0].astype(float)
+    total = np.hypot(np.nan_to_num(err), list(bands.values()))
     flux = 10 ** (-0.4 * (mag - 31.4))
     coefficients = np.zeros((len(z), N_STELLAR))
     for i in range(len(z)):
@@ -168,81 +117,88 @@ def fit(mag, err, z, filters):
     model = np.einsum("nj,njb->nb", coefficients, grid)
     with np.errstate(divide="ignore"):
         residual = 31.4 - 2.5 * np.log10(model) - mag
-    chi2 = np.nanmean((residual / total) ** 2, axis=1)
-    return coefficients, residual, chi2
+    return coefficients, residual, np.nanmean((residual / total) ** 2, axis=1)
 
 
-def fit_survey(name, folder):
-    """Fit one table twice: zero points are shifted by the first fit's residuals."""
-    reader, filters = READERS[name]
-    mag, err, z, ra, dec = reader(folder)
-    offset = np.zeros(mag.shape[1])
+def zero_points(mag, err, z, bands):
+    """Shifts, mag, after which the median residual of each band vanishes."""
+    shift = np.zeros(mag.shape[1])
     some = slice(None, None, max(1, len(z) // 1500))
     for _ in range(3):
-        _, residual, chi2 = fit(mag[some] + offset, err[some], z[some], filters)
-        offset += np.nanmedian(residual[chi2 < 3 * np.median(chi2)], axis=0)
-    offset -= np.median(offset)
-    fitted = fit(mag + offset, err, z, filters)
-    print(f"{name}: {len(z)} rows; zero points shifted by (mag)")
-    for filter_name, shift, residual in zip(filters, offset, fitted[1].T, strict=True):
-        known = residual[np.isfinite(residual)]
-        half = np.percentile(np.abs(known - np.median(known)), 68)
-        print(f"  {filter_name:24s} {shift:+.3f}  residuals {half:.3f}  ({known.size})")
-    return *fitted, z, ra, dec
+        _, residual, chi2 = fit(mag[some] + shift, err[some], z[some], bands)
+        shift += np.nanmedian(residual[chi2 < 3 * np.median(chi2)], axis=0)
+        # what is left in the ultraviolet are the templates, not GALEX
+        shift[[band.startswith("galex") for band in bands]] = 0
+    return np.where(shift == 0, 0, shift - np.median(shift))
+
+
+def fit_table(table, bands):
+    """Fit a table, its zero points shifted to suit the templates if need be; print."""
+    mag, err = photometry(table, bands)
+    z = np.asarray(table["z_spec"])
+    shift = np.zeros(len(bands))
+    if table.meta["name"] in SHIFTED:
+        shift = zero_points(mag, err, z, bands)
+    coefficients, residual, chi2 = fit(mag + shift, err, z, bands)
+    print(f"{table.meta['name']}: {len(z)} rows")
+    print("  band         shift   residuals: median, 68 %        N   (mag)")
+    for band, by, column in zip(bands, shift, residual.T, strict=True):
+        known = column[np.isfinite(column)]
+        middle = np.median(known)
+        half = np.percentile(np.abs(known - middle), 68)
+        print(
+            f"  {band:10s}  {by:+.3f}     {middle:+.3f}  {half:.3f}      {known.size:6d}"
+        )
+    return coefficients, chi2, z
 
 
 def rest_frame(coefficients, z):
-    """Absolute magnitude and colour in the filters of SDSS at z = 0.1."""
-    filters = ("sdss_g0", "sdss_r0")
-    grid = TemplateGrid.of(filters).at(np.full(1, 0.1))[0, :N_STELLAR, 0].astype(float)
-    g, r = 31.4 - 2.5 * np.log10(coefficients @ grid).T
+    """Absolute magnitude in SDSS r, and g-r, at z = 0.1 (Blanton et al. 2003)."""
+    grid = TemplateGrid.of(("sdss_g0", "sdss_r0")).at(np.full(1, 0.1))
+    values = grid[0, :N_STELLAR, 0].astype(float)
+    g, r = 31.4 - 2.5 * np.log10(coefficients @ values).T
     # from flux per frequency at z to that at 0.1, and to the frame of the galaxy there
     frame = 2.5 * np.log10(1 + z) - 5 * np.log10(1.1)
     return r - COSMOLOGY.distmod(z).value - frame, g - r
 
 
-def choose(name, folder, rng):
-    """Coefficients and facts of the rows that become donors."""
-    coefficients, _, chi2, z, ra, dec = fit_survey(name, folder)
-    good = is_donor_row(ra, dec, survey=name) & (chi2 < _WORST)
-    good &= coefficients.sum(axis=1) > 0
-    rows = np.flatnonzero(good)
-    # as many at high as at low redshift and luminosity: thin out the crowd
+def choose(table, bands, rng):
+    """Donors of a table: shares of the templates, z, M_r, g-r and weight."""
+    coefficients, chi2, z = fit_table(table, bands)
+    good = (table["fold"] == 0) & (chi2 < WORST) & (coefficients.sum(axis=1) > 0)
+    rows = np.flatnonzero(good & (z < 1.3))
+    # rare kinds are kept, the crowd is thinned out and its members weigh more
     M, colour = rest_frame(coefficients[rows], z[rows])
-    x = np.stack([np.log1p(z[rows]) / 0.03, M / 0.5, colour / 0.2], 1)
+    x = np.stack([np.log1p(z[rows]) / 0.03, M / 0.5, colour / 0.2], axis=1)
     cell = np.unique(np.floor(x).astype(int), axis=0, return_inverse=True)[1].ravel()
     chance = np.bincount(cell)[cell] ** -0.7
-    kept = rng.choice(
-        len(rows), min(_MOST[name], len(rows)), replace=False, p=chance / chance.sum()
-    )
-    rows, M, colour = rows[kept], M[kept], colour[kept]
-    # how many rows each stands for, so that thinning does not change the mix
-    weight = 1 / chance[kept]
+    n = min(MOST[table.meta["name"]], len(rows))
+    kept = rng.choice(len(rows), n, replace=False, p=chance / chance.sum())
+    print(f"  {n} donors of {len(rows)}")
+    rows, M, colour, weight = rows[kept], M[kept], colour[kept], 1 / chance[kept]
     share = coefficients[rows] / coefficients[rows].sum(axis=1, keepdims=True)
-    print(f"  {len(rows)} donors of {good.sum()}")
     return share, z[rows], M, colour, weight / weight.mean()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    options = parser.parse_args()
-    rng = np.random.default_rng(_SEED)
-    parts = [choose(name, options.folder, rng) for name in ("sdss", "zcosmos")]
-    fit_survey("stripe82", options.folder)
+def main(folder):
+    rng = np.random.default_rng(SEED)
+    parts = [
+        choose(read_sdss(folder), SDSS, rng),
+        choose(read_zcosmos(folder), ZCOSMOS, rng),
+    ]
+    fit_table(read_stripe82(folder), STRIPE82)
     share, z, M, colour, weight = (np.concatenate(p) for p in zip(*parts, strict=True))
-    order = rng.permutation(len(z))  # the first of every two are "train"
+    order = rng.permutation(len(z))  # even numbers will be "train", odd ones "test"
     np.savez_compressed(
-        options.output,
+        OUTPUT,
         share=share[order].astype("f2"),
         z=z[order].round(3).astype("f4"),
         M_r=M[order].round(2).astype("f4"),
         colour=colour[order].round(3).astype("f4"),
         weight=weight[order].round(2).astype("f2"),
     )
-    print(f"{options.output.name}: {options.output.stat().st_size / 1e3:.0f} kB")
+    print(f"{OUTPUT.name}: {len(z)} donors, {OUTPUT.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else REAL_DATA)

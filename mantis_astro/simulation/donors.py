@@ -16,7 +16,10 @@ DONOR_SETS = ("train", "test", "all")
 _Z_STEP, _M_STEP = 0.05, 0.5  # ln(1 + z), mag
 _M_EDGES = np.arange(-25.5, -14.4, _M_STEP)
 _Z_EDGES = np.arange(0, 1.11, _Z_STEP)
-_Z_WIDTH, _M_WIDTH = 0.05, 0.6  # how near a donor should be, ln(1 + z) and mag
+# How near a donor should be, ln(1 + z) of blue and red, and mag. Red galaxies evolve
+# less than their number at high redshift varies from field to field: the tables have
+# luminous ones at low, faint ones at high redshift, and both are needed.
+_Z_WIDTH, _M_WIDTH = (0.05, 0.12), 0.6
 
 
 class Donors:
@@ -87,7 +90,7 @@ class Donors:
         """Cumulative weights of donors in each cell, shape (n_z, n_M, n_donor)."""
         z = np.minimum((_Z_EDGES[1:] + _Z_EDGES[:-1]) / 2, np.log1p(1.0))
         M = (_M_EDGES[1:] + _M_EDGES[:-1]) / 2
-        in_z = ((z[:, None] - np.log1p(self.z)) / _Z_WIDTH) ** 2
+        in_z = ((z[:, None] - np.log1p(self.z)) / _Z_WIDTH[red]) ** 2
         in_M = ((M[:, None] - self.M_r) / _M_WIDTH) ** 2
         away = in_z[:, None] + in_M[None]
         away[..., self.red != red] = np.inf

@@ -30,6 +30,10 @@ N_STELLAR = 5 * len(A_V)
 Z_MAX = 2.0
 
 _LYMAN_LIMIT = 912.0  # Angstrom
+# What kcorrect's templates have too much in the infrared, mag beyond 2 micron, nothing
+# below 1: half of what galaxies with optical colours of SDSS lack in Ks of 2MASS, and
+# radio galaxies in W1 (benchmarks/fit_population.py); the other half may be lost light.
+_INFRARED_EXCESS = 0.10
 # Rest wavelengths, in pixels of STEP in ln(wavelength / Angstrom)
 _FIRST = int(np.floor(np.log(91.0 / (1 + Z_MAX)) / STEP))
 _LAST = int(np.ceil(np.log(6.2e4) / STEP))
@@ -157,6 +161,8 @@ def rest_templates():
     # brought to the same flux at 5500 A, so that coefficients are of the same size
     visible = np.abs(wavelength - 5500) < 250
     bare = bare / bare[:, visible].mean(axis=1, keepdims=True)
+    excess = np.clip(np.log2(wavelength / 1e4), 0, 1) * _INFRARED_EXCESS
+    bare = bare * 10 ** (-0.4 * excess)
     curve = calzetti_curve(wavelength)
     dusty = np.concatenate([bare * 10 ** (-0.4 * a_v * curve) for a_v in A_V])
     nucleus = nucleus_spectrum(wavelength)

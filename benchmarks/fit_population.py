@@ -146,9 +146,8 @@ def fit_table(table, bands):
         known = column[np.isfinite(column)]
         middle = np.median(known)
         half = np.percentile(np.abs(known - middle), 68)
-        print(
-            f"  {band:10s}  {by:+.3f}     {middle:+.3f}  {half:.3f}      {known.size:6d}"
-        )
+        numbers = f"{by:+.3f}     {middle:+.3f}  {half:.3f}      {known.size:6d}"
+        print(f"  {band:10s}  {numbers}")
     return coefficients, chi2, z
 
 

@@ -4,14 +4,15 @@ Compare the simulated galaxies with real ones: redshifts, magnitudes, colours.
 Galaxies are drawn through the filters of each catalogue and cut as it is; printed are
 medians of the colours in bins of redshift, simulated less real, and how wide they are.
 Stripe 82 has no simple selection (radio sources), so each of its red galaxies is
-compared with the red simulated ones of nearest redshift and magnitude. It gave no donors; of the
-other tables only fold 1, which gave none, is compared.
+compared with the red simulated ones of nearest redshift and magnitude. It gave no
+donors; of the other tables only fold 1, which gave none, is compared.
 
 Run: python benchmarks/population_figure.py [figure.png]
 """
 
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from fit_population import photometry
@@ -101,9 +102,9 @@ def compare(bands, real, made, edges):
     names = [b.split(".")[1] for b in bands]
     print(
         "  z             N real "
-        + "".join(f"{f'{a}-{b}':>14s}" for a, b in zip(names, names[1:], strict=False))
+        + "".join(f"{f'{a}-{b}':>14s}" for a, b in pairwise(names))
     )
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         cells = []
         rows = [m[(z >= low) & (z < high)] for m, z in (real, made)]
         if min(map(len, rows)) < 15:

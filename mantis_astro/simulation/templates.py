@@ -256,7 +256,8 @@ class TemplateGrid:
         part = part[:, None, None]
         below = np.matmul((coefficients * (1 - part)).astype("f4"), flat[node])
         above = np.matmul((coefficients * part).astype("f4"), flat[node + 1])
-        return (below + above).reshape(n, n_mixture, 3, -1).astype(float)
+        shape = n, n_mixture, 3, len(self.filters)
+        return (below + above).reshape(shape).astype(float)
 
 
 def _nodes(z):

@@ -20,6 +20,8 @@ from mantis_astro.cli import (
     flags,
     models,
     predict,
+    shift,
+    train,
 )
 from mantis_astro.cli.options import DONE, ERROR, INTERRUPTED
 from mantis_astro.exceptions import MantisError, MantisWarning
@@ -35,6 +37,8 @@ _COMMANDS = {
     "predict": predict,
     "fetch": fetch,
     "evaluate": evaluate,
+    "shift": shift,
+    "train": train,
     "models": models,
     "files": files,
     "flags": flags,

@@ -10,7 +10,7 @@ from mantis_astro.training.config import (
     list_recipes,
 )
 from mantis_astro.training.data import ArrayData, TrainingBatch, TrainingData
-from mantis_astro.training.loop import TrainingError, TrainingResult, train
+from mantis_astro.training.loop import TrainingError, TrainingResult, describe, train
 from mantis_astro.training.producer import WorkerError
 from mantis_astro.training.sampling import split_by_sky
 from mantis_astro.training.simulated import SimulatedData
@@ -32,6 +32,7 @@ __all__ = [
     "TrainingResult",
     "ValidationConfig",
     "WorkerError",
+    "describe",
     "list_recipes",
     "split_by_sky",
     "train",

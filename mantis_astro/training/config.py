@@ -42,8 +42,8 @@ class OptimizerConfig:
         Share of the training in which the rate rises, linearly.
     final : float
         Rate at the end, as a share of the largest; in between it is half a cosine.
-    clip_norm : float or None
-        Norm to which gradients are clipped.
+    clip_norm : float
+        Norm to which gradients are clipped; 0 for none.
     ema_decay : float
         Decay per step of the exponential average of the weights, which is what is
         validated and saved; 0 for the weights themselves. In the beginning it is
@@ -55,7 +55,7 @@ class OptimizerConfig:
     betas: tuple = (0.9, 0.999)
     warmup: float = 0.05
     final: float = 0.0
-    clip_norm: float | None = 1.0
+    clip_norm: float = 1.0
     ema_decay: float = 0.998
 
     def __post_init__(self):
@@ -64,8 +64,7 @@ class OptimizerConfig:
         _require(0 <= self.warmup < 1, self, "warmup", "from 0 to below 1")
         _require(0 <= self.final <= 1, self, "final", "from 0 to 1")
         _require(0 <= self.ema_decay < 1, self, "ema_decay", "from 0 to below 1")
-        clips = self.clip_norm is None or self.clip_norm > 0
-        _require(clips, self, "clip_norm", "positive, or left out")
+        _require(self.clip_norm >= 0, self, "clip_norm", "0 or more")
 
 
 @dataclass(frozen=True)
@@ -370,7 +369,7 @@ class TrainingConfig:
         items = dict(plain)
         for f in fields(cls):
             if f.name in _SECTIONS and f.name in items:
-                section = dict(items[f.name])
+                section = items[f.name]
                 _check_keys(_SECTIONS[f.name], section, f"[{f.name}]")
                 items[f.name] = _SECTIONS[f.name](**from_plain(section))
         if "z_edges" in items:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mantis_astro.exceptions import InputSpecError
+from mantis_astro.exceptions import InputSpecError, MantisError
 from mantis_astro.models import ModelCard
 from mantis_astro.photoz import PhotoZ
 from mantis_astro.training.augmentation import Augmentation
@@ -28,7 +28,7 @@ from mantis_astro.training.small_convolutions import (
 )
 from mantis_astro.training.validation import VALIDATION_COLUMNS, HeldOut
 
-__all__ = ["TrainingError", "TrainingResult", "train"]
+__all__ = ["TrainingError", "TrainingResult", "describe", "train"]
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -36,7 +36,7 @@ CHECKPOINT = "checkpoint.pt"
 _FREE = {"n_workers", "log_every", "checkpoint_every", "minutes", "description"}
 
 
-class TrainingError(RuntimeError):
+class TrainingError(MantisError, RuntimeError):
     """A training cannot go on: its loss or its gradients are not finite."""
 
 
@@ -59,6 +59,8 @@ class TrainingResult:
         Steps done.
     stopped : str
         Why it ended: ``"done"`` or ``"no better for N validations"``.
+    leads : bool
+        False in all but the first of several processes, which writes the files.
     """
 
     photoz: PhotoZ
@@ -67,6 +69,7 @@ class TrainingResult:
     metrics: dict
     n_steps: int
     stopped: str
+    leads: bool = True
 
 
 def train(
@@ -129,6 +132,44 @@ def train(
         return run.finish()
     finally:
         team.leave()
+
+
+def describe(config):
+    """
+    Say in words what a configuration amounts to.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The configuration.
+
+    Returns
+    -------
+    str
+        Lines: the network and its size, the data, the length.
+
+    Examples
+    --------
+    >>> from mantis_astro.training import TrainingConfig, describe
+    >>> print(describe(TrainingConfig.read("photometric")))
+    photometric: photometric network, ... weights
+    ...
+    """
+    network = initial_network(
+        config.network, seed=0, initialization=config.initialization
+    )
+    n_weights = sum(p.numel() for p in network.parameters())
+    length = [f"{config.n_steps:,} steps"] if config.n_steps else []
+    length += [f"{config.minutes:g} minutes"] if config.minutes else []
+    edges = config.z_edges
+    lines = (
+        f"{config.name}: {config.network.kind} network, {n_weights:,} weights",
+        f"  in half precision {2 * n_weights / 1e6:.2f} MB",
+        f"  {len(edges) - 1} redshift bins from {edges[0]:g} to {edges[-1]:g}",
+        f"  data: {config.data}, {config.sampling} sampling",
+        f"  batches of {config.batch_size}, {' or '.join(length)}",
+    )
+    return "\n".join(lines)
 
 
 class _Run:
@@ -352,19 +393,20 @@ class _Run:
             metrics={k: v for k, v in scores.items() if k in VALIDATION_COLUMNS},
             n_steps=self.step,
             stopped=self.stopped,
+            leads=self.team.leads,
         )
 
     def _card(self):
         config = self.config
         seen = self.step * config.batch_size
+        sample = config.training_sample or self.data.description
         return ModelCard(
             name=config.name,
             network=config.network,
             spec=config.spec,
             z_edges=config.z_edges,
             description=config.description,
-            training_sample=config.training_sample
-            or f"{self.data.description}; {seen:,} galaxies seen in {self.step:,} steps",
+            training_sample=f"{sample}; {seen:,} seen in {self.step:,} steps",
             training_prior=self.data.prior,
             caveats=config.caveats,
             citations=config.citations,
@@ -403,7 +445,8 @@ def _check_same(config, stored, path):
     ]
     if differing:
         msg = (
-            f"the checkpoint {path} is of a training with other {', '.join(differing)}; "
-            "give another folder, or resume=False to start anew"
+            f"the checkpoint {path} is of a training with other "
+            f"{', '.join(differing)}; give another folder, or start anew with "
+            "resume=False"
         )
         raise InputSpecError(msg)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mantis_astro.exceptions import InputSpecError
 
-__all__ = ["RedshiftLoss", "cde_loss", "crps_loss", "cross_entropy"]
+__all__ = ["RedshiftLoss", "cde_loss", "cross_entropy", "crps_loss"]
 
 
 def cross_entropy(logits, bins, *, label_smoothing=0.0):

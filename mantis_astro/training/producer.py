@@ -3,11 +3,14 @@
 import multiprocessing
 import queue
 import signal
+import sys
 import threading
 import traceback
+import warnings
 
 import torch
 
+from mantis_astro.exceptions import MantisError
 from mantis_astro.training.data import TrainingBatch
 
 __all__ = ["BatchMaker", "BatchProducer", "WorkerError"]
@@ -15,7 +18,7 @@ __all__ = ["BatchMaker", "BatchProducer", "WorkerError"]
 _PATIENCE = 0.5  # seconds between looks at whether a worker lives
 
 
-class WorkerError(RuntimeError):
+class WorkerError(MantisError, RuntimeError):
     """A process that prepares batches failed or died."""
 
 
@@ -65,16 +68,24 @@ class BatchProducer:
         Processes; 0 to make batches here when they are asked for.
     ahead : int, optional
         Batches that each worker is ahead.
+    start_method : str, optional
+        How processes start, see `multiprocessing.get_context`; by default by forking
+        where that is safe (Linux), which takes no time and needs no pickling.
     """
 
-    def __init__(self, make, first, n_workers, *, ahead=2):
+    def __init__(self, make, first, n_workers, *, ahead=2, start_method=None):
         self._make, self._next = make, first
         self._workers = []
-        context = multiprocessing.get_context("spawn")
+        forks = sys.platform == "linux"
+        context = multiprocessing.get_context(
+            start_method or ("fork" if forks else "spawn")
+        )
         try:
             for i in range(n_workers):
                 start = first + (i - first) % n_workers
                 self._workers.append(_Worker(context, make, start, n_workers, ahead))
+            for worker in self._workers:
+                worker.listen()
         except BaseException:
             self.close()
             raise
@@ -110,11 +121,17 @@ class _Worker:
         self._process = context.Process(
             target=_work, args=(theirs, make, first, stride), daemon=True
         )
-        self._process.start()
+        with warnings.catch_warnings():
+            # threads of torch stand idle here, and a worker uses none of its own
+            warnings.filterwarnings("ignore", ".*multi-threaded.*fork")
+            self._process.start()
         theirs.close()
         self._queue = queue.Queue(ahead)
         self._closed = False
         self._thread = threading.Thread(target=self._receive, daemon=True)
+
+    def listen(self):
+        """Begin to take batches in, once all processes have started."""
         self._thread.start()
 
     def _receive(self):
@@ -139,8 +156,8 @@ class _Worker:
             code = self._process.exitcode
             msg = (
                 f"the process that prepares batches died before step {step} (exit code "
-                f"{code}{_meaning(code)}); if the training is called from a script, "
-                "put the call under 'if __name__ == \"__main__\":', or give n_workers=0"
+                f"{code}{_meaning(code)}); go on from the checkpoint, with n_workers=0 "
+                "if it happens again"
             )
             raise WorkerError(msg)
         if isinstance(item, str):
@@ -155,7 +172,8 @@ class _Worker:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        self._thread.join(2 * _PATIENCE)
+        if self._thread.is_alive():
+            self._thread.join(2 * _PATIENCE)
         self._connection.close()
 
 

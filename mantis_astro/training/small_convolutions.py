@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-__all__ = ["convolve_by_products", "convolve_by_convolution"]
+__all__ = ["convolve_by_convolution", "convolve_by_products"]
 
 _LARGEST = 4  # pixels; from 8 on the convolution itself is as fast
 
@@ -44,7 +44,7 @@ def _is_depthwise(module):
 
 
 class _Products:
-    """What a depthwise convolution does, by a matrix for each channel if it is small."""
+    """A depthwise convolution, by a matrix for each channel where it is small."""
 
     def __init__(self, layer):
         self.layer = layer

@@ -1,7 +1,5 @@
 """Training data from tables: fluxes in columns, or positions of cutouts in a store."""
 
-from dataclasses import dataclass
-
 import astropy.units as u
 import numpy as np
 

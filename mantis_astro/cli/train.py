@@ -1,0 +1,79 @@
+"""``mantis-astro train``: train a network."""
+
+from mantis_astro.cli.options import DONE
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "Train a network, or go on where a training stopped."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    sub.add_argument(
+        "config", help="TOML file, or the name of a recipe: early, late, photometric"
+    )
+    sub.add_argument(
+        "-o", "--output", required=True, help="folder of checkpoint, history and model"
+    )
+    again = sub.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint in the folder (the default)",
+    )
+    again.add_argument(
+        "--fresh", action="store_true", help="start anew, whatever is in the folder"
+    )
+    sub.add_argument("--minutes", type=float, help="how long to train")
+    sub.add_argument("--steps", type=int, help="how many steps to train")
+    sub.add_argument("--seed", type=int, help="another first state and order")
+    sub.add_argument("--workers", type=int, help="processes that prepare batches")
+    sub.add_argument("--threads", type=int, help="threads of the training process")
+    sub.add_argument("--device", help="where to compute (default: cuda, or else cpu)")
+    sub.add_argument(
+        "--tensorboard", action="store_true", help="write logs for TensorBoard too"
+    )
+    sub.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the configuration and what it amounts to, and stop",
+    )
+
+
+def run(options):
+    """Run the command."""
+    import torch
+
+    from mantis_astro.training import TrainingConfig, describe, train
+
+    config = TrainingConfig.read(options.config)
+    given = {
+        "minutes": options.minutes,
+        "n_steps": options.steps,
+        "seed": options.seed,
+        "n_workers": options.workers,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if given.keys() & {"minutes", "n_steps"}:  # the length that is asked for, alone
+        given = {"minutes": None, "n_steps": None} | given
+    config = config.with_options(**given)
+    if options.dry_run:
+        print(config.to_toml())
+        print(describe(config))
+        return DONE
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    result = train(
+        config,
+        options.output,
+        resume=not options.fresh,
+        progress=not options.quiet,
+        device=options.device,
+        tensorboard=options.tensorboard,
+    )
+    if not result.leads:
+        return DONE
+    print(f"{result.path}: {result.n_steps:,} steps, {result.stopped}")
+    for name, value in result.metrics.items():
+        print(f"  {name:22s} {value:.4g}")
+    return DONE

@@ -1,13 +1,14 @@
 """Images of `Sources` as sums of plane waves: the part that costs the time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 import torch
 
 from mantis_astro.simulation.sersic import sersic_transform
 
-__all__ = ["Lattice", "sum_waves", "wave_amplitudes"]
+__all__ = ["Lattice", "SourceWaves", "sum_waves"]
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,23 @@ class Lattice:
         return torch.arange(self.n, dtype=torch.float32) / self.period
 
 
-def wave_amplitudes(sources, lattice):
+@dataclass(frozen=True)
+class SourceWaves:
     r"""
-    Compute the amplitudes of the plane waves that sources of unit flux are made of.
+    Sources as sums of plane waves, ready to be evaluated a few at a time.
 
-    Parameters
+    Attributes
     ----------
-    sources : Sources
-        The sources; ``east`` is to the left of images.
-    lattice : Lattice
-        Wave numbers.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Shape (n_source, 2, 2, n, n), float32: for cosine and sine along y, cosine and
-        sine along x, the wave numbers along y and along x.
+    quadratic : `torch.Tensor`
+        Coefficients of kx^2, kx ky and ky^2 in the squared argument of the profile's
+        transform, for waves towards the upper right and upper left, shape
+        (n_source, 2, 3).
+    index : `torch.Tensor`
+        Sersic indices, shape (n_source,).
+    cos_x, sin_x, cos_y, sin_y : `torch.Tensor`
+        Waves at the place of the source, shape (n_source, n).
+    flux : `torch.Tensor`
+        In nJy, shape (n_source, n_band).
 
     Notes
     -----
@@ -60,50 +62,92 @@ def wave_amplitudes(sources, lattice):
     .. math::
         \sum_\pm S_\pm \cos(2 \pi (k_y (y - y_0) \pm k_x (x - x_0)))
 
-    is a sum of :math:`\cos \cos`, :math:`\cos \sin`, :math:`\sin \cos` and
-    :math:`\sin \sin` with the amplitudes :math:`S_+ \cos a_+ + S_- \cos a_-`,
-    :math:`S_+ \sin a_+ - S_- \sin a_-`, :math:`S_+ \sin a_+ + S_- \sin a_-` and
-    :math:`S_- \cos a_- - S_+ \cos a_+`.
+    is a sum of :math:`\cos \cos`, :math:`\sin \cos`, :math:`\cos \sin` and
+    :math:`\sin \sin` (along y, along x) with the amplitudes
+    :math:`S_+ \cos a_+ + S_- \cos a_-`, :math:`S_+ \sin a_+ + S_- \sin a_-`,
+    :math:`S_+ \sin a_+ - S_- \sin a_-` and :math:`S_- \cos a_- - S_+ \cos a_+`.
     """
-    k = lattice.k
-    S = _transforms(sources, k)  # (n_source, 2, n, n)
-    x0 = torch.from_numpy(-sources.east.astype(np.float32))
-    y0 = torch.from_numpy(sources.north.astype(np.float32))
-    x, y = (2 * torch.pi * k * at[:, None] for at in (x0, y0))  # (n_source, n)
-    cos_x, sin_x, cos_y, sin_y = (
-        x.cos()[:, None],
-        x.sin()[:, None],
-        y.cos()[..., None],
-        y.sin()[..., None],
-    )
-    cc, ss = cos_y * cos_x, sin_y * sin_x  # (n_source, n, n)
-    sc, cs = sin_y * cos_x, cos_y * sin_x
-    plus, minus = S.unbind(1)
-    A = torch.empty(len(sources), 2, 2, lattice.n, lattice.n)
-    cos_plus, cos_minus = plus * (cc - ss), minus * (cc + ss)
-    torch.add(cos_plus, cos_minus, out=A[:, 0, 0])
-    torch.sub(cos_minus, cos_plus, out=A[:, 1, 1])
-    sin_plus, sin_minus = plus * (sc + cs), minus * (sc - cs)
-    torch.sub(sin_plus, sin_minus, out=A[:, 0, 1])
-    torch.add(sin_plus, sin_minus, out=A[:, 1, 0])
-    return A
+
+    quadratic: torch.Tensor
+    index: torch.Tensor
+    cos_x: torch.Tensor
+    sin_x: torch.Tensor
+    cos_y: torch.Tensor
+    sin_y: torch.Tensor
+    flux: torch.Tensor
+
+    @classmethod
+    def of(cls, sources, lattice):
+        """
+        Prepare sources.
+
+        Parameters
+        ----------
+        sources : Sources
+            The sources; their ``east`` is to the left.
+        lattice : Lattice
+            Wave numbers.
+
+        Returns
+        -------
+        SourceWaves
+            Of all sources.
+        """
+        sin, cos = np.sin(sources.position_angle), np.cos(sources.position_angle)
+        q2, r2 = sources.axis_ratio**2, sources.radius**2
+        # (k Re)^2 of the wave vector stretched along the minor axis; x is to the west
+        xx, yy = r2 * (sin**2 + q2 * cos**2), r2 * (cos**2 + q2 * sin**2)
+        xy = 2 * r2 * sin * cos * (q2 - 1)
+        quadratic = np.stack([xx, xy, yy, xx, -xy, yy], axis=1).reshape(-1, 2, 3)
+        k = 2 * np.pi * lattice.k.numpy()
+        x, y = np.outer(-sources.east, k), np.outer(sources.north, k)
+        arrays = quadratic, sources.sersic, np.cos(x), np.sin(x), np.cos(y), np.sin(y)
+        return cls(
+            *(torch.from_numpy(a.astype(np.float32)) for a in (*arrays, sources.flux))
+        )
+
+    def __getitem__(self, rows):
+        """Return some of the sources."""
+        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def amplitudes(self, lattice):
+        """
+        Compute the amplitudes of the waves, for unit flux.
+
+        Parameters
+        ----------
+        lattice : Lattice
+            The same wave numbers.
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (n_source, 2, 2, n, n), float32: for cosine and sine along x, cosine
+            and sine along y, the wave numbers along y and along x.
+        """
+        n = lattice.n
+        x = self.quadratic.view(-1, 3) @ _products(lattice)  # (2 n_source, n * n)
+        S = sersic_transform(x.view(-1, 2 * n * n), self.index).view(-1, 2, n, n)
+        plus, minus = S.unbind(1)
+        cos_x, sin_x = self.cos_x[:, None], self.sin_x[:, None]
+        cos_y, sin_y = self.cos_y[..., None], self.sin_y[..., None]
+        cc, ss = cos_y * cos_x, sin_y * sin_x  # (n_source, n, n)
+        sc, cs = sin_y * cos_x, cos_y * sin_x
+        A = torch.empty(len(S), 2, 2, n, n)
+        cos_plus, cos_minus = plus * (cc - ss), minus * (cc + ss)
+        torch.add(cos_plus, cos_minus, out=A[:, 0, 0])
+        torch.sub(cos_minus, cos_plus, out=A[:, 1, 1])
+        sin_plus, sin_minus = plus * (sc + cs), minus * (sc - cs)
+        torch.add(sin_plus, sin_minus, out=A[:, 0, 1])
+        torch.sub(sin_plus, sin_minus, out=A[:, 1, 0])
+        return A
 
 
-def _transforms(sources, k):
-    """Evaluate transforms at (+-kx, ky), shape (n_source, 2, n, n), float32."""
-    sin, cos = np.sin(sources.position_angle), np.cos(sources.position_angle)
-    q2, r2 = sources.axis_ratio**2, sources.radius**2
-    # (k Re)^2 of the wave vector stretched along the minor axis; x is to the west
-    xx, yy = r2 * (sin**2 + q2 * cos**2), r2 * (cos**2 + q2 * sin**2)
-    xy = 2 * r2 * sin * cos * (q2 - 1)
-    quadratic = np.stack([xx, xy, yy, xx, -xy, yy], axis=1).reshape(-1, 2, 3)
-    kx, ky = k[None, :].expand(len(k), -1), k[:, None].expand(-1, len(k))
-    products = torch.stack([kx * kx, kx * ky, ky * ky]).flatten(1)  # (3, n*n)
-    quadratic = torch.from_numpy(quadratic.astype(np.float32))
-    x = quadratic.flatten(0, 1) @ products  # (2 n_source, n*n)
-    index = torch.from_numpy(sources.sersic.astype(np.float32))
-    S = sersic_transform(x.view(len(sources), -1), index)
-    return S.view(len(sources), 2, len(k), len(k))
+@lru_cache(maxsize=16)
+def _products(lattice):
+    """Compute kx^2, kx ky and ky^2, shape (3, n * n)."""
+    kx, ky = torch.meshgrid(lattice.k, lattice.k, indexing="xy")
+    return torch.stack([kx * kx, kx * ky, ky * ky]).flatten(1)
 
 
 def sum_waves(amplitudes, lattice, shape, pixel_scale):
@@ -113,8 +157,8 @@ def sum_waves(amplitudes, lattice, shape, pixel_scale):
     Parameters
     ----------
     amplitudes : `torch.Tensor`
-        As from `wave_amplitudes`, shape (..., 2, 2, m, m) for the first m wave numbers
-        of the lattice along each axis.
+        As `SourceWaves.amplitudes` gives them, shape (..., 2, 2, m, m) for the first m
+        wave numbers of the lattice along each axis.
     lattice : Lattice
         Their wave numbers.
     shape : tuple of int
@@ -126,36 +170,27 @@ def sum_waves(amplitudes, lattice, shape, pixel_scale):
     -------
     `torch.Tensor`
         Flux per pixel (brightness at its centre times its area), shape (..., ny, nx).
+
+    Notes
+    -----
+    Two products with the matrix of the waves for each image: for some tens of waves
+    and pixels that is as fast as an FFT, pixels need not divide the period, and waves
+    finer than the pixels need no folding.
     """
     m = amplitudes.shape[-1]
-    Y, X = (
-        _waves(lattice.k[:m], side, pixel_scale) for side in shape
-    )  # (2, half side, m) each
+    Y, X = (_waves(lattice, m, side, pixel_scale) for side in shape)
+    Y = Y.movedim(0, 1).reshape(shape[0], 2 * m)
+    along_y = Y @ amplitudes.flatten(-3, -2)  # (..., 2, ny, m): over sine and cosine
+    cos, sin = along_y.unbind(-3)
+    return cos @ X[0].T + sin @ X[1].T
+
+
+@lru_cache(maxsize=64)
+def _waves(lattice, m, side, pixel_scale):
+    """Cosines and sines at the pixels of an axis, with weights, shape (2, side, m)."""
+    at = (torch.arange(side) - (side - 1) / 2) * pixel_scale
+    phase = 2 * torch.pi * at[:, None] * lattice.k[:m]
     weight = torch.full((m,), 2.0)
     weight[0] = 1.0  # the axes are shared by two quarters of the plane
     weight *= pixel_scale / lattice.period / 2**0.5
-    Y, X = Y * weight, X * weight
-    along_y = Y[:, None] @ amplitudes  # (..., 2, 2, half ny, m)
-    quarter = along_y @ X.mT  # (..., 2, 2, half ny, half nx)
-    (cc, cs), (sc, ss) = (part.unbind(-3) for part in quarter.unbind(-4))
-    image = amplitudes.new_empty(*amplitudes.shape[:-4], *shape)
-    for (even, odd), flip_x in (
-        ((cc + cs, sc + ss), False),
-        ((cc - cs, sc - ss), True),
-    ):
-        half = (
-            image[..., : -(-shape[1] // 2)] if flip_x else image[..., shape[1] // 2 :]
-        )
-        top, bottom = even + odd, even - odd
-        half[..., shape[0] // 2 :, :] = top.flip(-1) if flip_x else top
-        half[..., : -(-shape[0] // 2), :] = (
-            bottom.flip(-1, -2) if flip_x else bottom.flip(-2)
-        )
-    return image
-
-
-def _waves(k, side, pixel_scale):
-    """Cosines and sines at the pixels of the upper half of an axis."""
-    at = (torch.arange(side // 2, side) - (side - 1) / 2) * pixel_scale
-    phase = 2 * torch.pi * at[:, None] * k
-    return torch.stack([phase.cos(), phase.sin()])
+    return torch.stack([phase.cos(), phase.sin()]) * weight

@@ -306,6 +306,24 @@ class PhotoZ:
         flags[score > Flag.OOD_FEATURE.threshold] |= int(Flag.OOD_FEATURE)
         return Inference(pdf.probability, flags.astype(np.int32), score, components)
 
+    def infer_features(self, prepared):
+        """
+        Run the network on prepared data, up to its last layer.
+
+        Parameters
+        ----------
+        prepared : `~mantis_astro.models.NetworkInput`
+            What `prepare` returned.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n, n_feature), float32; NaN where nothing was usable.
+        """
+        features = predict_features(self.network, prepared.images, prepared.ebv)
+        features[~prepared.usable] = np.nan
+        return features
+
     def add_redshifts(self, table, source=None, **options):
         """
         Add redshift columns to a table of galaxies.
@@ -388,18 +406,25 @@ class PhotoZ:
             warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
             return type(self)(self.network, replace(self.card, reference=reference))
 
-    def shift_report(self, data, *, rng, ebv=None, **options):
+    def shift_report(
+        self, data, source=None, *, rng, ebv=None, ra=None, dec=None, **options
+    ):
         """
         Tell whether a sample looks like the training set.
 
         Parameters
         ----------
-        data
-            As for `predict`; at least five galaxies.
+        data : sequence of MultibandCutout, or `~astropy.table.Table`
+            Images, or a table as for `add_redshifts`; at least five galaxies. Those of
+            which nothing is usable are left out.
+        source : CutoutSource, optional
+            Where the cutouts of a table come from, as for `add_redshifts`.
         rng : int or `~numpy.random.Generator`
             Draws subsamples, folds and permutations.
-        ebv : float, array_like or mapping, optional
-            As for `predict`.
+        ebv : float, array_like, mapping or str, optional
+            As for `predict`, or `add_redshifts` if it is a table.
+        ra, dec : str, optional
+            Names of the columns of coordinates, where they are not found.
         **options
             Keywords of `~mantis_astro.shift.ShiftReport.compare`: ``n_permutation``,
             ``level``, ``max_objects``, ``clip``.
@@ -422,8 +447,15 @@ class PhotoZ:
                 "samples with ShiftReport.compare"
             )
             raise InputSpecError(msg)
-        features = self.features(data, ebv=ebv)
-        return ShiftReport.compare(self.card.reference, features, rng=rng, **options)
+        if isinstance(data, Table):
+            features = redshift_table.table_features(
+                self, data, source, ra=ra, dec=dec, ebv=ebv
+            )
+        else:
+            prepared = self.prepare(list(data), ebv)
+            features = self.infer_features(prepared)
+        known = features[np.isfinite(features).all(1)]
+        return ShiftReport.compare(self.card.reference, known, rng=rng, **options)
 
     def provenance(self):
         """

@@ -22,7 +22,7 @@ from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.pdf.columns import OOD_SCORE, OUTPUT_COLUMNS
 from mantis_astro.shift import ShiftReport
 
-__all__ = ["add_redshifts"]
+__all__ = ["add_redshifts", "table_features"]
 
 _WATCHED = 2000  # rows by which the sample as a whole is judged
 _FEWEST_WATCHED = 50
@@ -204,6 +204,58 @@ def add_redshifts(
     return _attach(output, pdf, score, names, prefix, photoz.provenance(), rng)
 
 
+def table_features(
+    photoz, table, source=None, *, ra=None, dec=None, ebv=None, chunk=64
+):
+    """
+    Compute what the last layer of the network reads, for each row of a table.
+
+    Parameters
+    ----------
+    photoz : PhotoZ
+        The model.
+    table, source, ra, dec, ebv, chunk
+        As for `add_redshifts`.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (n, n_feature), float32; NaN in rows of which nothing was usable.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        As `add_redshifts` does.
+    """
+    ebv = _find_ebv(table, ebv)
+    n_feature = photoz.network.fc1.in_features
+    features = np.full((len(table), n_feature), np.nan, np.float32)
+    if photoz.card.is_photometric:
+        batches = ((rows, table[rows]) for rows in _parts(np.arange(len(table))))
+    else:
+        coords, good = find_coordinates(table, ra=ra, dec=dec)
+        rows = np.flatnonzero(good)
+        answers = _check_source(source).iter_cutouts(coords[rows], photoz.card.bands)
+        batches = (
+            (rows[[index for index, *_ in part]], [cutouts for _, cutouts, _ in part])
+            for part in _batched(answers, chunk)
+        )
+    for part, data in batches:
+        prepared = photoz.prepare(data, select_ebv(ebv, part))
+        features[part] = photoz.infer_features(prepared)
+    return features
+
+
+def _batched(items, size):
+    items = iter(items)
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _parts(rows, size=8192):
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
 class _DomainWatch:
     """Components of the features of some rows, to judge the sample as a whole."""
 
@@ -251,7 +303,7 @@ def _from_cutouts(photoz, coords, rows, source, ebv, *, dihedral, chunk):
     with contextlib.ExitStack() as stack:
         if hasattr(answers, "close"):  # a source may hold connections
             stack.callback(answers.close)
-        while batch := list(islice(answers, chunk)):
+        for batch in _batched(answers, chunk):
             index, cutouts, statuses = zip(*batch, strict=True)
             index = np.array(index)
             if not awaited[index].all() or len(set(index.tolist())) < len(index):
@@ -272,10 +324,9 @@ def _from_cutouts(photoz, coords, rows, source, ebv, *, dihedral, chunk):
         yield lost, values, flags, np.zeros(len(lost), bool)
 
 
-def _from_photometry(photoz, table, rows, ebv, size=8192):
+def _from_photometry(photoz, table, rows, ebv):
     """Yield (rows, probability, flags, is_final) for each chunk of rows."""
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
+    for part in _parts(rows):
         prepared = photoz.prepare(table[part], select_ebv(ebv, part))
         answer = photoz.infer(prepared)
         yield part, _packed(answer), answer.flags, np.ones(len(part), bool)

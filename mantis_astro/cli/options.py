@@ -1,5 +1,7 @@
 """What commands share: exit codes, arguments of tables, and small readings of them."""
 
+from pathlib import Path
+
 DONE, ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 3, 130
 
 
@@ -8,6 +10,39 @@ def add_table_arguments(sub):
     sub.add_argument("table", help="table of galaxies; - reads standard input")
     sub.add_argument("--ra", help="column of right ascension, or of sky coordinates")
     sub.add_argument("--dec", help="column of declination")
+
+
+def add_source_arguments(sub):
+    """Add where cutouts come from, if not from the surveys' servers."""
+    source = sub.add_mutually_exclusive_group()
+    source.add_argument("--cutouts", metavar="DIR", help="folder of FITS cutouts")
+    source.add_argument("--store", metavar="DIR", help="store that fetch filled")
+
+
+def find_source(options):
+    """Open the source of cutouts that was asked for; None for the surveys' servers."""
+    if options.cutouts:
+        from mantis_astro import FitsFolder
+
+        return FitsFolder(options.cutouts)
+    if options.store:
+        from mantis_astro import CutoutStore
+
+        try:
+            return CutoutStore(options.store)
+        except FileNotFoundError:
+            msg = f"no store at {options.store}; 'mantis-astro fetch' makes one"
+            raise FileNotFoundError(msg) from None
+    return None
+
+
+def load_photoz(model, *, device=None):
+    """Load a model by its name or its file."""
+    from mantis_astro import PhotoZ
+
+    if model is not None and (Path(model).suffix or Path(model).exists()):
+        return PhotoZ.from_file(model, device=device)
+    return PhotoZ.from_pretrained(model, device=device)
 
 
 def split(text):

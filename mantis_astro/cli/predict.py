@@ -6,7 +6,10 @@ from pathlib import Path
 from mantis_astro.cli.options import (
     DONE,
     INCOMPLETE,
+    add_source_arguments,
     add_table_arguments,
+    find_source,
+    load_photoz,
     number_or_name,
     split,
 )
@@ -29,9 +32,7 @@ def add_arguments(sub):
         "standard output",
     )
     sub.add_argument("--overwrite", action="store_true", help="replace the output")
-    source = sub.add_mutually_exclusive_group()
-    source.add_argument("--cutouts", metavar="DIR", help="folder of FITS cutouts")
-    source.add_argument("--store", metavar="DIR", help="store that fetch filled")
+    add_source_arguments(sub)
     sub.add_argument(
         "--model", help="name or file (default: the embedded one; see 'models')"
     )
@@ -57,8 +58,8 @@ def run(options):
     if to_file:
         check_writable(options.output, overwrite=options.overwrite)
     table = read_table(options.table)
-    source = _source(options)  # a typo shows before weights are loaded
-    photoz = _load(options.model, options.device)
+    source = find_source(options)  # a typo shows before weights are loaded
+    photoz = load_photoz(options.model, device=options.device)
     journal = Path(f"{options.output}.rows") if to_file else None
     try:
         table = photoz.add_redshifts(
@@ -90,27 +91,3 @@ def _any_failed(table, prefix):
 
     name = f"{prefix}flags"
     return name in table.colnames and bool((table[name] & Flag.FETCH_FAILED).any())
-
-
-def _load(model, device):
-    from mantis_astro import PhotoZ
-
-    if model is not None and (Path(model).suffix or Path(model).exists()):
-        return PhotoZ.from_file(model, device=device)
-    return PhotoZ.from_pretrained(model, device=device)
-
-
-def _source(options):
-    if options.cutouts:
-        from mantis_astro import FitsFolder
-
-        return FitsFolder(options.cutouts)
-    if options.store:
-        from mantis_astro import CutoutStore
-
-        try:
-            return CutoutStore(options.store)
-        except FileNotFoundError:
-            msg = f"no store at {options.store}; 'mantis-astro fetch' makes one"
-            raise FileNotFoundError(msg) from None
-    return None

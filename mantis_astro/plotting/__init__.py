@@ -7,5 +7,6 @@ their own that pyplot does not know of; it is the ``figure`` attribute of the ax
 
 from mantis_astro.plotting.densities import plot_pdf, plot_pit, plot_zz
 from mantis_astro.plotting.images import plot_cutouts, plot_rgb
+from mantis_astro.plotting.shift import plot_shift
 
-__all__ = ["plot_cutouts", "plot_pdf", "plot_pit", "plot_rgb", "plot_zz"]
+__all__ = ["plot_cutouts", "plot_pdf", "plot_pit", "plot_rgb", "plot_shift", "plot_zz"]

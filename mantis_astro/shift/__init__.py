@@ -8,7 +8,7 @@ matrices, of any model or of plain colours, and no galaxy.
 
 from mantis_astro.shift.domain_classifier import DomainTest, permutation_p_value
 from mantis_astro.shift.drivers import rank_features
-from mantis_astro.shift.features import Features, as_features
+from mantis_astro.shift.features import Features, as_features, find_shared_columns
 from mantis_astro.shift.reference import OOD_QUANTILE, ReferenceStatistics
 from mantis_astro.shift.report import ShiftReport
 from mantis_astro.shift.scores import (
@@ -32,6 +32,7 @@ __all__ = [
     "as_features",
     "effective_sample_size",
     "energy_distance",
+    "find_shared_columns",
     "ledoit_wolf",
     "mahalanobis_distance",
     "mmd",

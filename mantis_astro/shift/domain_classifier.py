@@ -4,12 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist, pdist
 
 __all__ = ["DomainTest", "domain_auc", "permutation_p_value"]
 
 _FOLDS = 5
 _RIDGE = 1.0
+_TWINS = 1e-5  # of the median distance: float32 and float64 of one object are twins
 
 
 class DomainTest(NamedTuple):
@@ -72,12 +75,19 @@ class KernelRidge:
     ----------
     scores : `~numpy.ndarray`
         Features on one scale, of both samples, shape (n, d).
+
+    Attributes
+    ----------
+    groups : `~numpy.ndarray` of int
+        Shape (n,): rows that are equal but for rounding have equal numbers.
     """
 
     def __init__(self, scores):
+        distances = pdist(scores)
+        self.groups = _group_twins(distances, len(scores))
         self.scores = scores
         self._variance = max(np.mean(np.sum(scores**2, 1)), 1e-30)
-        self._bandwidth = median_distance(pdist(scores))
+        self._bandwidth = median_distance(distances)
         self._factor = cho_factor(
             self.kernel(scores) + _RIDGE * np.eye(len(scores)), lower=True
         )
@@ -146,6 +156,15 @@ class KernelRidge:
         return answers
 
 
+def _group_twins(distances, n):
+    """Give one number to rows that are closer together than rounding makes them."""
+    limit = _TWINS * median_distance(distances)
+    i, j = np.triu_indices(n, 1)
+    near = distances <= limit
+    pairs = coo_array((np.ones(near.sum()), (i[near], j[near])), shape=(n, n))
+    return connected_components(pairs, directed=False)[1]
+
+
 def median_distance(distances):
     """
     Give the bandwidth by the median heuristic.
@@ -164,7 +183,7 @@ def median_distance(distances):
     return float(np.median(distances)) if len(distances) else 1.0
 
 
-def domain_auc(model, is_target, groups, *, rng, n_permutation=500):
+def domain_auc(model, is_target, *, rng, n_permutation=500):
     """
     Area under the ROC curve of a classifier that tells two samples apart.
 
@@ -174,9 +193,6 @@ def domain_auc(model, is_target, groups, *, rng, n_permutation=500):
         Of both samples together.
     is_target : `~numpy.ndarray` of bool
         Shape (n,).
-    groups : `~numpy.ndarray` of int
-        Shape (n,): equal rows have equal numbers, and stay in one fold, so that a row
-        cannot be recognised by its twin.
     rng : `~numpy.random.Generator`
         Draws the folds and the permutations.
     n_permutation : int, optional
@@ -186,11 +202,12 @@ def domain_auc(model, is_target, groups, *, rng, n_permutation=500):
     -------
     test : DomainTest
         0.5 if they cannot be told apart, 1 if always: cross-validated in five folds.
-        Labels are permuted within folds, so that each has as many of both.
+        Twins stay in one fold, so that none is recognised by the other. Labels are
+        permuted within folds, so that each has as many of both.
     answers : `~numpy.ndarray`
         What the classifier says to each row when its fold is left out, shape (n,).
     """
-    folds = _folds(is_target, groups, rng)
+    folds = _folds(is_target, model.groups, rng)
     labels = np.empty((len(is_target), 1 + n_permutation))
     labels[:, 0] = is_target
     for fold in folds:

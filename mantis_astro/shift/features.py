@@ -1,5 +1,6 @@
 """Feature matrices: arrays and tables in, finite columns on one scale out."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,14 @@ __all__ = [
     "as_features",
     "check_same",
     "drop_duplicates",
-    "row_groups",
 ]
 
-_TICK = 1e-4  # of the interquartile range: values closer than that are equal
+_NOT_MEASURED = re.compile(
+    r"_?(ra|de|dec|alpha|delta|glon|glat|l|b|z|zspec|zphot|zpec|redshift|odds|ood_score)"
+    r"|z_.*|.*[ _]?id|_?(ra|de|dec)(j2000|_icrs|_deg|mean)?",
+    re.IGNORECASE,
+)
+_TICK = 1e-5  # of the range of 99 %: values closer than that count as equal
 
 
 class Features(NamedTuple):
@@ -84,6 +89,56 @@ def as_features(data, argument="features"):
     return _checked(Features(values, names), argument)
 
 
+def find_shared_columns(reference, target):
+    """
+    Find the columns of measured numbers that two tables have in common.
+
+    Parameters
+    ----------
+    reference, target : `~astropy.table.Table`
+        The tables.
+
+    Returns
+    -------
+    list of str
+        Columns of real numbers in both, in the order of the reference: no integers
+        (identifiers, classes, flags), no positions, no redshifts and what is derived
+        from them (``z``, ``z_...``).
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from mantis_astro.shift import find_shared_columns
+    >>> table = Table({"id": [1], "ra": [0.1], "g": [21.0], "r": [20.5]})
+    >>> find_shared_columns(table, table["id", "ra", "r", "g"])
+    ['g', 'r']
+    """
+    names = [
+        name
+        for name in reference.colnames
+        if name in target.colnames
+        and not _NOT_MEASURED.fullmatch(name)
+        and all(_is_real(table[name]) for table in (reference, target))
+    ]
+    if not names:
+        msg = (
+            "the tables have no column of measured numbers in common; one has "
+            f"{', '.join(reference.colnames)}, the other {', '.join(target.colnames)}"
+        )
+        raise ValueError(msg)
+    return names
+
+
+def _is_real(column):
+    dtype = getattr(column, "dtype", None)
+    return dtype is not None and dtype.kind == "f" and column.ndim == 1
+
+
 def check_same(names, expected):
     """
     Refuse features that are not those of the reference.
@@ -110,7 +165,7 @@ def check_same(names, expected):
 
 def drop_duplicates(values):
     """
-    Find the first of each set of equal rows.
+    Find the first of each set of rows that agree to six digits of each scatter.
 
     Parameters
     ----------
@@ -122,30 +177,13 @@ def drop_duplicates(values):
     `~numpy.ndarray` of int
         Indices to keep, in order.
     """
-    _, first = np.unique(row_groups(values), return_index=True)
-    return np.sort(first)
-
-
-def row_groups(values):
-    """
-    Give one number to rows that agree to six digits of each column's scatter.
-
-    Parameters
-    ----------
-    values : `~numpy.ndarray`
-        Shape (n, d).
-
-    Returns
-    -------
-    `~numpy.ndarray` of int
-        Shape (n,).
-    """
     scale = np.nanstd(np.where(np.isnan(values).all(0), 0, values), axis=0)
     scale[scale == 0] = 1
     rounded = np.round(values / scale, 6) + 0.0  # minus zero is zero
     rounded[np.isnan(rounded)] = np.inf  # which as_features has left nowhere
     rows = np.ascontiguousarray(rounded).view(np.dtype((np.void, 8 * values.shape[1])))
-    return np.unique(rows.ravel(), return_inverse=True)[1].ravel()
+    _, first = np.unique(rows.ravel(), return_index=True)
+    return np.sort(first)
 
 
 class NormalScores:
@@ -193,7 +231,7 @@ def _quantiles(column):
     there = np.sort(column[np.isfinite(column)])
     if not there.size or there[0] == there[-1]:
         return np.array([0.0, 1.0]), np.zeros(2)
-    low, high = np.quantile(there, [0.25, 0.75])
+    low, high = np.quantile(there, [0.005, 0.995])
     width = high - low if high > low else there.std()
     # Ranks would blow up rounding errors of values that are as good as equal.
     _, first, count = np.unique(

@@ -1,0 +1,93 @@
+"""``mantis-astro shift``: whether a sample looks like the training set."""
+
+import logging
+
+from mantis_astro.cli.options import (
+    add_source_arguments,
+    add_table_arguments,
+    check_columns,
+    find_source,
+    load_photoz,
+    number_or_name,
+    split,
+)
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+log = logging.getLogger("mantis_astro")
+
+SUMMARY = "Tell whether a sample looks like the training set, or like another sample."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    add_table_arguments(sub)
+    sub.add_argument(
+        "--reference",
+        metavar="TABLE",
+        help="sample to compare columns with, such as your spectroscopic one; without "
+        "it the model's training set, as the network sees it",
+    )
+    sub.add_argument(
+        "--columns",
+        help="columns to compare with --reference, separated by commas: magnitudes "
+        "and colours (default: all of numbers that both have but ra, dec and ids)",
+    )
+    add_source_arguments(sub)
+    sub.add_argument("--model", help="name or file (default: the embedded one)")
+    sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
+    sub.add_argument("--seed", type=int, default=0, help="of the permutations (0)")
+    sub.add_argument("--plot", metavar="FILE", help="also draw the report")
+    sub.add_argument("-o", "--output", help="also write the numbers to this table")
+    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+
+
+def run(options):
+    """Run the command."""
+    from mantis_astro.table_io import check_writable, read_table, write_table
+
+    if options.output:
+        check_writable(options.output, overwrite=options.overwrite)
+    table = read_table(options.table)
+    report = (
+        _compare_columns(table, options)
+        if options.reference
+        else _compare_with_training(table, options)
+    )
+    print(report)
+    if options.plot:
+        from mantis_astro.plotting import plot_shift
+
+        plot_shift(report).savefig(options.plot, dpi=150)
+    if options.output:
+        write_table(report.to_table(), options.output, overwrite=options.overwrite)
+
+
+def _compare_columns(table, options):
+    from mantis_astro.shift import ShiftReport, find_shared_columns
+    from mantis_astro.table_io import read_table
+
+    reference = read_table(options.reference)
+    if options.columns:
+        names = split(options.columns)
+        check_columns(table, *names)
+        check_columns(reference, *names)
+    else:
+        names = find_shared_columns(reference, table)
+        log.info("comparing %s", ", ".join(names))
+    return ShiftReport.compare(reference[names], table[names], rng=options.seed)
+
+
+def _compare_with_training(table, options):
+    if options.columns:
+        msg = "'--columns' are compared with those of a '--reference' table: give it"
+        raise ValueError(msg)
+    photoz = load_photoz(options.model)
+    return photoz.shift_report(
+        table,
+        find_source(options),
+        rng=options.seed,
+        ebv=number_or_name(options.ebv),
+        ra=options.ra,
+        dec=options.dec,
+    )

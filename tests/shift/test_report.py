@@ -1,0 +1,263 @@
+"""The report: verdicts under the null and under shifts, weights, bad input."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from scipy.stats import norm
+
+from mantis_astro.exceptions import InputSpecError
+from mantis_astro.plotting import plot_shift
+from mantis_astro.shift import (
+    ReferenceStatistics,
+    ShiftReport,
+    effective_sample_size,
+    rank_features,
+    severity,
+)
+
+
+def normal(n, d=4, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, d))
+
+
+@pytest.fixture(scope="module")
+def shifted():
+    """Targets one standard deviation off in the first of three features."""
+    x, y = normal(500, 3), normal(400, 3, seed=1) + np.array([0.9, 0, 0])
+    names = ["r", "g-r", "size"]
+    return ShiftReport.compare(
+        Table(x, names=names), Table(y, names=names), rng=0, max_objects=300
+    )
+
+
+def test_a_shift_is_found_graded_and_explained(shifted):
+    assert shifted.is_shifted
+    assert shifted.severity == "clear"
+    assert shifted.drivers["feature"][0] == "r"
+    d = shifted.drivers["cohen_d"][0]
+    assert d == pytest.approx(0.9, abs=0.2)
+    # two normal distributions d sigma apart: AUC = Phi(d / sqrt 2), and the largest
+    # difference of their cdf is 2 Phi(d / 2) - 1
+    assert shifted.domain.statistic == pytest.approx(norm.cdf(d / 2**0.5), abs=0.03)
+    assert shifted.drivers["ks"][0] == pytest.approx(2 * norm.cdf(d / 2) - 1, abs=0.06)
+    assert shifted.drivers["p_value"][2] > 0.1
+
+
+def test_the_verdict_is_made_of_sentences(shifted):
+    assert shifted.verdict.startswith(
+        "Clear shift: the 400 targets are not drawn from the reference (AUC 0.7"
+    )
+    assert "alarm at 0.01" in shifted.verdict
+    assert "Most different: r (+" in shifted.verdict
+    assert "the reference is worth" in shifted.verdict
+    assert repr(shifted) == "<ShiftReport of 400 targets against 500: clear shift>"
+
+
+def test_the_table_lists_what_was_measured(shifted):
+    table = shifted.to_table()
+    assert table["quantity"].tolist() == [
+        "domain_auc",
+        "mmd",
+        "energy_distance",
+        "share_ood",
+        "effective_sample_size",
+    ]
+    assert table["value"][0] == shifted.domain.statistic
+    assert table["without_shift"][0] == pytest.approx(0.5, abs=0.02)
+    assert table["p_value"].mask.tolist() == [False] * 4 + [True]
+    assert table.meta["verdict"] == shifted.verdict
+    assert table.meta["n_permutation"] == 500
+    assert str(table["description"][3]) in str(shifted)
+
+
+def test_weights_make_the_reference_look_like_the_targets():
+    x, y = normal(1000, 2), normal(500, 2, seed=1) + np.array([1, 0])
+    report = ShiftReport.compare(x, y, rng=0, max_objects=300)
+    truth = np.exp(x[:, 0])  # ratio of the two densities, but for its scale
+    assert report.weights.shape == (1000,)
+    assert report.weights.mean() == pytest.approx(1)
+    assert np.corrcoef(report.weights, truth)[0, 1] > 0.8
+    assert np.average(x[:, 0], weights=report.weights) == pytest.approx(1, abs=0.25)
+    assert np.average(x[:, 1], weights=report.weights) == pytest.approx(0, abs=0.15)
+    ess = effective_sample_size(report.weights)
+    assert report.effective_sample_size == ess
+    assert 300 < ess < 950
+    mine = normal(500, 2, seed=7)
+    assert np.average(mine[:, 0], weights=report.weigh(mine)) > 0.6
+    with pytest.raises(InputSpecError, match="has 2 .*got 3"):
+        report.weigh(normal(5, 3))
+
+
+def test_weights_are_clipped():
+    report = ShiftReport.compare(normal(200), normal(200, seed=1) + 4, rng=0, clip=5)
+    assert report.weights.max() / report.weights.min() <= 25 * (1 + 1e-9)
+    assert np.isfinite(report.weights).all()
+
+
+def test_no_shift_no_weights():
+    report = ShiftReport.compare(normal(400), normal(400, seed=1), rng=0)
+    assert report.severity == "none"
+    assert report.verdict.startswith("No shift found: a classifier cannot tell the 400")
+    assert report.effective_sample_size > 390
+    assert report.share_ood < 0.04
+
+
+def test_false_alarms_are_at_most_as_many_as_the_level():
+    level, alarms, p_domain = 0.05, 0, []
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        x, y = rng.standard_t(4, size=(40, 6)), rng.standard_t(4, size=(30, 6))
+        report = ShiftReport.compare(x, y, rng=rng, n_permutation=59, level=level)
+        alarms += report.is_shifted
+        p_domain.append(report.domain.p_value)
+    assert alarms <= 9  # 80 draws at 5 %: 4 expected, more than 9 in 0.7 % of runs
+    assert np.mean(p_domain) == pytest.approx(0.5, abs=0.1)  # uniform, not conservative
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y: y + 1,
+        lambda y: 1.6 * y,
+        lambda y: np.column_stack([y[:, 0], 0.9 * y[:, 0] + 0.4 * y[:, 1], y[:, 2:]]),
+        lambda y: np.vstack([y[:200], y[200:] + 3]),
+    ],
+    ids=["fainter", "more scattered", "correlated", "a second population"],
+)
+def test_shifts_of_every_kind_are_found(change):
+    report = ShiftReport.compare(normal(300), change(normal(250, seed=1)), rng=0)
+    assert report.is_shifted
+
+
+def test_the_larger_the_shift_the_higher_the_auc():
+    auc = [
+        ShiftReport.compare(
+            normal(300), normal(300, seed=1) + np.array([shift, 0, 0, 0]), rng=0
+        ).domain.statistic
+        for shift in (0, 0.5, 1, 2)
+    ]
+    assert auc == sorted(auc)
+
+
+def test_the_same_bytes_by_two_paths_are_no_shift():
+    x = normal(300)
+    for other in (x.copy(), x[::-1], x.astype(np.float32), x + 1e-12):
+        report = ShiftReport.compare(x, other, rng=0)
+        assert report.domain.statistic == pytest.approx(0.5, abs=0.02)
+        assert report.severity == "none"
+
+
+def test_against_stored_statistics_rounding_tells_nothing():
+    x = np.maximum(normal(1500, 20), 0)  # many exact zeros, as features have
+    reference = ReferenceStatistics.from_features(x[:1200], rng=0, n_vector=300)
+    report = ShiftReport.compare(reference, x[1200:].astype(np.float32), rng=0)
+    assert not report.is_shifted
+    assert report.n_reference == 300
+    assert report.reference is reference
+    assert report.share_ood < 0.03
+
+
+def test_the_seed_alone_decides():
+    x, y = normal(80), normal(80, seed=1)
+    first, second = (ShiftReport.compare(x, y, rng=3).to_table() for _ in range(2))
+    assert (first["value"] == second["value"]).all()
+
+
+def test_where_values_are_missing_is_compared_too():
+    x, y = normal(400), normal(400, seed=1)
+    rng = np.random.default_rng(0)
+    x[rng.random(400) < 0.1, 2] = np.nan
+    y[rng.random(400) < 0.6, 2] = np.nan
+    report = ShiftReport.compare(x, y, rng=0)
+    assert report.is_shifted
+    assert report.drivers["feature"][0] == "feature 2"
+    assert report.drivers["missing_target"][0] == pytest.approx(0.6, abs=0.1)
+    assert np.isfinite(report.ood_score).all()
+
+
+def test_duplicated_rows_raise_no_alarm():
+    x, y = normal(60), normal(50, seed=1)
+    report = ShiftReport.compare(np.vstack([x] * 4), np.vstack([y] * 5), rng=0)
+    assert report.n_duplicate == 3 * 60 + 4 * 50
+    assert not report.is_shifted
+    assert report.domain.statistic == pytest.approx(0.5, abs=0.2)
+
+
+def test_constant_features_are_harmless_until_they_differ():
+    x, y = normal(200), normal(200, seed=1)
+    x[:, 0] = y[:, 0] = 3
+    assert not ShiftReport.compare(x, y, rng=0).is_shifted
+    y[:, 0] = 4
+    report = ShiftReport.compare(x, y, rng=0)
+    assert report.severity == "strong"
+    assert report.drivers["cohen_d"][0] == np.inf
+
+
+def test_fewer_objects_than_features():
+    x, y = normal(40, 200), normal(40, 200, seed=1)
+    assert not ShiftReport.compare(x, y, rng=0).is_shifted
+    assert ShiftReport.compare(x, y + 1, rng=0).severity == "strong"
+
+
+def test_ten_objects_are_enough_for_a_large_shift_and_say_so():
+    small = ShiftReport.compare(normal(10), normal(10, seed=1), rng=0)
+    assert not small.is_shifted
+    assert small.verdict.endswith("With so few objects only a large shift can be seen.")
+    assert ShiftReport.compare(normal(10), normal(10, seed=1) + 9, rng=0).is_shifted
+
+
+def test_half_precision_is_no_shift():
+    x, y = normal(300), normal(300, seed=1)
+    report = ShiftReport.compare(x.astype(np.float16), y.astype(np.float16), rng=0)
+    assert not report.is_shifted
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "match"),
+    [
+        (normal(20), normal(4), {}, "'target' must have at least 5 objects, got 4"),
+        (normal(9), normal(20), {}, "needs 10 objects with all features"),
+        (normal(20), np.ones((20, 4)), {}, "'target' must have at least 5 different"),
+        (normal(20), normal(20, 5), {}, "not the features of the reference: it has 4"),
+        (normal(20), normal(20), {"n_permutation": 200}, "at least 299 for alarms at"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(x, y, options, match):
+    with pytest.raises(ValueError, match=match):
+        ShiftReport.compare(x, y, rng=0, **options)
+
+
+def test_severity_goes_by_the_stated_thresholds():
+    grades = [severity(auc, 0.001) for auc in (0.5, 0.599, 0.6, 0.799, 0.8)]
+    assert grades == ["slight", "slight", "clear", "clear", "strong"]
+    assert severity(0.99, 0.011) == "none"
+    assert severity(0.99, 0.04, level=0.05) == "strong"
+
+
+def test_features_that_are_all_missing_rank_by_that():
+    x, y = normal(50, 2), normal(50, 2, seed=1)
+    y[:, 1] = np.nan
+    table = rank_features(x, y, ["g", "r"])
+    assert table["feature"].tolist() == ["r", "g"]
+    assert np.isnan(table["ks"][0])
+    assert table["missing_target"].tolist() == [1, 0]
+
+
+class TestPlot:
+    def test_the_panels_show_what_the_report_says(self, shifted):
+        figure = plot_shift(shifted)
+        left, middle, right = figure.axes
+        assert left.lines[0].get_xdata()[0] == shifted.domain.statistic
+        assert middle.lines[0].get_xdata()[0] == 1
+        labels = [label.get_text() for label in right.get_yticklabels()]
+        assert labels == shifted.drivers["feature"].tolist()
+        assert figure.get_suptitle().startswith("Clear shift: the 400 targets")
+        assert middle.patches
+
+    def test_it_can_be_drawn_whatever_was_found(self, shifted, tmp_path):
+        y = normal(20)
+        y[:, 1] = 7
+        report = ShiftReport.compare(normal(20), y, rng=0)
+        plot_shift(report).savefig(tmp_path / "a.png")
+        with pytest.raises(ValueError, match="'n_feature' must be at least 1, got 0"):
+            plot_shift(report, n_feature=0)

@@ -1,0 +1,89 @@
+"""Two-sample statistics: by hand, against slow references, and under the null."""
+
+import numpy as np
+import pytest
+from scipy.stats import energy_distance as scipy_energy_distance
+
+from mantis_astro.shift import energy_distance, mmd, permutation_p_value
+from mantis_astro.shift.domain_classifier import KernelRidge, domain_auc
+from mantis_astro.shift.two_sample import two_sample_tests
+
+RNG = np.random.default_rng(5)
+X, Y = RNG.normal(size=(40, 3)), RNG.normal(0.5, 1, size=(30, 3))
+BOTH, IS_TARGET = np.vstack([X, Y]), np.arange(70) >= 40
+
+
+def test_energy_distance_is_twice_the_square_of_scipys():
+    x, y = X[:, :1], Y[:, :1]
+    expected = scipy_energy_distance(x[:, 0], y[:, 0]) ** 2
+    assert energy_distance(x, y) == pytest.approx(expected)
+
+
+def test_energy_distance_is_symmetric_and_zero_for_equal_samples():
+    assert energy_distance(X, Y) == pytest.approx(energy_distance(Y, X))
+    assert energy_distance(X, X) == pytest.approx(0, abs=1e-12)
+
+
+def test_mmd_is_the_sum_over_pairs():
+    def kernel(a, b):
+        return np.exp(-np.sum((a[:, None] - b) ** 2, -1) / 2 / 1.3**2)
+
+    n, m = len(X), len(Y)
+    expected = (
+        (kernel(X, X).sum() - n) / (n * (n - 1))
+        + (kernel(Y, Y).sum() - m) / (m * (m - 1))
+        - 2 * kernel(X, Y).mean()
+    )
+    assert mmd(X, Y, bandwidth=1.3) == pytest.approx(expected)
+
+
+def test_both_tests_agree_with_the_functions_and_see_the_shift():
+    tests = two_sample_tests(BOTH, IS_TARGET, rng=np.random.default_rng(0))
+    assert tests["mmd"].statistic == pytest.approx(mmd(X, Y))
+    assert tests["energy_distance"].statistic == pytest.approx(energy_distance(X, Y))
+    assert all(test.p_value < 0.01 for test in tests.values())
+    assert all(len(test.null) == 500 for test in tests.values())
+
+
+def test_p_values_count_the_observation_itself():
+    assert permutation_p_value(1.0, np.zeros(99)) == 0.01
+    assert permutation_p_value(0.0, np.zeros(99)) == 1
+    assert permutation_p_value(0.5, [0.1, 0.5, 0.9]) == 0.75
+
+
+def test_left_out_answers_are_those_of_a_fit_without_the_fold():
+    labels = np.column_stack([IS_TARGET, RNG.permutation(IS_TARGET)]).astype(float)
+    model = KernelRidge(BOTH)
+    folds = np.array_split(RNG.permutation(70), 5)
+    answers = model.left_out_answers(labels, folds)
+    y = labels - labels.mean(0)
+    K = model.kernel(BOTH)
+    for fold in folds:
+        rest = np.setdiff1d(np.arange(70), fold)
+        alpha = np.linalg.solve(K[np.ix_(rest, rest)] + np.eye(len(rest)), y[rest])
+        np.testing.assert_allclose(answers[fold], K[np.ix_(fold, rest)] @ alpha)
+
+
+def test_a_fit_predicts_its_own_labels():
+    model = KernelRidge(BOTH)
+    answers = model.answers(IS_TARGET.astype(float), BOTH)
+    assert answers[IS_TARGET].mean() > answers[~IS_TARGET].mean() + 0.3
+
+
+def test_what_is_clearly_apart_has_an_auc_of_one():
+    far = BOTH + 9 * IS_TARGET[:, None]
+    test, _ = domain_auc(KernelRidge(far), IS_TARGET, rng=np.random.default_rng(0))
+    assert test.statistic == 1
+    assert test.p_value == pytest.approx(1 / 501)
+    assert np.median(test.null) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("noise", [0, 1e-7])
+def test_twins_stay_in_one_fold_and_cannot_be_told_apart(noise):
+    twice = np.vstack([X, X + noise * RNG.normal(size=X.shape)])
+    model = KernelRidge(twice)
+    assert (model.groups[:40] == model.groups[40:]).all()
+    assert len(np.unique(model.groups)) == 40
+    test, _ = domain_auc(model, np.arange(80) >= 40, rng=np.random.default_rng(0))
+    assert test.statistic == pytest.approx(0.5, abs=0 if noise == 0 else 0.05)
+    assert test.p_value > 0.1

@@ -6,7 +6,10 @@ cutouts (or of a table of fluxes); `predict_probability` runs a network over the
 Between the two there is only torch.
 """
 
+from mantis_astro.models.absent_bands import without_bands
 from mantis_astro.models.acceleration import accelerate
+from mantis_astro.models.attribution import shapley_values
+from mantis_astro.models.attribution_table import attribution_by_redshift
 from mantis_astro.models.checkpoints import load_model, save_model
 from mantis_astro.models.encoders import EncoderConfig
 from mantis_astro.models.geometry import CommonGrid, NativeCrops, SurveyGrids
@@ -53,6 +56,7 @@ __all__ = [
     "PhotometrySpec",
     "SurveyGrids",
     "accelerate",
+    "attribution_by_redshift",
     "build_network",
     "get_card",
     "list_models",
@@ -62,4 +66,6 @@ __all__ = [
     "predict_probability",
     "register_model",
     "save_model",
+    "shapley_values",
+    "without_bands",
 ]

@@ -1,0 +1,145 @@
+"""What a network says with every combination of groups of bands present."""
+
+import copy
+
+import numpy as np
+from torch import nn
+
+from mantis_astro.models.absent_bands import observed_bands, without_bands
+from mantis_astro.models.acceleration import accelerate
+from mantis_astro.models.inference import predict_probability
+from mantis_astro.models.networks import LateFusion
+
+__all__ = ["iter_coalitions", "present_groups", "take"]
+
+_ENCODERS = ("model_galex", "model_ps", "model_unwise")  # in the order of the images
+
+
+def iter_coalitions(network, prepared, members):
+    """
+    Run a network with every combination of groups of bands, a batch of objects at once.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        Early or late fusion, or photometric.
+    prepared : NetworkInput
+        What the model's spec prepared.
+    members : `~numpy.ndarray`
+        Which bands are in each group, shape (n_group, n_band), bool. A band in no
+        group is always there.
+
+    Yields
+    ------
+    rows : `~numpy.ndarray`
+        Indices of the objects of this batch, shape (m,).
+    coalition : int
+        Bit i says that group i is present. That of all groups comes first.
+    probability : `~numpy.ndarray`
+        Shape (m, n_bins), float32.
+
+    Notes
+    -----
+    A combination is left out of a batch if each of its objects lacks a group in it;
+    objects that lack the same are put into the same batches.
+    """
+    n_coalition, bits = 1 << len(members), 1 << np.arange(len(members))
+    there = present_groups(prepared, members)
+    order = np.argsort(there, kind="stable")
+    network, encoders = _remembering(network)
+    for start in range(0, len(order), network.micro_batch):
+        rows = order[start : start + network.micro_batch]
+        batch = take(prepared, rows)
+        for encoder in encoders:
+            encoder.seen.clear()
+        for coalition in reversed(range(n_coalition)):
+            lacking = (coalition & there[rows]) != coalition
+            if lacking.all() and coalition < n_coalition - 1:
+                continue
+            absent = members[coalition & bits == 0].any(axis=0)
+            shown = without_bands(batch, absent)
+            for encoder, bands in _each_part(encoders, shown.images, absent):
+                encoder.key = bands.tobytes()
+            probability = predict_probability(network, shown.images, shown.ebv)
+            yield rows, coalition, probability
+
+
+def present_groups(prepared, members):
+    """
+    Tell which groups have a band that was observed.
+
+    Parameters
+    ----------
+    prepared : NetworkInput
+        What the model's spec prepared.
+    members : `~numpy.ndarray`
+        Which bands are in each group, shape (n_group, n_band), bool.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Bit i says that group i is present, shape (n_object,), int.
+    """
+    observed = observed_bands(prepared, members.shape[1])
+    return (observed @ members.T.astype(int) > 0) @ (1 << np.arange(len(members)))
+
+
+def take(prepared, rows):
+    """
+    Take some of the objects.
+
+    Parameters
+    ----------
+    prepared : NetworkInput
+        Of all objects.
+    rows : slice or `~numpy.ndarray` of int
+        Which.
+
+    Returns
+    -------
+    NetworkInput
+        Of those.
+    """
+    images = prepared.images
+    images = (
+        tuple(part[rows] for part in images)
+        if isinstance(images, tuple)
+        else images[rows]
+    )
+    return type(prepared)(
+        images, prepared.ebv[rows], prepared.flags[rows], prepared.usable[rows]
+    )
+
+
+class _Remembering(nn.Module):
+    """An encoder that is asked once for each key, while the objects stay the same."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+        self.seen = {}  # emptied, never replaced: copies of the network share it
+        self.key = b""
+
+    def forward(self, images):
+        if self.key not in self.seen:
+            self.seen[self.key] = self.encoder(images)
+        return self.seen[self.key]
+
+
+def _remembering(network):
+    """Give a network's fast form; in late fusion, with encoders that remember."""
+    network = accelerate(network)
+    if not isinstance(network, LateFusion):
+        return network, []
+    encoders = [_Remembering(getattr(network, name)) for name in _ENCODERS]
+    network = copy.copy(network)
+    network._modules = network._modules | dict(zip(_ENCODERS, encoders, strict=True))
+    return network, encoders
+
+
+def _each_part(encoders, images, absent):
+    """Pair encoders with which of their bands are absent."""
+    start = 0
+    for encoder, part in zip(encoders, images, strict=False):
+        yield encoder, absent[start : start + part.shape[1]]
+        start += part.shape[1]

@@ -17,7 +17,7 @@ from mantis_astro.training.averaging import WeightAverage
 from mantis_astro.training.checkpoint import read_checkpoint, write_checkpoint
 from mantis_astro.training.distributed import join_team
 from mantis_astro.training.history import History, Meter, progress_line
-from mantis_astro.training.initialization import initial_network
+from mantis_astro.training.initialization import initial_network, standardize
 from mantis_astro.training.losses import RedshiftLoss
 from mantis_astro.training.preparation import prepare_batch
 from mantis_astro.training.producer import BatchMaker, BatchProducer
@@ -181,14 +181,16 @@ class _Run:
         self.data = _opened(config, data)
         self.raw = initial_network(
             config.network, seed=config.seed, initialization=config.initialization
-        ).to(team.device)
+        )
+        prepare = partial(prepare_batch, spec=config.spec)
+        standardize(self.raw, prepare(self.data.batch(0, config.batch_size)))
+        self.raw.to(team.device)
         if team.device.type == "cpu":
             convolve_by_products(self.raw)
         self.network = team.wrap(self.raw)
         self.optimizer = _optimizer(self.raw, config.optimizer)
         self.average = WeightAverage(self.raw, config.optimizer.ema_decay)
         self.loss = RedshiftLoss(config.loss, config.z_edges, team.device)
-        prepare = partial(prepare_batch, spec=config.spec)
         augment = Augmentation(
             config.augmentation, config.spec.bands, seed=config.seed + 1
         )

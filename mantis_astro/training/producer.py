@@ -83,7 +83,10 @@ class BatchProducer:
         try:
             for i in range(n_workers):
                 start = first + (i - first) % n_workers
-                self._workers.append(_Worker(context, make, start, n_workers, ahead))
+                others = [worker.connection for worker in self._workers]
+                self._workers.append(
+                    _Worker(context, make, start, n_workers, ahead, others)
+                )
             for worker in self._workers:
                 worker.listen()
         except BaseException:
@@ -116,10 +119,14 @@ class BatchProducer:
 class _Worker:
     """One process, and the thread that takes its batches in."""
 
-    def __init__(self, context, make, first, stride, ahead):
-        self._connection, theirs = context.Pipe(duplex=False)
+    def __init__(self, context, make, first, stride, ahead, others):
+        self.connection, theirs = context.Pipe(duplex=False)
+        # A forked process holds our ends of pipes too; unless it closes them, it waits
+        # for ever for somebody to read when we are killed.
+        forks = context.get_start_method() == "fork"
+        ours = [*others, self.connection] if forks else []
         self._process = context.Process(
-            target=_work, args=(theirs, make, first, stride), daemon=True
+            target=_work, args=(theirs, ours, make, first, stride), daemon=True
         )
         with warnings.catch_warnings():
             # threads of torch stand idle here, and a worker uses none of its own
@@ -137,7 +144,7 @@ class _Worker:
     def _receive(self):
         while not self._closed:
             try:
-                item = self._connection.recv()
+                item = self.connection.recv()
             except (EOFError, OSError):
                 item = None  # it has gone
             while not self._closed:
@@ -174,7 +181,7 @@ class _Worker:
             self._process.join()
         if self._thread.is_alive():
             self._thread.join(2 * _PATIENCE)
-        self._connection.close()
+        self.connection.close()
 
 
 def _meaning(code):
@@ -184,8 +191,10 @@ def _meaning(code):
     return f", {signal.Signals(-code).name}{killed}"
 
 
-def _work(connection, make, step, stride):
+def _work(connection, not_ours, make, step, stride):
     """Make every stride-th batch until nobody reads them."""
+    for other in not_ours:
+        other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     torch.set_num_threads(1)
     try:

@@ -116,18 +116,18 @@ def test_going_on_gives_the_same_weights_to_the_bit(toy, tmp_path):
     config = toy.config()
     whole = run(config, tmp_path / "whole", toy.data())
 
-    class Power(Exception):
+    class PowerError(Exception):
         pass
 
     class Fails(ArrayData):
         def batch(self, step, batch_size, rows=slice(None)):
             if step == 47:
-                raise Power
+                raise PowerError
             return super().batch(step, batch_size, rows)
 
     broken = toy.data()
     broken.__class__ = Fails
-    with pytest.raises(Power):
+    with pytest.raises(PowerError):
         run(config, tmp_path / "parts", broken)
     assert read_checkpoint(tmp_path / "parts" / CHECKPOINT)["step"] == 40
     parts = run(config, tmp_path / "parts", toy.data())

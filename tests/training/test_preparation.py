@@ -1,5 +1,6 @@
 """What the loop prepares is what `predict` prepares."""
 
+import astropy.units as u
 import numpy as np
 import pytest
 import torch
@@ -59,8 +60,8 @@ def test_photometry_is_that_of_the_spec(toy):
     table = toy.table(50)
     table["flux_ps1_g"][3] = np.nan
     table["flux_err_ps1_r"][4] = np.nan
-    table["flux_err_ps1_r"][5] = -1
-    table["flux_ps1_g"].unit = "uJy"
+    table["flux_err_ps1_r"][5] = -1 * u.nJy
+    table["flux_ps1_g"] = table["flux_ps1_g"].to("uJy")
     expected = spec.to_tensor(table, 0.03)
     images, observed = flux_arrays(table, spec)
     data = ArrayData(images, observed, expected.ebv, table["z_spec"], z_edges=toy.edges)

@@ -22,6 +22,7 @@ FORK = multiprocessing.get_context("fork")
 def work(toy, folder, environment, options):
     import torch
 
+    os.setpgid(0, 0)
     torch.set_num_threads(1)
     os.environ.update(environment)
     train(toy.config(**options), folder, data=toy.data(), progress=False, device="cpu")
@@ -44,9 +45,22 @@ def lines(path):
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
+def assert_gone(group):
+    """No process of a killed training's group lives on: its workers end too."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    msg = "a worker outlived its training"
+    raise AssertionError(msg)
+
+
 def test_killed_and_resumed_gives_the_same_weights(toy, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    options = {"n_steps": 400, "checkpoint_every": 7, "log_every": 10}
+    options = {"n_steps": 400, "checkpoint_every": 25, "log_every": 10}
     finish(start(toy, whole, **options))
     for rows in (5, 20):
         process = start(toy, parts, **options, n_workers=1)
@@ -56,6 +70,7 @@ def test_killed_and_resumed_gives_the_same_weights(toy, tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.join(10)
         assert process.exitcode == -signal.SIGKILL
+        assert_gone(process.pid)
         assert not (parts / "toy.safetensors").exists()
     finish(start(toy, parts, **options))
     expected = load_file(whole / "toy.safetensors")

@@ -2,44 +2,112 @@
 
 from pathlib import Path
 
-from mantis_astro.cli.options import check_columns
+from mantis_astro.cli.options import check_columns, load_photoz
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Compare predicted with spectroscopic redshifts."
+SUMMARY = "Compare predicted with true redshifts, of a table or of simulated galaxies."
 
 
 def add_arguments(sub):
     """Add what the command takes."""
-    sub.add_argument("table", help="table that predict wrote, with true redshifts")
+    sub.add_argument(
+        "table", nargs="?", help="table that predict wrote, with true redshifts"
+    )
     sub.add_argument("--z-spec", default="z_spec", help="column (default: z_spec)")
     sub.add_argument("--by", metavar="COLUMN", help="also in bins of this column")
     sub.add_argument("--bins", type=int, help="how many bins of equal population")
     sub.add_argument("--point", default="median", help="mean, median, mode or risk")
     sub.add_argument("--prefix", default="", help="prefix of the redshift columns")
+    sub.add_argument(
+        "--recalibrate",
+        choices=["temperature", "pit", "local"],
+        help="also print what this recalibration does, each fifth by the others",
+    )
+    sub.add_argument(
+        "--simulated",
+        type=int,
+        metavar="N",
+        help="in place of a table: predict this many simulated galaxies",
+    )
+    sub.add_argument(
+        "--model", help="with --simulated, name or file (default: the embedded one)"
+    )
+    sub.add_argument(
+        "--seed",
+        type=int,
+        default=1000,
+        help="with --simulated, seed of the galaxies (default: 1000)",
+    )
     sub.add_argument("-o", "--output", help="also write the numbers to this table")
     sub.add_argument("--overwrite", action="store_true", help="replace the output")
 
 
 def run(options):
     """Run the command."""
-    from mantis_astro import RedshiftPDF, evaluate
+    from mantis_astro import evaluate
     from mantis_astro.metrics import summarize
-    from mantis_astro.table_io import read_table, write_table
+    from mantis_astro.table_io import check_writable, write_table
+
+    if (options.table is None) == (options.simulated is None):
+        msg = "give either a table that predict wrote, or --simulated N"
+        raise ValueError(msg)
+    if options.output:
+        check_writable(options.output, overwrite=options.overwrite)
+    if options.simulated is None:
+        pdf, z_spec, by = _read(options)
+        sample = Path(options.table).name
+    else:
+        pdf, z_spec, by = _simulate(options)
+        sample = f"simulated, seed {options.seed}"
+    result = evaluate(
+        pdf, z_spec, point=options.point, by=by, bins=options.bins, sample=sample
+    )
+    print(summarize(result))
+    if by is not None:
+        print()
+        result.pprint(max_lines=-1, max_width=-1)
+    if options.recalibrate:
+        print()
+        print(_recalibrated(pdf, z_spec, options))
+    if options.output:
+        write_table(result, options.output, overwrite=options.overwrite)
+
+
+def _read(options):
+    from mantis_astro import RedshiftPDF
+    from mantis_astro.table_io import read_table
 
     table = read_table(options.table)
     check_columns(table, *filter(None, (options.z_spec, options.by)))
-    result = evaluate(
-        RedshiftPDF.from_table(table, prefix=options.prefix),
-        table[options.z_spec],
-        point=options.point,
-        by=table[options.by] if options.by else None,
-        bins=options.bins,
-        sample=Path(options.table).name,
+    pdf = RedshiftPDF.from_table(table, prefix=options.prefix)
+    return pdf, table[options.z_spec], table[options.by] if options.by else None
+
+
+def _simulate(options):
+    from astropy.table import QTable
+
+    from mantis_astro.training.fresh_galaxies import predict_simulated
+
+    pdf, z_spec = predict_simulated(
+        load_photoz(options.model),
+        options.simulated,
+        seed=options.seed,
+        progress=not options.quiet,
     )
-    print(summarize(result))
-    if options.by:
-        print()
-        result.pprint(max_lines=-1, max_width=-1)
-    if options.output:
-        write_table(result, options.output, overwrite=options.overwrite)
+    table = QTable({"z_spec": z_spec, "z_median": pdf.median()})
+    check_columns(table, *filter(None, (options.by,)))
+    return pdf, z_spec, table[options.by] if options.by else None
+
+
+def _recalibrated(pdf, z_spec, options):
+    from mantis_astro import calibration
+
+    recalibrator = {
+        "temperature": calibration.TemperatureScaling(floor=True),
+        "pit": calibration.PITRecalibration(),
+        "local": calibration.LocalRecalibration(),
+    }[options.recalibrate]
+    after = calibration.out_of_fold(recalibrator, pdf, z_spec)
+    report = calibration.report_calibration(pdf, after, z_spec, point=options.point)
+    return calibration.summarize_calibration(report)

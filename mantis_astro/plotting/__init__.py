@@ -5,8 +5,18 @@ Functions take matplotlib axes and return them. Without any, they draw on a figu
 their own that pyplot does not know of; it is the ``figure`` attribute of the axes.
 """
 
+from mantis_astro.plotting.calibration import plot_attribution, plot_recalibration
 from mantis_astro.plotting.densities import plot_pdf, plot_pit, plot_zz
 from mantis_astro.plotting.images import plot_cutouts, plot_rgb
 from mantis_astro.plotting.shift import plot_shift
 
-__all__ = ["plot_cutouts", "plot_pdf", "plot_pit", "plot_rgb", "plot_shift", "plot_zz"]
+__all__ = [
+    "plot_attribution",
+    "plot_cutouts",
+    "plot_pdf",
+    "plot_pit",
+    "plot_recalibration",
+    "plot_rgb",
+    "plot_shift",
+    "plot_zz",
+]

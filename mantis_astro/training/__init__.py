@@ -10,6 +10,7 @@ from mantis_astro.training.config import (
     list_recipes,
 )
 from mantis_astro.training.data import ArrayData, TrainingBatch, TrainingData
+from mantis_astro.training.fresh_galaxies import iter_simulated, predict_simulated
 from mantis_astro.training.loop import TrainingError, TrainingResult, describe, train
 from mantis_astro.training.producer import WorkerError
 from mantis_astro.training.sampling import split_by_sky
@@ -33,7 +34,9 @@ __all__ = [
     "ValidationConfig",
     "WorkerError",
     "describe",
+    "iter_simulated",
     "list_recipes",
+    "predict_simulated",
     "split_by_sky",
     "train",
 ]

@@ -6,10 +6,12 @@ import torch
 __all__ = [
     "CONFUSION",
     "GAIN",
+    "GAPS",
     "PS1_SATURATION",
     "PS1_SUMMED",
     "PS1_TAPS",
     "add_galex_noise",
+    "gap",
     "generator_of",
     "njy_per_unit",
     "ps1_variance",
@@ -37,6 +39,9 @@ PS1_SUMMED = float(PS1_TAPS.sum() ** 4)
 #: Flux, in nJy, at which a pixel of 0.25 arcsec saturates: 60,000 adu in an exposure
 #: of 43 s (one adu/s is 25 mag).
 PS1_SATURATION = 60_000 * 363.1 / 43.0
+
+#: Part of the images of Pan-STARRS1 that a gap between chips crosses.
+GAPS = 0.012
 
 _SALT = 0x40153
 
@@ -197,3 +202,27 @@ def toeplitz(taps, n):
     for i in range(n):
         matrix[i, i : i + len(taps)] = taps
     return torch.from_numpy(matrix)
+
+
+def gap(shape, pixel_scale, which, where):
+    """
+    Draw a gap between chips across an image.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape (ny, nx).
+    pixel_scale : float
+        In arcsec.
+    which, where : float
+        From 0 to 1: its direction and width (1 to 8 arcsec), and its place.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Shape (ny, nx), bool: True in the gap.
+    """
+    axis, width = int(which * 2), 1 + 7 * (which * 2 % 1)
+    at = (torch.arange(shape[axis]) - (shape[axis] - 1) / 2) * pixel_scale
+    inside = (at - (where - 0.5) * 42.5).abs() < width / 2
+    return (inside[:, None] if axis == 0 else inside).expand(*shape)

@@ -11,8 +11,10 @@ from mantis_astro.bands import get_survey
 from mantis_astro.simulation.conditions import draw_conditions
 from mantis_astro.simulation.noise import (
     CONFUSION,
+    GAPS,
     PS1_TAPS,
     add_galex_noise,
+    gap,
     generator_of,
     njy_per_unit,
     ps1_variance,
@@ -26,8 +28,8 @@ __all__ = ["add_noise_grid", "bad_pixels_grid", "observe_grid"]
 
 _BLOCK = 32  # targets at a time
 # Brightness, in nJy per arcsec^2 averaged over a pixel of the grid, that comes with a
-# saturated core; and the part of Pan-STARRS1 images that a gap between chips crosses.
-_SATURATED, _GAPS = 4e6, 0.012
+# saturated core.
+_SATURATED = 4e6
 
 
 def observe_grid(
@@ -270,32 +272,8 @@ def bad_pixels_grid(images, conditions, *, pixel_scale=1.0):
     bad[:, columns] |= images[:, columns] > _SATURATED * pixel_scale**2
     chance, where = np.moveaxis(conditions.damage, -1, 0)
     is_ps1 = np.isin(np.arange(len(conditions.bands)), ps1)
-    for i, j in np.argwhere((chance < _GAPS) & is_ps1):
+    for i, j in np.argwhere((chance < GAPS) & is_ps1):
         bad[i, j] |= gap(
-            images.shape[-2:], pixel_scale, chance[i, j] / _GAPS, where[i, j]
+            images.shape[-2:], pixel_scale, chance[i, j] / GAPS, where[i, j]
         )
     return bad
-
-
-def gap(shape, pixel_scale, which, where):
-    """
-    Draw a gap between chips across an image.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape (ny, nx).
-    pixel_scale : float
-        In arcsec.
-    which, where : float
-        From 0 to 1: its direction and width (1 to 8 arcsec), and its place.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Shape (ny, nx), bool: True in the gap.
-    """
-    axis, width = int(which * 2), 1 + 7 * (which * 2 % 1)
-    at = (torch.arange(shape[axis]) - (shape[axis] - 1) / 2) * pixel_scale
-    inside = (at - (where - 0.5) * 42.5).abs() < width / 2
-    return (inside[:, None] if axis == 0 else inside).expand(*shape)

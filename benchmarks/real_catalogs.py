@@ -4,7 +4,9 @@ Real catalogues as tables of fluxes: what `real_tables.py` measures redshifts on
 Each reader returns a QTable with ``coord``, ``z_spec``, ``ebv`` (what the fluxes still
 suffer, NaN where it is not known) and, in nJy, ``flux_<survey>_<band>`` and
 ``flux_err_<survey>_<band>``, masked where a band was not observed. Which bands, and
-how they stand in for those of the nine-band model, is in ``meta``.
+how they stand in for those of the nine-band model, is in ``meta``. ``fold`` is the part
+of the sky that a row is in, ``cell`` a smaller one; ``is_donor`` rows are among those
+that the simulation has its spectra from, so that nothing may be tested on them.
 """
 
 import os
@@ -18,6 +20,7 @@ from astropy.utils.masked import Masked
 from astropy_healpix import HEALPix
 
 from mantis_astro.bands import Band, Survey, get_band, list_surveys, register_survey
+from mantis_astro.extinction import extinction_coefficients
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 REAL_DATA = Path(os.environ.get("MANTIS_ASTRO_REAL_DATA", BESIDE))
@@ -89,34 +92,37 @@ def register_surveys():
 
 def read_stripe82(folder=REAL_DATA):
     """
-    Radio-selected galaxies of Stripe 82: DES griz and Y, AllWISE W1 W2.
+    Radio-selected galaxies of Stripe 82: DES grizY, AllWISE W1 W2.
 
-    Galaxies by spectrum at 0.002 < z < 1.2. griz are AUTO magnitudes, Y exists in a
-    small aperture only and is put on the scale of AUTO by what griz lose in the same
-    one. W1 and W2 are Vega; an error of -99 is an upper limit and masked. Not corrected
-    for extinction; E(B-V) is not given.
+    Galaxies by spectrum at 0.002 < z < 1.2. DES has AUTO magnitudes for griz and an
+    aperture for all five: colours are those of the aperture, which is the same in all
+    bands, brightness is that of AUTO in i. W1 and W2 are Vega; an error of -99 is an
+    upper limit and masked. Not corrected for extinction; E(B-V) is not given.
     """
     data = Table.read(folder / "catalogs/stripe82_des_allwise.csv", format="ascii.csv")
     z = np.asarray(data["z_spec"])
     data = data[(data["spec_class"] == "GALAXY") & (z > 0.002) & (z < 1.2)]
-    lost = np.median([data[f"des_{b}_aper6"] - data[f"des_{b}"] for b in "iz"], axis=0)
     table = _start(data["ra"], data["dec"], data["z_spec"])
-    for band in "griz":
-        _add_magnitudes(
-            table, f"des.{band}", data[f"des_{band}"], data[f"des_{band}_err"]
-        )
-    _add_magnitudes(table, "des.Y", data["des_y_aper6"] - lost, data["des_y_aper6_err"])
+    lost = data["des_i_aper6"] - data["des_i"]
+    for band in "grizY":
+        name = band.lower()
+        error = data["des_y_aper6_err" if band == "Y" else f"des_{name}_err"]
+        _add_magnitudes(table, f"des.{band}", data[f"des_{name}_aper6"] - lost, error)
     for band in ("W1", "W2"):
         name = f"{band.lower()}_vega"
         error = data[f"{name}_err"]
         _add_magnitudes(table, f"unwise.{band}", data[name], error, system="vega")
+    slices = _slices((data["ra"] + 180) % 360, 200)
     return _finish(
         table,
         name="Stripe 82",
-        bands="des.g des.r des.i des.z unwise.W1 unwise.W2",
-        nine={f"ps1.{b}": f"des.{b}" for b in "griz"},
-        folds=_slices((data["ra"] + 180) % 360, 2),
-        by="right ascension, 2 halves",
+        bands="des.g des.r des.i des.z des.Y unwise.W1 unwise.W2",
+        bright="des.i",
+        nine={f"ps1.{b.lower()}": f"des.{b}" for b in "grizY"}
+        | {f"unwise.{b}": f"unwise.{b}" for b in ("W1", "W2")},
+        cells=slices,
+        folds=slices // 20 % 2,
+        by="10 slices in right ascension, alternately",
     )
 
 
@@ -144,9 +150,12 @@ def read_zcosmos(folder=REAL_DATA):
         table,
         name="zCOSMOS",
         bands=" ".join(band for band, _ in bands),
+        bright="cosmos.i",
         nine=nine,
+        cells=_slices(data["delta"], 30),
         folds=_slices(data["delta"], 2),
-        by="declination, 2 halves of one field",
+        by="halves in declination of one field",
+        has_donors=True,
     )
 
 
@@ -175,9 +184,11 @@ def read_frb_hosts(folder=REAL_DATA):
         table,
         name="FRB hosts",
         bands=" ".join(list(names)[:-1]),
+        bright="ps1.i",
         nine={band: band for band in names},
+        cells=np.arange(len(table)),
         folds=_slices(table["coord"].ra.deg, 5),
-        by="right ascension, 5 slices",
+        by="5 slices in right ascension",
     )
 
 
@@ -215,29 +226,63 @@ def read_sdss(folder=REAL_DATA):
         name="SDSS",
         bands="galex.NUV galex.FUV sdss.u sdss.g sdss.r sdss.i sdss.z "
         "twomass.J twomass.H twomass.Ks",
+        bright="sdss.r",
         nine=nine,
+        cells=_pixels(table["coord"], 16),
         folds=_pixels(table["coord"], 4) % 2,
-        by="HEALPix pixels of 15 deg, 2 folds",
+        by="HEALPix pixels of 15 deg, alternately",
+        has_donors=True,
     )
 
 
-READERS = (read_stripe82, read_zcosmos, read_frb_hosts, read_sdss)
+def read_sdss_griz(folder=REAL_DATA):
+    """Read SDSS with nothing but griz: what few bands are worth."""
+    table = read_sdss(folder)
+    nine = {f"ps1.{b}": f"sdss.{b}" for b in "griz"}
+    table.meta |= {"name": "SDSS griz", "bands": list(nine.values()), "nine": nine}
+    return table
 
 
-def magnitudes(table, bands):
+READERS = (read_stripe82, read_zcosmos, read_sdss, read_sdss_griz, read_frb_hosts)
+
+
+def magnitudes(table, bands=None):
     """AB magnitudes (n, n_band) of a table's fluxes; NaN where there is none."""
-    flux = np.stack([_plain(table[_column(band)]) for band in bands], axis=1)
+    flux, _ = fluxes(table, bands)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(flux > 0, 31.4 - 2.5 * np.log10(flux), np.nan)
 
 
+def fluxes(table, bands=None):
+    """Flux and its error in nJy, each (n, n_band); NaN where there is none."""
+    return tuple(
+        np.stack([_plain(table, _column(b, kind)) for b in bands or _bands(table)], 1)
+        for kind in ("flux", "flux_err")
+    )
+
+
 def as_nine_bands(table):
     """Rename the bands that stand in for those of the nine-band model."""
-    renamed = QTable({name: table[name] for name in ("coord", "z_spec", "ebv")})
+    renamed = table["coord", "z_spec", "ebv", "fold", "cell", "is_donor"]
     for band, stand_in in table.meta["nine"].items():
         for kind in ("flux", "flux_err"):
             renamed[_column(band, kind)] = table[_column(stand_in, kind)]
     return renamed
+
+
+def without_dust(table):
+    """Correct for extinction where E(B-V) is given."""
+    corrected = table.copy()
+    known = np.nan_to_num(table["ebv"])
+    for band, per_ebv in extinction_coefficients(_bands(table)).items():
+        for kind in ("flux", "flux_err"):
+            corrected[_column(str(band), kind)] *= 10 ** (0.4 * per_ebv * known)
+    corrected["ebv"] = np.zeros(len(table))
+    return corrected
+
+
+def _bands(table):
+    return table.meta["bands"]
 
 
 def _start(ra, dec, z_spec, ebv=np.nan):
@@ -252,9 +297,11 @@ def _start(ra, dec, z_spec, ebv=np.nan):
     )
 
 
-def _finish(table, *, name, bands, nine, folds, by):
-    table["fold"] = np.asarray(folds)
-    table.meta = {"name": name, "bands": bands.split(), "nine": nine, "folds": by}
+def _finish(table, *, name, bands, bright, nine, cells, folds, by, has_donors=False):
+    table["cell"], table["fold"] = np.asarray(cells), np.asarray(folds)
+    table["is_donor"] = has_donors & (table["fold"] == 0)  # `fit_population.py`
+    table.meta = {"name": name, "bands": bands.split(), "bright": bright}
+    table.meta |= {"nine": nine, "folds": by}
     return table
 
 
@@ -279,8 +326,11 @@ def _column(band, kind="flux"):
     return f"{kind}_{band.replace('.', '_')}"
 
 
-def _plain(column):
-    """Values of a masked column in nJy, NaN where masked."""
+def _plain(table, name):
+    """Values of a masked column in nJy, NaN where masked or not there."""
+    if name not in table.colnames:
+        return np.full(len(table), np.nan)
+    column = table[name]
     values = np.array(column.unmasked.to_value(u.nJy))
     values[column.mask] = np.nan
     return values

@@ -23,6 +23,7 @@ _PUBLIC = {
     "PhotoZ": "photoz",
     "RedshiftPDF": "pdf",
     "RedshiftPrior": "priors",
+    "SimulatedSky": "simulation",
     "Survey": "bands",
     "SurveyCutouts": "services",
     "align": "alignment",

@@ -21,6 +21,7 @@ from mantis_astro.cli import (
     models,
     predict,
     shift,
+    simulate,
     train,
 )
 from mantis_astro.cli.options import DONE, ERROR, INTERRUPTED
@@ -38,6 +39,7 @@ _COMMANDS = {
     "fetch": fetch,
     "evaluate": evaluate,
     "shift": shift,
+    "simulate": simulate,
     "train": train,
     "models": models,
     "files": files,

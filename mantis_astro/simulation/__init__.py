@@ -9,6 +9,7 @@ _LATE = {
     "DEFAULT_MIX": "population",
     "GalaxyPopulation": "galaxies",
     "GalaxySample": "galaxies",
+    "SimulatedSky": "simulated_sky",
     "Sources": "sources",
     "Subsample": "population",
     "draw_scenes": "scenes",

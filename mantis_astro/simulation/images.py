@@ -130,6 +130,7 @@ class GivenImages:
     """
 
     def __init__(self, images, *, tolerance=1.0):
+        self._redshift = getattr(images, "redshift", None)
         if hasattr(images, "iter_cutouts"):
             self._find = lambda coord, band: _from_source(images, coord, band)
         elif callable(images):
@@ -164,6 +165,24 @@ class GivenImages:
             msg = f"'images' must give a CCDData or None, got {type(image).__name__}"
             raise TypeError(msg)
         return image
+
+    def redshift(self, ra, dec):
+        """
+        Tell the redshift of the galaxy at a position.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Position, degrees.
+
+        Returns
+        -------
+        float
+            What the source's own ``redshift(coord)`` says; NaN if it has none.
+        """
+        if self._redshift is None:
+            return np.nan
+        return self._redshift(SkyCoord(ra, dec, unit="deg"))
 
 
 def _from_source(source, coord, band):

@@ -93,9 +93,10 @@ class Sky:
         Returns
         -------
         float
-            NaN where images are given, not made.
+            NaN where images are given, not made, by what knows of no redshift.
         """
-        return np.nan if self._given is not None else self._made.redshift(ra, dec)
+        source = self._made if self._given is None else self._given
+        return source.redshift(ra, dec)
 
     def image(self, band, ra, dec, *, shape, plane=None, scale=None, exposure=None):
         """

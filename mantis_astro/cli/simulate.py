@@ -1,0 +1,98 @@
+"""``mantis-astro simulate``: simulated galaxies, their catalogue and their cutouts."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mantis_astro.cli.options import DONE, split
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "Simulate galaxies: a catalogue with redshifts, and the surveys' cutouts."
+_EXAMPLES = """\
+examples:
+  mantis-astro simulate -n 1000 --seed 1 --catalog sky.ecsv --store sky.store
+  mantis-astro predict sky.ecsv --store sky.store -o redshifts.ecsv
+  mantis-astro simulate -n 5000 --seed 1 --catalog truth.parquet   # no images
+
+A galaxy follows from the seed and its position: the first 1000 of 5000 are those that
+-n 1000 gives. Training and test sets share no spectrum with --donors train and test.
+"""
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    sub.add_argument("-n", type=int, required=True, help="how many galaxies")
+    sub.add_argument("--seed", type=int, default=0, help="which sky (default: 0)")
+    sub.add_argument(
+        "--start", type=int, default=0, help="number of the first galaxy (default: 0)"
+    )
+    sub.add_argument(
+        "--donors",
+        choices=("all", "train", "test"),
+        default="all",
+        help="whose spectra: train and test have none in common (default: all)",
+    )
+    sub.add_argument("--catalog", metavar="FILE", help="table to write")
+    sub.add_argument("--store", metavar="DIR", help="store to fill with cutouts")
+    sub.add_argument("--bands", help="bands, separated by commas (default: all nine)")
+    sub.add_argument(
+        "--resume",
+        action="store_true",
+        help="add what an existing store lacks, and write the catalogue again",
+    )
+    sub.formatter_class = argparse.RawDescriptionHelpFormatter
+    sub.epilog = _EXAMPLES
+
+
+def run(options):
+    """Run the command."""
+    from astropy.coordinates import SkyCoord
+
+    from mantis_astro import CutoutStore, SimulatedSky
+    from mantis_astro.bands import BANDS, get_bands
+    from mantis_astro.table_io import check_writable, write_table
+
+    if not (options.catalog or options.store):
+        msg = "nothing to write: give --catalog, --store or both"
+        raise ValueError(msg)
+    bands = BANDS if options.bands is None else get_bands(split(options.bands))
+    if options.catalog:
+        check_writable(options.catalog, overwrite=options.resume)
+    if options.store and Path(options.store).exists() and not options.resume:
+        msg = f"{options.store} exists: --resume adds what it lacks"
+        raise FileExistsError(msg)
+    sky = SimulatedSky(options.seed, donors=options.donors)
+    table = sky.catalog(options.n, options.start)
+    if options.catalog:
+        write_table(table, options.catalog, overwrite=options.resume)
+        print(f"{options.catalog}: {len(table)} galaxies")
+    if options.store:
+        coords = SkyCoord(table["ra"], table["dec"])
+        bar = _Bar(len(table), wanted=not options.quiet)
+        with CutoutStore(options.store, mode="a") as store, bar:
+            for done in sky.fill_store(store, coords, bands):
+                bar.update(done)
+        print(f"{options.store}: cutouts of {len(table)} galaxies")
+    return DONE
+
+
+class _Bar:
+    """A bar on standard error, for people who look at a terminal."""
+
+    def __init__(self, total, *, wanted):
+        self._total, self._wanted = total, wanted and sys.stderr.isatty()
+
+    def __enter__(self):
+        from astropy.utils.console import ProgressBar
+
+        self._bar = ProgressBar(self._total, file=sys.stderr) if self._wanted else None
+        return self
+
+    def __exit__(self, *exception):
+        if self._bar is not None:
+            self._bar.__exit__(*exception)
+
+    def update(self, done):
+        if self._bar is not None:
+            self._bar.update(done)

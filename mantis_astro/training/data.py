@@ -163,6 +163,8 @@ class ArrayData:
         How galaxies are drawn.
     seed : int, optional
         Of the order.
+    weights : array_like, optional
+        Weight of each in the loss, (n,), about 1.
     description : str, optional
         What they are.
 
@@ -195,10 +197,12 @@ class ArrayData:
         parts=None,
         sampling="natural",
         seed=0,
+        weights=None,
         description="",
     ):
         self.images, self.observed = images, observed
         self.ebv, self.z = np.asarray(ebv), np.asarray(z, float)
+        self.weights = np.ones(len(self.z)) if weights is None else np.asarray(weights)
         parts = np.full(len(self.z), "train") if parts is None else np.asarray(parts)
         edges = np.asarray(z_edges, float)
         inside = (self.z >= edges[0]) & (self.z < edges[-1])
@@ -265,6 +269,6 @@ class ArrayData:
             observed=taken(self.observed, bool),
             ebv=taken(self.ebv, np.float32),
             z=taken(self.z, np.float64),
-            weight=torch.ones(len(rows)),
+            weight=taken(self.weights, np.float32),
             index=torch.from_numpy(np.asarray(rows, np.int64)),
         )

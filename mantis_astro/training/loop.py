@@ -81,6 +81,7 @@ def train(
     progress=True,
     device=None,
     tensorboard=False,
+    start=None,
 ):
     """
     Train a network.
@@ -104,6 +105,8 @@ def train(
         Where to compute; by default CUDA where there is any, else the CPU.
     tensorboard : bool, optional
         Whether to write logs for TensorBoard too; it must be installed.
+    start : PhotoZ, optional
+        Model whose weights are the first ones, instead of random ones.
 
     Returns
     -------
@@ -127,6 +130,8 @@ def train(
     team = join_team(device)
     try:
         run = _Run(config, Path(output_dir), data, team, tensorboard=tensorboard)
+        if start is not None:
+            run.start_from(start)
         run.prepare(resume=resume)
         run.loop(progress=progress)
         return run.finish()
@@ -210,6 +215,17 @@ class _Run:
     @property
     def checkpoint(self):
         return self.folder / CHECKPOINT
+
+    def start_from(self, photoz):
+        """Take first weights from a model."""
+        if photoz.card.network != self.config.network:
+            msg = (
+                f"'start' must have the network of the configuration, "
+                f"{self.config.network}, got {photoz.card.network}"
+            )
+            raise InputSpecError(msg)
+        self.raw.load_state_dict(photoz.network.state_dict())
+        self.average = WeightAverage(self.raw, self.config.optimizer.ema_decay)
 
     def autocast(self):
         if self.config.amp == "none":

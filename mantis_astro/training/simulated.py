@@ -93,7 +93,7 @@ class SimulatedGalaxies:
     spec : InputSpec or PhotometrySpec
         What the network reads.
     z_edges : sequence of float
-        Edges of the redshift bins; galaxies beyond them are not drawn.
+        Edges of the redshift bins; galaxies beyond them have no weight.
     sampling : {"natural", "class-balanced"}
         How they are drawn.
     n_validation : int
@@ -162,6 +162,7 @@ class SimulatedGalaxies:
         for start in range(0, self.n_validation, batch_size):
             n = min(batch_size, self.n_validation - start)
             sample = self._validation.draw(n, start=start)
+            sample = sample[self._is_inside(sample.z)]
             yield self._observe(sample, self._validation, start)
 
     @cached_property
@@ -205,7 +206,7 @@ class SimulatedGalaxies:
             order = u01 / (1 - u01) / np.maximum(chance / (1 - chance), 1e-12)
         chosen = np.sort(np.argpartition(order, batch_size)[:batch_size])
         weight = wanted[chosen] / len(z) * batch_size / chance[chosen]
-        return chosen, (weight / weight.mean()).astype(np.float32)
+        return chosen, weight / weight.mean()
 
     def _observe(self, sample, population, first, weight=None):
         """Take images of a sample, and measure them if that is what is read."""
@@ -218,15 +219,18 @@ class SimulatedGalaxies:
             neighbours=self.record.neighbours,
         )
         columns = [_MAPS.index(name) for name in self.spec.ebv_maps]
-        weight = np.ones(n, np.float32) if weight is None else weight
+        weight = self._is_inside(sample.z) if weight is None else weight
         return TrainingBatch(
             images=self._as_read(images, observed),
             observed=torch.from_numpy(observed),
             ebv=torch.from_numpy(sample.ebv_maps[:, columns].astype(np.float32)),
             z=torch.from_numpy(np.clip(sample.z, *self.z_edges[[0, -1]])),
-            weight=torch.from_numpy(weight),
+            weight=torch.from_numpy(weight.astype(np.float32)),
             index=torch.arange(first, first + n),
         )
+
+    def _is_inside(self, z):
+        return (z >= self.z_edges[0]) & (z < self.z_edges[-1])
 
     def _as_read(self, images, observed):
         if self.is_photometric:

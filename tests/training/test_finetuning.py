@@ -1,0 +1,130 @@
+"""Fine-tuning helps where the model was wrong, and changes nothing where it was not."""
+
+from dataclasses import replace
+
+import astropy.units as u
+import numpy as np
+import pytest
+
+from mantis_astro import PhotoZ, metrics
+from mantis_astro.exceptions import InputSpecError
+from mantis_astro.models import load_model
+from mantis_astro.training import ValidationConfig, finetune, train
+
+
+@pytest.fixture(scope="module")
+def photoz(tmp_path_factory):
+    from tests.training.conftest import toy_config, toy_data
+
+    config = toy_config(n_steps=400, batch_size=256, validation=ValidationConfig(512))
+    folder = tmp_path_factory.mktemp("model")
+    return train(config, folder, data=toy_data(8000), progress=False).photoz
+
+
+def off(table):
+    """The catalogue of somebody whose zero point differs by 0.4 mag in a band."""
+    table["flux_ps1_g"] *= 10**0.16
+    return table
+
+
+def test_it_learns_another_zero_point(toy, photoz):
+    mine, test = off(toy.table(600, seed=5)), off(toy.table(1000, seed=6))
+    tuned, report = finetune(photoz, mine, mine["z_spec"], seed=1)
+    assert report.improved
+    assert report.split.startswith("by HEALPix pixel of nside")
+    assert report.after["val_loss"] < report.before["val_loss"] - 0.1
+    before, after = (
+        metrics.crps(model.predict(test), test["z_spec"]) for model in (photoz, tuned)
+    )
+    assert after < 0.9 * before
+    assert tuned.card.name == "toy-finetuned"
+    assert "galaxies with spectra" in tuned.card.training_sample
+    assert photoz.card.name == "toy"
+    assert "val_loss" in str(report)
+
+
+def test_the_original_is_not_changed(toy, photoz):
+    test = toy.table(100)
+    before = photoz.predict(test).probability
+    mine = off(toy.table(200, seed=5))
+    finetune(photoz, mine, mine["z_spec"], steps=20)
+    np.testing.assert_array_equal(photoz.predict(test).probability, before)
+
+
+def test_no_gain_no_change(toy, photoz):
+    table = toy.table(60, seed=8)
+    shuffled = np.random.default_rng(0).permutation(table["z_spec"])
+    held_out = finetune(photoz, table, shuffled, steps=2, learning_rate=1e-9)
+    tuned, report = held_out
+    if not report.improved:
+        assert tuned is photoz
+        assert report.after == report.before
+        assert "the model is unchanged" in str(report)
+    tuned, report = finetune(photoz, table, table["z_spec"], steps=3, learning_rate=1.0)
+    assert not report.improved
+    assert tuned is photoz
+
+
+def test_galaxies_without_redshift_do_not_matter(toy, photoz):
+    table = off(toy.table(100, seed=3))
+    z = np.array(table["z_spec"])
+    z[:10] = np.nan
+    z[10:15] = 7.0
+    _, report = finetune(photoz, table, z, steps=2)
+    assert report.n_left_out == 15
+    assert report.n_train + report.n_validation == 85
+
+
+def test_weights_are_those_of_the_loss(toy, photoz):
+    table = off(toy.table(200, seed=3))
+    weights = np.where(np.arange(200) < 100, 1.0, 0.0)
+    one, _ = finetune(photoz, table, table["z_spec"], weights=weights, steps=10)
+    other, _ = finetune(photoz, table, table["z_spec"], steps=10)
+    a, b = (model.predict(table).probability for model in (one, other))
+    assert not np.array_equal(a, b)
+
+
+def test_without_positions_the_report_says_so(toy, photoz):
+    table = toy.table(100)
+    table.remove_columns(["ra", "dec"])
+    _, report = finetune(photoz, table, table["z_spec"], steps=2)
+    assert report.split.startswith("at random")
+    assert report.n_validation == 20
+
+
+def test_cutouts_can_be_learnt_from():
+    from astropy.coordinates import SkyCoord
+
+    from tests.made import make_galaxy
+
+    network, card = load_model("placeholder-early")
+    photoz = PhotoZ(network, replace(card, placeholder=False))
+    coords = SkyCoord(np.linspace(0, 300, 24), np.linspace(-20, 60, 24), unit=u.deg)
+    galaxies = [make_galaxy(coord, seed=i) for i, coord in enumerate(coords)]
+    tuned, report = finetune(photoz, galaxies, np.full(24, 0.3), steps=20)
+    assert report.improved
+    assert abs(tuned.predict(galaxies[0]).median() - 0.3) < abs(
+        photoz.predict(galaxies[0]).median() - 0.3
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"z_spec": [0.1, 0.2]}, r"'z_spec' must have shape \(30,\)"),
+        ({"z_spec": np.full(30, 9.0)}, "at least 20 galaxies .* got 0 of 30"),
+        ({"weights": np.full(30, -1.0)}, "'weights' must be 30 numbers that are not"),
+    ],
+)
+def test_mistakes_are_named(toy, photoz, change, match):
+    table = toy.table(30)
+    options = {"z_spec": table["z_spec"]} | change
+    with pytest.raises(InputSpecError, match=match):
+        finetune(photoz, table, **options)
+
+
+def test_what_the_model_does_not_read(photoz):
+    from tests.made import make_galaxy
+
+    with pytest.raises(TypeError, match="reads a table of fluxes, got cutouts"):
+        finetune(photoz, [make_galaxy()] * 30, np.full(30, 0.5))

@@ -176,7 +176,9 @@ def choose(table, bands, rng):
     print(f"  {n} donors of {len(rows)}")
     rows, M, colour, weight = rows[kept], M[kept], colour[kept], 1 / chance[kept]
     share = coefficients[rows] / coefficients[rows].sum(axis=1, keepdims=True)
-    return share, z[rows], M, colour, weight / weight.mean()
+    # how many rows of the table a donor stands for
+    weight *= np.count_nonzero(good & (z < 1.3)) / weight.sum()
+    return share, z[rows], M, colour, weight
 
 
 def main(folder):

@@ -15,8 +15,16 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
 from fit_population import photometry
-from real_catalogs import read_sdss, read_stripe82, read_zcosmos, register_surveys
+from real_catalogs import (
+    REAL_DATA,
+    read_sdss,
+    read_stripe82,
+    read_zcosmos,
+    register_surveys,
+)
 from scipy.spatial import cKDTree
 
 from mantis_astro.bands import get_bands
@@ -70,6 +78,8 @@ def stripe82():
     """Each real galaxy's nearest simulated ones."""
     table = read_stripe82()
     real, _ = photometry(table, dict.fromkeys(STRIPE82))
+    # colours of all the light, as simulated; the reader's are those of an aperture
+    real[:, :4] += _aperture_loss(table)
     z_real = np.asarray(table["z_spec"])
     mix = tuple(replace(s, share=1.0) for s in DEFAULT_MIX if s.name != "elg")
     made, z = simulate(STRIPE82, mix)
@@ -85,6 +95,15 @@ def stripe82():
     nearest = cKDTree(place(made, z)).query(place(real, z_real), k=5)[1].ravel()
     title = "Stripe 82, red, matched"
     return title, STRIPE82, (real, z_real), (made[nearest], z[nearest])
+
+
+def _aperture_loss(table):
+    """AUTO less aperture magnitudes in griz, on the scale of i, for the same rows."""
+    data = Table.read(REAL_DATA / "catalogs/stripe82_des_allwise.csv")
+    coords = SkyCoord(data["ra"], data["dec"], unit="deg")
+    data = data[table["coord"].match_to_catalog_sky(coords)[0]]
+    loss = np.stack([data[f"des_{b}"] - data[f"des_{b}_aper6"] for b in "griz"], axis=1)
+    return loss - loss[:, 2:3]
 
 
 def red(mag, z):

@@ -19,7 +19,7 @@ _Z_EDGES = np.arange(0, 1.11, _Z_STEP)
 # How near a donor should be, ln(1 + z) of blue and red, and mag. Red galaxies evolve
 # less than their number at high redshift varies from field to field: the tables have
 # luminous ones at low, faint ones at high redshift, and both are needed.
-_Z_WIDTH, _M_WIDTH = (0.05, 0.12), 0.6
+_Z_WIDTH, _M_WIDTH = (0.05, 0.12), 0.45
 
 
 class Donors:

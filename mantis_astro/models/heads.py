@@ -150,6 +150,19 @@ class PhotometryBranch(nn.Module):
         self.layers = Perceptron(n_inputs, config.aperture_widths)
         self.n_outputs = self.layers.n_outputs
 
+    @torch.no_grad()
+    def standardize(self, images):
+        """
+        Let every sum have mean 0 and variance 1 over some galaxies, to begin with.
+
+        Parameters
+        ----------
+        images : sequence of `torch.Tensor`
+            Each of shape (n_object, n_band, ny, nx); at best hundreds of galaxies.
+        """
+        for sums, x in zip(self.sums, images, strict=False):
+            sums.standardize(x)
+
     def forward(self, images, ebv):
         """
         Join the sums of all images and E(B-V).
@@ -205,6 +218,25 @@ class ApertureSums(nn.Module):
         self.scale = nn.Parameter(torch.ones(n_sums))
         self.shift = nn.Parameter(torch.zeros(n_sums))
 
+    @torch.no_grad()
+    def standardize(self, images):
+        """
+        Choose scale and shift so that the sums have mean 0 and variance 1.
+
+        Parameters
+        ----------
+        images : `torch.Tensor`
+            Shape (n_object, n_band, ny, nx); bands that are missing do not count.
+        """
+        sums = self._sums(images)  # (n_object, n_band, n_radius)
+        there = _present(images)[:, :, None].expand_as(sums)
+        n = there.sum(0).clamp(min=1)
+        mean = (sums * there).sum(0) / n
+        variance = ((sums - mean) ** 2 * there).sum(0) / n
+        scale = torch.where(variance > 0, variance, 1.0).rsqrt()
+        self.scale.copy_(scale.flatten())
+        self.shift.copy_((-mean * scale).flatten())
+
     def forward(self, images):
         """
         Sum each band in each aperture.
@@ -219,12 +251,15 @@ class ApertureSums(nn.Module):
         `torch.Tensor`
             Shape (n_object, n_band * (n_radius + 1)).
         """
+        sums = self._sums(images).flatten(1)  # (n_object, n_band * n_radius)
+        present = _present(images).to(images.dtype)
+        return torch.cat([sums * self.scale + self.shift, present], 1)
+
+    def _sums(self, images):
+        """Stretched sums, (n_object, n_band, n_radius)."""
         weights = self._weights(images)  # (n_radius, ny, nx)
         flux = torch.sinh(images.clamp(-self.LARGEST, self.LARGEST))
-        sums = torch.einsum("nbyx,ryx->nbr", flux, weights)
-        sums = torch.asinh(sums).flatten(1)  # (n_object, n_band * n_radius)
-        present = (images != 0).flatten(2).any(2).to(images.dtype)
-        return torch.cat([sums * self.scale + self.shift, present], 1)
+        return torch.asinh(torch.einsum("nbyx,ryx->nbr", flux, weights))
 
     def _weights(self, images):
         """Fraction of each pixel inside each circle, to a tenth of a pixel."""
@@ -234,3 +269,8 @@ class ApertureSums(nn.Module):
         distance = (y[:, None] ** 2 + x[None, :] ** 2).sqrt()  # ONNX has no hypot
         radii = torch.tensor(self.radii, device=images.device)[:, None, None]
         return (radii - distance + 0.5).clamp(0, 1).to(images.dtype)
+
+
+def _present(images):
+    """Whether each band was observed, (n_object, n_band)."""
+    return (images != 0).flatten(2).any(2)

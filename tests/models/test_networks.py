@@ -209,3 +209,23 @@ def test_mixed_precision_leaves_magnitudes_alone():
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(network.photometry(images, ebv), exact)
         assert network(tuple(images), ebv).dtype == torch.float32
+
+
+def test_standardized_sums_have_mean_0_and_variance_1_where_a_band_is_there():
+    torch.manual_seed(0)
+    images = torch.randn(200, 2, 24, 24) * torch.rand(200, 1, 1, 1) + 1
+    images[:50, 1] = 0
+    apertures = ApertureSums(2, (3.0, 6.0))
+    apertures.standardize(images)
+    sums = apertures(images)[:, :4].reshape(200, 2, 2)
+    for values in (sums[:, 0], sums[50:, 1]):
+        torch.testing.assert_close(values.mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(values.var(0, correction=0), torch.ones(2))
+
+
+def test_a_band_that_is_never_there_is_left_as_it_is():
+    apertures = ApertureSums(2, (3.0,))
+    images = torch.rand(5, 2, 24, 24)
+    images[:, 1] = 0
+    apertures.standardize(images)
+    assert apertures(images)[:, 1].tolist() == [0.0] * 5

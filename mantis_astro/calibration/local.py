@@ -294,7 +294,7 @@ class LocalRecalibration:
         """
         check_fitted(self, "common_")
         return {
-            "kind": self.kind,
+            "recalibrator": self.kind,
             "n_knots": self.n_knots,
             "given_features_": self.given_features_,
             "n_property_": self.n_property_,

@@ -193,7 +193,7 @@ class PITRecalibration:
             fitted = {"a_": self.a_, "b_": self.b_}
         else:
             fitted = {"nodes_": self.nodes_.tolist(), "values_": self.values_.tolist()}
-        return {"kind": self.kind, **options, **fitted, "n_fit_": self.n_fit_}
+        return {"recalibrator": self.kind, **options, **fitted, "n_fit_": self.n_fit_}
 
     @classmethod
     def from_plain(cls, plain):

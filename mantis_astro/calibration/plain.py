@@ -18,7 +18,8 @@ def recalibrator_from_plain(plain):
     Parameters
     ----------
     plain : dict
-        With its ``kind``, and all numbers; may have been JSON in between.
+        With the name of its ``recalibrator``, and all numbers; may have been JSON in
+        between.
 
     Returns
     -------
@@ -28,7 +29,7 @@ def recalibrator_from_plain(plain):
     Raises
     ------
     ValueError
-        If the kind is not known, or a number is missing.
+        If the name is not known, or a number is missing.
 
     Examples
     --------
@@ -44,11 +45,11 @@ def recalibrator_from_plain(plain):
     True
     """
     try:
-        cls = _KINDS[plain["kind"]]
+        cls = _KINDS[plain["recalibrator"]]
     except (KeyError, TypeError):
         msg = (
-            f"'plain' must be a dictionary whose 'kind' is one of {', '.join(_KINDS)}, "
-            f"got {plain!r:.80}"
+            "'plain' must be a dictionary whose 'recalibrator' is one of "
+            f"{', '.join(_KINDS)}, got {str(plain)[:80]}"
         )
         raise ValueError(msg) from None
     try:

@@ -168,7 +168,7 @@ class TemperatureScaling:
         """
         check_fitted(self, "temperature_")
         return {
-            "kind": self.kind,
+            "recalibrator": self.kind,
             "floor": self.floor,
             "temperature_": self.temperature_,
             "floor_": self.floor_,

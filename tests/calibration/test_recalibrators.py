@@ -14,6 +14,7 @@ from mantis_astro.calibration import (
     recalibrator_from_plain,
 )
 from mantis_astro.exceptions import CalibrationWarning
+from mantis_astro.models.records import from_plain, to_plain
 
 from .toys import EDGES, make_toy
 
@@ -95,8 +96,10 @@ def test_it_works_on_other_bins(fitted, toy):
     )
 
 
-def test_json_brings_it_back_bit_for_bit(fitted, toy):
-    again = recalibrator_from_plain(json.loads(json.dumps(fitted.to_plain())))
+@pytest.mark.parametrize("through", [json.dumps, lambda x: json.dumps(to_plain(x))])
+def test_json_brings_it_back_bit_for_bit(fitted, toy, through):
+    """Also through the records of model cards, which make tuples of lists."""
+    again = recalibrator_from_plain(from_plain(json.loads(through(fitted.to_plain()))))
     assert type(again) is type(fitted)
     assert again.transform(toy.pdf[:20]) == fitted.transform(toy.pdf[:20])
 
@@ -199,10 +202,16 @@ def test_it_must_be_fitted_first(fresh, toy):
 @pytest.mark.parametrize(
     ("plain", "message"),
     [
-        ({"kind": "magic"}, "'kind' is one of temperature, pit, local, got"),
-        ({}, "'kind' is one of"),
+        (
+            {"recalibrator": "magic"},
+            "whose 'recalibrator' is one of temperature, pit, local, got",
+        ),
+        ({}, "'recalibrator' is one of"),
         (None, "must be a dictionary"),
-        ({"kind": "pit", "method": "beta"}, "of a PITRecalibration lacks 'shrinkage'"),
+        (
+            {"recalibrator": "pit", "method": "beta"},
+            "of a PITRecalibration lacks 'shrinkage'",
+        ),
     ],
 )
 def test_what_is_no_recalibrator_is_refused(plain, message):

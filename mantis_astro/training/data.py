@@ -232,12 +232,40 @@ class ArrayData:
         return len(self.rows["train"])
 
     def batch(self, step, batch_size, rows=slice(None)):
-        """Give the galaxies of one step; see `TrainingData.batch`."""
+        """
+        Give the galaxies of one step.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step.
+        batch_size : int
+            Galaxies in the step.
+        rows : slice, optional
+            Those of the step that are wanted.
+
+        Returns
+        -------
+        TrainingBatch
+            Not yet augmented or prepared.
+        """
         chosen = self.sampler.draw(step, batch_size)[rows]
         return self.take(self.rows["train"][chosen])
 
     def validation(self, batch_size):
-        """Give the galaxies held out for validation; see `TrainingData.validation`."""
+        """
+        Give the galaxies held out for validation.
+
+        Parameters
+        ----------
+        batch_size : int
+            Galaxies at a time.
+
+        Yields
+        ------
+        TrainingBatch
+            Not yet prepared.
+        """
         rows = self.rows["validation"]
         for start in range(0, len(rows), batch_size):
             yield self.take(rows[start : start + batch_size])

@@ -163,7 +163,11 @@ def join_team(device=None):
 def _device(given, local):
     if given is None:
         given = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(given)
+    try:
+        device = torch.device(given)
+    except RuntimeError as error:
+        msg = f"'device' must be 'cpu' or 'cuda', got {str(given)!r}"
+        raise ValueError(msg) from error
     if device.type == "cuda":
         if device.index is None and local is not None:
             device = torch.device("cuda", local)

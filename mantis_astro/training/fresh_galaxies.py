@@ -62,7 +62,7 @@ def iter_simulated(card, n, *, seed=1000, donors="test", neighbours=True):
         record, card.spec, z_edges=card.z_edges, sampling="natural", n_validation=n
     )
     bands = [get_band(band) for band in card.bands]
-    for batch in galaxies.validation(_BATCH):
+    for batch in galaxies.held_out(n, _BATCH):
         ready, observed = prepare_batch(batch, card.spec), batch.observed.numpy()
         usable = observed.any(axis=1)
         flags = missing_flags(observed, bands)

@@ -103,7 +103,19 @@ class GridPhotometry:
         return np.divide(*fluxes)
 
     def as_cutouts(self, images):
-        """Dress images (n_band, ny, nx) as cutouts that were aligned."""
+        """
+        Dress images of one galaxy as cutouts that were aligned.
+
+        Parameters
+        ----------
+        images : `~numpy.ndarray`
+            nJy in a pixel, shape (n_band, ny, nx).
+
+        Returns
+        -------
+        MultibandCutout
+            At a made-up position.
+        """
         ny, nx = self.shape
         wcs = WCS(naxis=2)
         wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], [150.0, 0.0]

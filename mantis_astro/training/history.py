@@ -83,8 +83,10 @@ class History:
         for name in COLUMNS:
             values = np.array([row.get(name, np.nan) for row in self.rows], float)
             absent = [name not in row for row in self.rows]
-            column = values.astype(int) if name == "step" else values
-            table[name] = MaskedColumn(column, mask=absent)
+            if name == "step":
+                table[name] = values.astype(int)
+            else:
+                table[name] = MaskedColumn(values, mask=absent, format=".4g")
         return table
 
     def close(self):

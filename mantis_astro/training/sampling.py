@@ -27,7 +27,7 @@ class Sampler:
     --------
     >>> from mantis_astro.training.sampling import Sampler
     >>> sampler = Sampler(6, seed=1)
-    >>> sorted([*sampler.draw(0, 4), *sampler.draw(1, 4)[:2]])  # one pass
+    >>> sorted(sampler.draw(0, 3).tolist() + sampler.draw(1, 3).tolist())  # one pass
     [0, 1, 2, 3, 4, 5]
     """
 
@@ -93,7 +93,7 @@ def class_balance(z, z_edges):
     >>> import numpy as np
     >>> from mantis_astro.training.sampling import class_balance
     >>> class_balance(np.array([0.1, 0.2, 0.3, 0.7]), np.array([0, 0.5, 1]))
-    array([0.16666667, 0.16666667, 0.16666667, 0.5])
+    array([0.16666667, 0.16666667, 0.16666667, 0.5       ])
     """
     bins = np.searchsorted(z_edges, z, side="right") - 1
     count = np.bincount(bins, minlength=len(z_edges) - 1)

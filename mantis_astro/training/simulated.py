@@ -143,7 +143,23 @@ class SimulatedGalaxies:
         return isinstance(self.spec, PhotometrySpec)
 
     def batch(self, step, batch_size, rows=slice(None)):
-        """Give the galaxies of one step; see `TrainingData.batch`."""
+        """
+        Give the galaxies of one step.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step.
+        batch_size : int
+            Galaxies in the step.
+        rows : slice, optional
+            Those of the step that are wanted.
+
+        Returns
+        -------
+        TrainingBatch
+            Not yet augmented or prepared.
+        """
         if self.sampling == "natural":
             first, n = step * batch_size, batch_size
             start, stop, _ = rows.indices(n)
@@ -158,11 +174,41 @@ class SimulatedGalaxies:
         return TrainingBatch(**{**vars(batch), "index": index})
 
     def validation(self, batch_size):
-        """Give the galaxies held out for validation; see `TrainingData.validation`."""
-        for start in range(0, self.n_validation, batch_size):
-            n = min(batch_size, self.n_validation - start)
-            sample = self._validation.draw(n, start=start)
-            sample = sample[self._is_inside(sample.z)]
+        """
+        Give the galaxies held out for validation.
+
+        Parameters
+        ----------
+        batch_size : int
+            Galaxies at a time.
+
+        Yields
+        ------
+        TrainingBatch
+            Not yet prepared.
+        """
+        for batch in self.held_out(self.n_validation, batch_size):
+            yield batch[batch.weight > 0]
+
+    def held_out(self, n, batch_size):
+        """
+        Give galaxies of the population that is not trained on, as nature draws them.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        batch_size : int
+            How many at a time.
+
+        Yields
+        ------
+        TrainingBatch
+            Those beyond the redshift bins have no weight.
+        """
+        for start in range(0, n, batch_size):
+            size = min(batch_size, n - start)
+            sample = self._validation.draw(size, start=start)
             yield self._observe(sample, self._validation, start)
 
     @cached_property

@@ -2,15 +2,14 @@
 Compare the simulated galaxies with real ones: redshifts, magnitudes, colours.
 
 Galaxies are drawn through the filters of each catalogue and cut as it is; printed are
-medians of the colours in bins of redshift, simulated less real, and how wide they are.
+medians of the colours in bins of redshift, and how wide they are.
 Stripe 82 has no simple selection (radio sources), so each of its red galaxies is
 compared with the red simulated ones of nearest redshift and magnitude. It gave no
 donors; of the other tables only fold 1, which gave none, is compared.
 
-Run: python benchmarks/population_figure.py [figure.png]
+With ``--output DIR`` the table is written there, and a figure.
 """
 
-import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,6 +17,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from fit_population import photometry
+from harness import run
 from real_catalogs import (
     REAL_DATA,
     read_sdss,
@@ -116,46 +116,60 @@ def red(mag, z):
     return mag[keep], z[keep]
 
 
-def compare(bands, real, made, edges):
-    """Print simulated less real colours in bins of redshift."""
+def compare(title, bands, real, made, edges):
+    """Rows of a table: simulated less real colours in bins of redshift."""
     names = [b.split(".")[1] for b in bands]
-    print(
-        "  z             N real "
-        + "".join(f"{f'{a}-{b}':>14s}" for a, b in pairwise(names))
-    )
     for low, high in pairwise(edges):
-        cells = []
         rows = [m[(z >= low) & (z < high)] for m, z in (real, made)]
         if min(map(len, rows)) < 15:
             continue
-        for j in range(len(bands) - 1):
+        for j, pair in enumerate(pairwise(names)):
             colours = [row[:, j] - row[:, j + 1] for row in rows]
-            q = [np.nanpercentile(c[np.isfinite(c)], [16, 50, 84]) for c in colours]
-            ratio = (q[1][2] - q[1][0]) / (q[0][2] - q[0][0])
-            cells.append(f"{q[1][1] - q[0][1]:+8.3f} x{ratio:4.2f}")
-        print(f"  {low:.2f} - {high:.2f} {len(rows[0]):8d}  " + " ".join(cells))
+            low16, middle, high84 = np.transpose(
+                [np.percentile(c[np.isfinite(c)], [16, 50, 84]) for c in colours]
+            )
+            width = high84 - low16
+            yield {
+                "sample": title,
+                "z": f"{low:.2f} - {high:.2f}",
+                "N real": len(rows[0]),
+                "colour": "-".join(pair),
+                "real": middle[0],
+                "simulated": middle[1],
+                "simulated - real": middle[1] - middle[0],
+                "ratio of widths": width[1] / width[0],
+            }
 
 
-def main(path=None):
+def benchmark(short):
+    """Colours of simulated galaxies against those of real ones."""
+    if not REAL_DATA.is_dir():
+        return Table({"note": [f"no real data at {REAL_DATA}: nothing compared"]})
     register_surveys()
-    shown = []
+    rows = []
     for make, edges, colour in (
-        (sdss, np.array([0.01, 0.04, 0.07, 0.1, 0.13, 0.16, 0.2, 0.3]), (1, 2)),
-        (zcosmos, np.array([0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.2]), (2, 4)),
-        (stripe82, np.array([0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9]), (0, 2)),
+        (sdss, [0.01, 0.04, 0.07, 0.1, 0.13, 0.16, 0.2, 0.3], (1, 2)),
+        (zcosmos, [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.2], (2, 4)),
+        (stripe82, [0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9], (0, 2)),
     ):
         title, bands, real, made = make()
-        z = [
-            np.percentile(each[1], [5, 25, 50, 75, 95]).round(3)
-            for each in (real, made)
-        ]
-        print(f"{title}: {len(real[1])} real, {len(made[1])} simulated")
-        print(f"  z at 5, 25, 50, 75, 95 %: real {z[0]}, simulated {z[1]}")
-        print("  colours: median simulated - real, and ratio of 16-84 % widths")
-        compare(bands, real, made, edges)
-        shown.append((title, bands, real, made, edges, colour))
-    if path:
-        draw(shown, path)
+        rows += compare(title, bands, real, made, edges[:: 2 if short else 1])
+        for what, (_, z) in (("real", real), ("simulated", made)):
+            quantiles = np.percentile(z, [5, 25, 50, 75, 95]).round(3)
+            print(f"{title}, {what}: {len(z)}, z at 5, 25, 50, 75, 95 % {quantiles}")
+        SHOWN.append((title, bands, real, made, edges, colour))
+    table = Table(rows)
+    for name in ("real", "simulated", "simulated - real"):
+        table[name].format = "+.3f"
+    table["ratio of widths"].format = ".2f"
+    table.meta["title"] = (
+        "Median colours of simulated and real galaxies, AB mag without Galactic dust, "
+        "and the ratio of their widths (16 to 84 %)"
+    )
+    return table
+
+
+SHOWN = []
 
 
 def draw(shown, path):
@@ -186,13 +200,14 @@ def draw(shown, path):
         row[2].set(
             xlabel="z",
             ylabel=f"{names[i]} - {names[j]} [mag]",
-            xlim=edges[[0, -1]],
+            xlim=(edges[0], edges[-1]),
             ylim=(low - 0.3, high + 0.3),
         )
         row[0].legend(frameon=False)
     figure.savefig(path, dpi=75)
-    print(f"wrote {path}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    output = run(benchmark, "population_figure")
+    if output is not None and SHOWN:
+        draw(SHOWN, output / "population_figure.png")

@@ -280,8 +280,9 @@ class Bayes(nn.Module):
     """The exact posterior of z ~ N(0.8, s0) from bands with Gaussian errors."""
 
     micro_batch = 256
-    bands = ("ps1.g", "ps1.r", "unwise.W1")
-    precision = np.array([1.0, 4.0, 16.0])  # of each band, over that of the prior
+    bands = ("ps1.g", "ps1.r", "unwise.W1", "galex.NUV")
+    # of each band, over that of the prior; the last is pure noise
+    precision = np.array([1.0, 4.0, 16.0, 1e-8])
     s0 = 0.1
 
     def __init__(self, edges):
@@ -291,7 +292,7 @@ class Bayes(nn.Module):
         self.register_buffer("tau", torch.from_numpy(self.precision / self.s0**2))
 
     def forward(self, images, ebv):
-        x = images.view(len(images), 3, 3).double()
+        x = images.view(len(images), 3, 4).double()
         measured, there = x[:, 0], x[:, 2]
         total = 1 / self.s0**2 + there @ self.tau
         mean = (measured * there) @ self.tau / total
@@ -303,9 +304,9 @@ def bayes():
     n, edges = 4000, np.linspace(0.2, 1.4, 601)
     rng = np.random.default_rng(1)
     offset = rng.normal(0, Bayes.s0, n)
-    noise = rng.normal(0, Bayes.s0 / np.sqrt(Bayes.precision), (n, 3))
-    images = np.stack([offset[:, None] + noise, np.zeros((n, 3)), np.ones((n, 3))], 1)
-    inputs = prepared(torch.from_numpy(images.reshape(n, 9)), n)
+    noise = rng.normal(0, Bayes.s0 / np.sqrt(Bayes.precision), (n, 4))
+    images = np.stack([offset[:, None] + noise, np.zeros((n, 4)), np.ones((n, 4))], 1)
+    inputs = prepared(torch.from_numpy(images.reshape(n, 12)), n)
     return model(Bayes(edges), Bayes.bands, edges), inputs, 0.8 + offset
 
 
@@ -316,10 +317,11 @@ def test_the_information_of_gaussian_measurements_is_shared_as_theory_says(bayes
         photoz, inputs, groups="bands", value="log_score", z_spec=z_spec
     )
     found = [float(np.mean(table[name])) for name in table.colnames[2:]]
-    members = (np.arange(8)[:, None] >> np.arange(3)) & 1
+    members = (np.arange(16)[:, None] >> np.arange(4)) & 1
     expected = exact_shapley(0.5 * np.log1p(members @ Bayes.precision))
     # the standard deviation of a log score is 0.7, the mean of 4,000 good to 0.011;
     np.testing.assert_allclose(found, expected, atol=0.03)
+    np.testing.assert_allclose(table["shapley_galex_NUV"], 0, atol=2e-3)
 
 
 def test_shares_against_redshift_have_honest_errors(bayes):
@@ -327,7 +329,8 @@ def test_shares_against_redshift_have_honest_errors(bayes):
     table = shapley_values(photoz, inputs, value="log_score", z_spec=z_spec)
     by_z = attribution_by_redshift(table, z_spec, bins=[0.0, 0.8, 1.6])
     assert by_z["n"].sum() == 4000
-    np.testing.assert_allclose(by_z["share_ps1"] + by_z["share_unwise"], 1)
+    shares = by_z["share_ps1"] + by_z["share_unwise"] + by_z["share_galex"]
+    np.testing.assert_allclose(shares, 1)
     # halves of a symmetric problem differ by chance alone
     difference = by_z["mean_ps1"][1] - by_z["mean_ps1"][0]
     error = np.hypot(*by_z["mean_ps1_err"])

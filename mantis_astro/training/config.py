@@ -297,7 +297,8 @@ class TrainingConfig:
             _require(value is None or value > 0, self, name, "positive")
         for name in ("batch_size", "log_every", "checkpoint_every"):
             _require(getattr(self, name) > 0, self, name, "positive")
-        _require(self.n_workers >= 0, self, "n_workers", "0 or more")
+        for name in ("n_workers", "seed"):
+            _require(getattr(self, name) >= 0, self, name, "0 or more")
         _require(self.amp in _AMP, self, "amp", f"one of {_AMP}")
         chosen = self.sampling in _SAMPLING
         _require(chosen, self, "sampling", f"one of {_SAMPLING}")

@@ -33,7 +33,10 @@ __all__ = ["TrainingError", "TrainingResult", "describe", "train"]
 CHECKPOINT = "checkpoint.pt"
 
 # Fields that may differ when a run goes on: they do not change what is computed.
-_FREE = {"n_workers", "log_every", "checkpoint_every", "minutes", "description"}
+_FREE = {
+    *("n_workers", "log_every", "checkpoint_every", "minutes"),
+    *("description", "training_sample", "caveats", "licence", "citations"),
+}
 
 
 class TrainingError(MantisError, RuntimeError):
@@ -363,7 +366,7 @@ class _Run:
         torch.set_rng_state(state["torch_rng"])
 
     def _stop_at(self, batch, loss, norm):
-        path = self.folder / f"batch_{self.step:06d}.npz"
+        path = self.folder / f"batch_{self.step:06d}_{self.team.rank}.npz"
         planes = batch.images if isinstance(batch.images, tuple) else (batch.images,)
         np.savez(
             path,
@@ -398,7 +401,8 @@ class _Run:
         with torch.no_grad():
             for name, p in self.raw.named_parameters():
                 p.copy_(weights[name])
-        scores = self.best["scores"] if best else self.history.rows[-1]
+        rows = self.history.rows
+        scores = self.best["scores"] if best else rows[-1] if rows else {}
         convolve_by_convolution(self.raw)
         photoz = PhotoZ(self.raw.eval().cpu(), self._card())
         path = self.folder / f"{config.name}.safetensors"

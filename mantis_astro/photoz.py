@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
-from mantis_astro import __version__, redshift_table
+from mantis_astro import __version__, redshift_table, refitting
 from mantis_astro.bands import get_band, get_survey
+from mantis_astro.catalog import find_coordinates
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.extinction import select_ebv
@@ -160,7 +161,7 @@ class PhotoZ:
         """
         return cls(*load_model(path, device=device))
 
-    def save(self, path):
+    def save(self, path, *, dtype="float32"):
         """
         Write weights and card into one safetensors file.
 
@@ -168,8 +169,10 @@ class PhotoZ:
         ----------
         path : str or path-like
             Where to.
+        dtype : {"float32", "float16"}, optional
+            Precision of the weights in the file.
         """
-        save_model(path, self.network, self.card)
+        save_model(path, self.network, self.card, dtype=dtype)
 
     def predict(self, data, *, ebv=None, dihedral=False):
         """
@@ -456,6 +459,116 @@ class PhotoZ:
             features = self.infer_features(prepared)
         known = features[np.isfinite(features).all(1)]
         return ShiftReport.compare(self.card.reference, known, rng=rng, **options)
+
+    def refit(self, data, z_spec, *, source=None, ebv=None, coords=None, **options):
+        """
+        Fit the last layer to galaxies with redshifts of one's own, if that helps.
+
+        Parameters
+        ----------
+        data : iterable of MultibandCutout, `~astropy.table.Table` or array
+            What the model reads; a table of positions; or features of this model, as a
+            table from `~mantis_astro.refitting.feature_table` or an array of shape (n,
+            n_feature).
+        z_spec : array_like or `~astropy.units.Quantity`
+            Spectroscopic redshifts, shape (n,); masked or NaN where there is none.
+        source : CutoutSource, optional
+            Where the cutouts of a table of positions come from, as for
+            `add_redshifts`.
+        ebv : float, array_like, mapping or str, optional
+            As for `predict`, or `add_redshifts` if it is a table of positions.
+        coords : `~astropy.coordinates.SkyCoord`, optional
+            Positions, shape (n,), so that whole patches of sky are held out; those of
+            a table of positions are used unless others are given.
+        **options
+            Keywords of `mantis_astro.refitting.refit`: ``sample_weight``, ``method``,
+            ``alphas``, ``smoothing``, ``validation_fraction``, ``nside``, ``n_folds``,
+            ``n_bootstrap``, ``rng``.
+
+        Returns
+        -------
+        photoz : PhotoZ
+            The new model, whose card says what it was refitted to, if the galaxies
+            that were held out show it to be better; else this one.
+        report : `~mantis_astro.refitting.RefitReport`
+            Whether it was accepted, why, and the metrics before and after.
+
+        Raises
+        ------
+        ValueError
+            If an argument does not fit, or no galaxy can be used;
+            `~mantis_astro.exceptions.InputSpecError` if features are another model's.
+
+        Examples
+        --------
+        >>> import warnings
+        >>> import numpy as np
+        >>> from mantis_astro import PhotoZ
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")  # that it is a placeholder
+        ...     photoz = PhotoZ.from_pretrained("placeholder-photometric")
+        >>> features = np.random.default_rng(1).normal(size=(10, 96))
+        >>> new, report = photoz.refit(features, np.linspace(0.1, 0.5, 10))
+        >>> new is photoz, report.accepted
+        (True, False)
+        >>> print(report)
+        refit not accepted: 10 galaxies are too few to show an improvement: at least 50
+        """
+        if self._is_of_positions(data):
+            if coords is None:
+                coords, _ = find_coordinates(data)
+            data = redshift_table.table_features(self, data, source, ebv=ebv)
+        network, card, report = refitting.refit(
+            self, data, z_spec, ebv=ebv, coords=coords, **options
+        )
+        if not report.accepted:
+            return self, report
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
+            return type(self)(network, card), report
+
+    def explain(self, data, reference, *, k=5, source=None, ebv=None):
+        """
+        Find the reference galaxies that this model takes for the most alike.
+
+        Parameters
+        ----------
+        data : MultibandCutout, iterable of them, `~astropy.table.Table` or array
+            What the model reads, a table of positions, or features; as for `refit`.
+        reference : `~astropy.table.Table` or array
+            Galaxies to find, such as the training set: a table from
+            `~mantis_astro.refitting.feature_table`, whose other columns are carried
+            over, or an array of features, shape (m, n_feature).
+        k : int, optional
+            How many for each object.
+        source : CutoutSource, optional
+            Where the cutouts of a table of positions come from.
+        ebv : float, array_like, mapping or str, optional
+            As for `refit`.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            A row for each object and neighbour, with ``similarity`` and ``weight``; see
+            `mantis_astro.refitting.explain`.
+
+        Raises
+        ------
+        ValueError
+            If ``k`` does not fit; `~mantis_astro.exceptions.InputSpecError` if features
+            are another model's.
+        """
+        if self._is_of_positions(data):
+            data = redshift_table.table_features(self, data, source, ebv=ebv)
+        return refitting.explain(self, data, reference, k=k, ebv=ebv)
+
+    def _is_of_positions(self, data):
+        """Whether its cutouts are still to be found."""
+        return (
+            isinstance(data, Table)
+            and not self.card.is_photometric
+            and "features" not in data.colnames
+        )
 
     def provenance(self):
         """

@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 _WRAPPERS = re.compile(r"^(_orig_mod\.)?(module\.)?")
 
 
+_DTYPES = {"float32": torch.float32, "float16": torch.float16}
+
+
 def load_model(name_or_path=None, *, card=None, device=None):
     """
     Load a network and its card.
@@ -96,6 +99,8 @@ def load_model(name_or_path=None, *, card=None, device=None):
     with torch.device("meta"):
         network = build_network(card.network)
     check_weights(weights, network.state_dict(), path)
+    # half precision is for the file: a CPU computes with it slowly and badly
+    weights = {name: tensor.float() for name, tensor in weights.items()}
     network.load_state_dict(weights, strict=True, assign=True)
     if device is not None:
         _move(network, device)
@@ -104,7 +109,7 @@ def load_model(name_or_path=None, *, card=None, device=None):
     return network, card
 
 
-def save_model(path, network, card):
+def save_model(path, network, card, *, dtype="float32"):
     """
     Write a network and its card into one file.
 
@@ -117,12 +122,15 @@ def save_model(path, network, card):
     card : ModelCard
         Its card; statistics of the training set (``card.reference``) go into the same
         file, as tensors of their own.
+    dtype : {"float32", "float16"}, optional
+        Precision of the weights in the file: half of it makes the file half as large.
+        Loaded weights are float32 all the same.
 
     Raises
     ------
     ValueError
-        `~mantis_astro.exceptions.InputSpecError` if the network is not the card's, or
-        its statistics are of another encoder's features.
+        `~mantis_astro.exceptions.InputSpecError` if the network is not the card's, if
+        weights are not finite (or too large for ``dtype``), or if its statistics are of another encoder's features.
 
     Examples
     --------
@@ -130,11 +138,18 @@ def save_model(path, network, card):
     >>> network, card = load_model()
     >>> save_model("mine.safetensors", network, card)  # doctest: +SKIP
     """
+    if dtype not in _DTYPES:
+        msg = f"'dtype' must be one of {', '.join(_DTYPES)}, got {dtype!r}"
+        raise InputSpecError(msg)
     path = Path(path)
     with torch.device("meta"):
         expected = build_network(card.network).state_dict()
-    weights = {k: v.detach().contiguous() for k, v in network.state_dict().items()}
+    weights = {
+        name: tensor.detach().to(_DTYPES[dtype]).contiguous()
+        for name, tensor in network.state_dict().items()
+    }
     check_weights(weights, expected, "the network")
+    _check_finite(weights, dtype)
     statistics, metadata = write_reference(card.reference, network)
     plain = replace(card, sha256="").to_plain()
     temporary = path.with_name(path.name + ".part")
@@ -192,6 +207,13 @@ def check_weights(weights, expected, source):
     ]
     if differences:
         msg = f"weights of {source} do not fit the network; {'; '.join(differences)}"
+        raise InputSpecError(msg)
+
+
+def _check_finite(weights, dtype):
+    bad = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if bad:
+        msg = f"weights are not finite as {dtype}: {_some(bad)}"
         raise InputSpecError(msg)
 
 

@@ -89,6 +89,28 @@ def test_saving_what_was_loaded_gives_the_same_file(ours, tmp_path):
     assert again.read_bytes() == ours.read_bytes()
 
 
+def test_half_precision_halves_the_file_and_comes_back_as_float32(network, tmp_path):
+    paths = {d: tmp_path / f"{d}.safetensors" for d in ("float32", "float16")}
+    for dtype, path in paths.items():
+        save_model(path, network, CARD, dtype=dtype)
+    weights = {d: safetensors.torch.load_file(path) for d, path in paths.items()}
+    bytes_of = {d: sum(t.nbytes for t in w.values()) for d, w in weights.items()}
+    assert bytes_of["float32"] == 2 * bytes_of["float16"]
+    loaded, _ = load_model(paths["float16"])
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(tensor, network.state_dict()[name].half().float())
+
+
+def test_weights_that_are_not_finite_are_not_written(network, tmp_path):
+    with torch.no_grad():
+        network.fc1.bias[0] = 1e6  # beyond half precision
+    with pytest.raises(InputSpecError, match="not finite as float16: fc1.bias"):
+        save_model(tmp_path / "x.safetensors", network, CARD, dtype="float16")
+    with pytest.raises(InputSpecError, match="'dtype' must be one of .*, got 'int8'"):
+        save_model(tmp_path / "x.safetensors", network, CARD, dtype="int8")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_loaded_network_can_be_trained(ours):
     loaded, _ = load_model(ours)
     loaded(torch.rand(1, 9, 32, 32), torch.rand(1, 2)).sum().backward()

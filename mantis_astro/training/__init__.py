@@ -14,6 +14,7 @@ from mantis_astro.training.finetuning import FinetuningReport, finetune
 from mantis_astro.training.fresh_galaxies import iter_simulated, predict_simulated
 from mantis_astro.training.loop import TrainingError, TrainingResult, describe, train
 from mantis_astro.training.producer import WorkerError
+from mantis_astro.training.rendered import RenderedData
 from mantis_astro.training.sampling import split_by_sky
 from mantis_astro.training.simulated import SimulatedData
 from mantis_astro.training.stores import StoreData
@@ -26,6 +27,7 @@ __all__ = [
     "InitializationConfig",
     "LossConfig",
     "OptimizerConfig",
+    "RenderedData",
     "SimulatedData",
     "SkySplit",
     "StoreData",

@@ -13,7 +13,7 @@ from mantis_astro.flags import Flag
 from mantis_astro.models.inputs import missing_flags
 from mantis_astro.models.records import to_plain
 
-__all__ = ["PixelCache", "cutout_arrays", "write_cache"]
+__all__ = ["HalfPrecision", "PixelCache", "cutout_arrays", "write_cache"]
 
 log = logging.getLogger(__name__)
 
@@ -162,17 +162,27 @@ def _expanded(planes, scales):
     start = 0
     for plane in planes:
         stop = start + plane.shape[1]
-        yield _HalfPrecision(plane, scales[start:stop])
+        yield HalfPrecision(plane, scales[start:stop])
         start = stop
 
 
 @dataclass(frozen=True)
-class _HalfPrecision:
-    """Pixels that are kept as inverse hyperbolic sines, given back as they were."""
+class HalfPrecision:
+    """
+    Pixels that are kept as inverse hyperbolic sines, given back as they were.
+
+    Attributes
+    ----------
+    kept : `~numpy.ndarray`
+        ``arcsinh(pixel / scale)``, shape (n, n_band, ny, nx), float16.
+    scales : `~numpy.ndarray`
+        Of each band, shape (n_band,).
+    """
 
     kept: np.ndarray
     scales: np.ndarray
 
     def __getitem__(self, rows):
+        """Return the pixels of chosen objects."""
         pixels = np.sinh(self.kept[rows].astype(np.float32))
         return pixels * self.scales[:, None, None]

@@ -130,7 +130,8 @@ def save_model(path, network, card, *, dtype="float32"):
     ------
     ValueError
         `~mantis_astro.exceptions.InputSpecError` if the network is not the card's, if
-        weights are not finite (or too large for ``dtype``), or if its statistics are of another encoder's features.
+        weights are not finite (or too large for ``dtype``), or if its statistics are
+        of another encoder's features.
 
     Examples
     --------

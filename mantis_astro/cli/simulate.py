@@ -57,6 +57,13 @@ def run(options):
         msg = "nothing to write: give --catalog, --store or both"
         raise ValueError(msg)
     bands = BANDS if options.bands is None else get_bands(split(options.bands))
+    strangers = [str(band) for band in bands if band not in BANDS]
+    if strangers:
+        msg = (
+            f"images are simulated of {', '.join(map(str, BANDS))}; "
+            f"got {', '.join(strangers)}"
+        )
+        raise ValueError(msg)
     if options.catalog:
         check_writable(options.catalog, overwrite=options.resume)
     if options.store and Path(options.store).exists() and not options.resume:

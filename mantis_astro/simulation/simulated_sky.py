@@ -173,7 +173,8 @@ class SimulatedSky:
         coords : `~astropy.coordinates.SkyCoord`
             Positions, shape (n,).
         bands : sequence of Band or str, optional
-            Bands wanted, of the nine. An image is the same whichever others are.
+            Bands wanted. An image is the same whichever others are. There are images
+            of the nine bands of GALEX, Pan-STARRS1 and unWISE.
 
         Yields
         ------

@@ -168,3 +168,29 @@ def test_the_command_wants_something_to_write(capsys):
     assert (
         "nothing to write: give --catalog, --store or both" in capsys.readouterr().err
     )
+
+
+def test_the_command_refuses_bands_without_images(tmp_path, capsys):
+    store = tmp_path / "s"
+    arguments = [
+        "simulate",
+        "-n",
+        "2",
+        "--bands",
+        "legacysurvey.g",
+        "--store",
+        str(store),
+    ]
+    assert main(arguments) == 1
+    assert "images are simulated of galex.NUV, " in capsys.readouterr().err
+    assert not store.exists()
+
+
+def test_an_empty_catalogue_has_its_columns(sky, catalog):
+    assert sky.catalog(0).colnames == catalog.colnames
+
+
+def test_bands_of_other_surveys_are_not_covered(sky, coords):
+    ((_, cutouts, statuses),) = sky.iter_cutouts(coords[:1], ["legacysurvey.g"])
+    assert len(cutouts) == 0
+    assert list(statuses.values()) == [NO_COVERAGE]

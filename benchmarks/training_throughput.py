@@ -14,7 +14,7 @@ import torch
 from astropy.table import Table
 from harness import run
 
-from mantis_astro.training import TrainingConfig
+from mantis_astro.training import SimulatedData, TrainingConfig
 from mantis_astro.training.averaging import WeightAverage
 from mantis_astro.training.initialization import initial_network
 from mantis_astro.training.losses import RedshiftLoss
@@ -86,7 +86,7 @@ def benchmark(short):
     ]
     configs += [(name, TrainingConfig.read(name)) for name in ("late", "photometric")]
     for name, config in configs:
-        data = config.data.open(config)
+        data = SimulatedData().open(config)
         batch = prepare_batch(data.batch(0, n), config.spec)
         functions, n_weights = {}, 0
         for column, options in (

@@ -17,7 +17,7 @@ pytest.importorskip("kcorrect")
 @pytest.fixture(scope="module", params=["early", "late", "photometric"])
 def opened(request):
     config = TrainingConfig.read(request.param)
-    return config, config.data.open(config)
+    return config, SimulatedData().open(config)
 
 
 def tensors(batch):
@@ -33,7 +33,7 @@ def assert_same(a, b):
 def test_a_step_is_decided_by_its_number(opened):
     config, data = opened
     batch = data.batch(7, 16)
-    assert_same(batch, config.data.open(config).batch(7, 16))
+    assert_same(batch, SimulatedData().open(config).batch(7, 16))
     assert list(batch.index) == list(range(112, 128))
 
 
@@ -62,7 +62,7 @@ def test_batches_are_what_the_network_reads(opened):
 
 def test_validation_is_of_other_galaxies_and_always_the_same():
     config = TrainingConfig.read("early")
-    data = config.data.open(config)
+    data = SimulatedData().open(config)
     data.n_validation = 40
     first, again = (list(data.validation(32)) for _ in range(2))
     assert [len(batch) for batch in first] == [32, 8]
@@ -91,7 +91,7 @@ def test_balanced_classes_with_their_weights_are_uniform():
 
 def test_photometry_on_arrays_is_that_of_cutouts():
     config = TrainingConfig.read("early")
-    batch = config.data.open(config).batch(0, 12)
+    batch = SimulatedData().open(config).batch(0, 12)
     images = batch.images[0].numpy()
     bands = config.spec.bands
     grid = GridPhotometry(bands, (32, 32), 1.0, 3.0)
@@ -113,7 +113,7 @@ def test_photometry_on_arrays_is_that_of_cutouts():
 
 def test_galaxies_beyond_the_bins_do_not_count():
     config = TrainingConfig.read("photometric")
-    data = config.data.open(config)
+    data = SimulatedData().open(config)
     data.z_edges, data.n_validation = np.array([0.0, 0.3, 0.6]), 64
     batch = data.batch(0, 64)
     beyond = batch.z == 0.6
@@ -138,4 +138,4 @@ def test_what_is_not_simulated_is_refused(change, match):
     config = TrainingConfig.read("early")
     config = config.with_options(spec=replace(config.spec, **change))
     with pytest.raises(InputSpecError, match=match):
-        config.data.open(config)
+        SimulatedData().open(config)

@@ -13,7 +13,7 @@ import torch
 from mantis_astro.exceptions import MantisError
 from mantis_astro.training.data import TrainingBatch
 
-__all__ = ["BatchMaker", "BatchProducer", "WorkerError"]
+__all__ = ["BatchMaker", "BatchProducer", "WorkerError", "process_context"]
 
 _PATIENCE = 0.5  # seconds between looks at whether a worker lives
 
@@ -51,6 +51,25 @@ class BatchMaker:
         return self.prepare(batch)
 
 
+def process_context(start_method=None):
+    """
+    Choose how processes start.
+
+    Parameters
+    ----------
+    start_method : str, optional
+        See `multiprocessing.get_context`; by default by forking where that is safe
+        (Linux), which takes no time, needs no pickling, and lets scripts be scripts.
+
+    Returns
+    -------
+    context
+        Of `multiprocessing`.
+    """
+    forks = sys.platform == "linux"
+    return multiprocessing.get_context(start_method or ("fork" if forks else "spawn"))
+
+
 class BatchProducer:
     """
     The batches of step after step, made here or by worker processes.
@@ -69,17 +88,13 @@ class BatchProducer:
     ahead : int, optional
         Batches that each worker is ahead.
     start_method : str, optional
-        How processes start, see `multiprocessing.get_context`; by default by forking
-        where that is safe (Linux), which takes no time and needs no pickling.
+        How processes start, see `process_context`.
     """
 
     def __init__(self, make, first, n_workers, *, ahead=2, start_method=None):
         self._make, self._next = make, first
         self._workers = []
-        forks = sys.platform == "linux"
-        context = multiprocessing.get_context(
-            start_method or ("fork" if forks else "spawn")
-        )
+        context = process_context(start_method)
         try:
             for i in range(n_workers):
                 start = first + (i - first) % n_workers

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-import multiprocessing
+import warnings
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mantis_astro.models.stretches import FluxAsinhStretch
 from mantis_astro.training.data import ArrayData
 from mantis_astro.training.grid_photometry import GridPhotometry
 from mantis_astro.training.pixel_cache import HalfPrecision
+from mantis_astro.training.producer import process_context
 from mantis_astro.training.simulated import SimulatedData, SimulatedGalaxies
 
 __all__ = ["RenderedData"]
@@ -29,6 +30,7 @@ _SHARD = 2048  # galaxies that a process renders before it says so
 _FAR = (0.0, 100.0)  # all redshifts are kept: which are trained on is for later
 # Flux in nJy of a pixel beyond which only its logarithm is kept: about its noise.
 _SCALES = (200.0, 200.0, 250.0, 300.0, 350.0, 800.0, 2200.0, 200.0, 300.0)
+_MAPS = ("csfd", "planck")  # whose E(B-V) the population knows
 _SURVEYS = (slice(0, 2), slice(2, 7), slice(7, 9))
 
 
@@ -153,9 +155,8 @@ class RenderedData:
         ]
         if jobs:
             log.info("rendering %s galaxies into %s", f"{n:,}", folder)
-            context = multiprocessing.get_context("spawn")
-            with context.Pool(n_processes) as pool, done_path.open("a") as journal:
-                for count, start in enumerate(pool.imap_unordered(_render, jobs), 1):
+            with done_path.open("a") as journal:
+                for count, start in enumerate(_in_processes(jobs, n_processes), 1):
                     journal.write(f"{start}\n")
                     journal.flush()
                     if count % 8 == 0:
@@ -163,7 +164,17 @@ class RenderedData:
         return {name: np.load(path, mmap_mode="r") for name, path in files.items()}
 
 
-_MAPS = ("csfd", "planck")
+def _in_processes(jobs, n_processes):
+    """Render jobs, and say which are done, as they are."""
+    if n_processes == 1:
+        yield from map(_render, jobs)
+        return
+    with warnings.catch_warnings():
+        # threads of torch stand idle here, and a process uses none of its own
+        warnings.filterwarnings("ignore", ".*multi-threaded.*fork")
+        pool = process_context().Pool(n_processes, torch.set_num_threads, (1,))
+    with pool:
+        yield from pool.imap_unordered(_render, jobs)
 
 
 def _files(folder, n, shape, *, create):
@@ -184,7 +195,6 @@ def _files(folder, n, shape, *, create):
 def _render(job):
     """Render galaxies from ``start`` to ``stop`` into the files, in a process."""
     data, files, start, stop, is_validation = job
-    torch.set_num_threads(1)
     shared = {f.name for f in fields(SimulatedData)} & {f.name for f in fields(data)}
     facts = {name: getattr(data, name) for name in shared}
     first = start

@@ -16,16 +16,16 @@ def colour_features(magnitudes):
     return np.concatenate([filled, -np.diff(filled, axis=1)], axis=1)
 
 
-def forest_pdf(train, z_train, test, edges, *, seed=0, n_trees=300):
+def forest_pdf(train, z_train, test, edges, *, seed=0, n_trees=200):
     """
     p(z) of a random forest, and its usual point estimate, the mean over trees.
 
     p(z) is the distribution of the training redshifts in an object's leaves (quantile
     regression forest, Meinshausen 2006), smoothed by a bin.
     """
-    forest = RandomForestRegressor(
-        n_trees, min_samples_leaf=2, max_features=0.5, n_jobs=1, random_state=seed
-    ).fit(train, z_train)
+    forest = RandomForestRegressor(n_trees, n_jobs=1, random_state=seed).fit(
+        train, z_train
+    )
     bins = np.clip(np.searchsorted(edges, z_train, "right") - 1, 0, len(edges) - 2)
     probability = np.zeros((len(test), len(edges) - 1))
     for tree in forest.estimators_:

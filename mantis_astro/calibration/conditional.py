@@ -95,7 +95,13 @@ def masses(design, coefficients):
 
 
 def _log_masses(design, coefficients):
-    return special.log_softmax(design @ coefficients @ _TERMS.T + _LOG_WIDTH, axis=1)
+    logits = _product(_product(design, coefficients), _TERMS.T) + _LOG_WIDTH
+    return special.log_softmax(logits, axis=1)
+
+
+def _product(left, right):
+    """Matrix product whose rows are the same to the bit, however many there are."""
+    return sum(left[:, k, None] * row for k, row in enumerate(right))
 
 
 def conditional_map(design, coefficients):

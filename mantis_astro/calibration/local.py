@@ -279,9 +279,15 @@ class LocalRecalibration:
         def both(rows, design):
             return remap(self._local(rows, design), common)
 
-        what = f"of {len(self.used_)}" if self.is_local_ else "common to all"
-        note = f"PIT map by properties ({what}), fitted on {self.n_fit_} galaxies"
-        return transformed(pdf, both, design, note=note)
+        return transformed(pdf, both, design, note=self.note)
+
+    @property
+    def note(self):
+        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        check_fitted(self, "common_")
+        n = len(self.used_)
+        what = f"by {n} {'property' if n == 1 else 'properties'}" if n else "of all"
+        return f"PIT map {what}, fitted on {self.n_fit_} galaxies"
 
     def to_plain(self):
         """

@@ -170,13 +170,18 @@ class PITRecalibration:
         """
         check_fitted(self, "n_fit_")
         cdf = self._cdf()
-        note = f"PIT map ({self.method}), fitted on {self.n_fit_} galaxies"
-        return transformed(pdf, lambda rows: remap(rows, cdf), note=note)
+        return transformed(pdf, lambda rows: remap(rows, cdf), note=self.note)
 
     def _cdf(self):
         if self.method == "beta":
             return _beta_cdf(self.a_, self.b_)
         return map_through(self.nodes_, self.values_)
+
+    @property
+    def note(self):
+        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        check_fitted(self, "n_fit_")
+        return f"PIT map ({self.method}), fitted on {self.n_fit_} galaxies"
 
     def to_plain(self):
         """

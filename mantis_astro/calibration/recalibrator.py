@@ -57,6 +57,10 @@ class Recalibrator(Protocol):
             A new object of the same shape.
         """
 
+    @property
+    def note(self) -> str:
+        """What was found, in a sentence; `transform` adds it to ``meta``."""
+
     def to_plain(self) -> dict:
         """
         Turn into what JSON can hold.

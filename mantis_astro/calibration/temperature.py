@@ -150,12 +150,15 @@ class TemperatureScaling:
             tempered = _tempered(rows, widths, self.temperature_)
             return (1 - self.floor_) * tempered + self.floor_ * widths / widths.sum()
 
-        note = f"temperature {self.temperature_:.4g}"
-        if self.floor:
-            note += f", uniform floor {self.floor_:.3g}"
-        return transformed(
-            pdf, temper, note=f"{note}, fitted on {self.n_fit_} galaxies"
-        )
+        return transformed(pdf, temper, note=self.note)
+
+    @property
+    def note(self):
+        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        check_fitted(self, "temperature_")
+        floor = f", uniform floor {self.floor_:.3g}" if self.floor else ""
+        what = f"temperature {self.temperature_:.4g}{floor}"
+        return f"{what}, fitted on {self.n_fit_} galaxies"
 
     def to_plain(self):
         """

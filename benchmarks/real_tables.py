@@ -52,23 +52,6 @@ IMAGES = {
 MEASURED = ["bias", "sigma_nmad", "nmad_err", "out_005", "out_005_err"]
 MEASURED += ["out_015", "out_015_err", "cov_68", "cov_68_err", "pit_ks", "pit_ks_err"]
 COLUMNS = ["sample", "method", "n", "point", *MEASURED, "note"]
-    "sample",
-    "method",
-    "n",
-    "point",
-    "bias",
-    "sigma_nmad",
-    "nmad_err",
-    "out_005",
-    "out_005_err",
-    "out_015",
-    "out_015_err",
-    "cov_68",
-    "cov_68_err",
-    "pit_ks",
-    "pit_ks_err",
-    "note",
-]
 drawn = []  # what the figure shows: sample, method, z_phot, z_spec
 
 

@@ -36,7 +36,6 @@ from mantis_astro.simulation.skycells import find_skycells
 from mantis_astro.simulation.sources import Sources
 from mantis_astro.simulation.transfer import (
     MOFFAT_BETA,
-    pixel_transfer,
     transfer_limit,
 )
 
@@ -44,7 +43,7 @@ __all__ = ["Fields", "render_cutouts", "render_native"]
 
 # Images repeat later than the field is wide, by this many arcsec and widths of the PSF.
 _PADDING = 16.0, 4
-_NOTHING = 1e-3  # of the transfer function is left out
+_NOTHING = 7e-4  # of the transfer function is left out
 _CHUNK = 16  # targets at a time
 
 
@@ -168,9 +167,8 @@ def _plan(bands, name):
     sharpest, broadest = min(widths), max(widths)
     period = max(survey.shape) * scale + _PADDING[0] + _PADDING[1] * broadest
     n = int(np.ceil(transfer_limit(sharpest, MOFFAT_BETA[name], _NOTHING) * period))
-    transfer = pixel_transfer(np.arange(n) / period, scale)
     columns = slice(where[0], where[-1] + 1)
-    plan = RenderedSurvey(name, columns, survey.shape, scale, n, transfer, None)
+    plan = RenderedSurvey(name, columns, survey.shape, scale, n, (scale,), None)
     return Lattice(period, n), plan
 
 

@@ -17,7 +17,6 @@ from mantis_astro.simulation.rendering import (
 )
 from mantis_astro.simulation.transfer import (
     MOFFAT_BETA,
-    pixel_transfer,
     transfer_limit,
 )
 
@@ -78,8 +77,7 @@ def _plan_survey(name, columns, band, shape, scale, period):
         sides = (native, native, scale) if method == "exact" else (native,) * 3
         k_max = min(k_max, _FINEST / max(sides))
         n = int(np.ceil(k_max * period))
-        transfer = pixel_transfer(np.arange(n) / period, *sides)
-        return RenderedSurvey(name, columns, shape, scale, n, transfer, None)
+        return RenderedSurvey(name, columns, shape, scale, n, sides, None)
     n = int(np.ceil(k_max * period))
     weigh = _interpolation if method == "interp" else _overlap
     pixels = tuple(
@@ -90,8 +88,7 @@ def _plan_survey(name, columns, band, shape, scale, period):
         torch.from_numpy(weigh(side, scale / native, n_pixel).astype(np.float32))
         for side, n_pixel in zip(shape, pixels, strict=True)
     )
-    transfer = pixel_transfer(np.arange(n) / period, native)
-    return RenderedSurvey(name, columns, pixels, native, n, transfer, to_grid)
+    return RenderedSurvey(name, columns, pixels, native, n, (native,), to_grid)
 
 
 def _interpolation(n_out, step, n_in):

@@ -7,15 +7,19 @@ import numpy as np
 import torch
 
 from mantis_astro.simulation.harmonics import SourceWaves, sum_waves
-from mantis_astro.simulation.transfer import MOFFAT_BETA, moffat_transfer
+from mantis_astro.simulation.transfer import (
+    MOFFAT_BETA,
+    moffat_transfer,
+    pixel_transfer,
+)
 
 __all__ = ["RenderedSurvey", "check_sources", "near", "render"]
 
 _REACH = 7.0  # arcsec beyond the field from where sources are seen
-_BLOCK = 400_000  # amplitudes at a time (a few MB), which fit into a processor's cache
+_BLOCK = 800_000  # amplitudes at a time: few megabytes, few calls
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RenderedSurvey:
     """
     What is rendered of a survey, and how it becomes its images.
@@ -32,8 +36,9 @@ class RenderedSurvey:
         Side of those in arcsec.
     n : int
         How many wave numbers its PSF lets through.
-    transfer : `~numpy.ndarray`
-        Of the pixels, shape (n, n).
+    boxes : tuple of float
+        Sides, in arcsec, of the squares that light is averaged over, one after the
+        other.
     to_grid : tuple of `torch.Tensor` or None
         Matrices along y and x that resample what is rendered onto the pixels wanted,
         shapes (ny, pixels[0]) and (nx, pixels[1]).
@@ -44,7 +49,7 @@ class RenderedSurvey:
     pixels: tuple
     pixel_scale: float
     n: int
-    transfer: np.ndarray
+    boxes: tuple
     to_grid: tuple | None
 
 
@@ -156,14 +161,16 @@ def _transfers(survey, lattice, conditions):
     widths, which = np.unique(
         conditions.psf_fwhm[:, survey.columns], return_inverse=True
     )
+    table = np.array([_transfer(survey, lattice, width) for width in widths.tolist()])
+    return torch.from_numpy(table), torch.from_numpy(which.reshape(len(conditions), -1))
+
+
+@lru_cache(maxsize=2048)  # widths are drawn in steps of one per cent
+def _transfer(survey, lattice, width):
     k = np.arange(survey.n) / lattice.period
-    radius = np.hypot(k[:, None], k)
     at, values = _moffat_table(MOFFAT_BETA[survey.name])
-    table = np.array([np.interp(radius * width, at, values) for width in widths])
-    table *= survey.transfer
-    return torch.from_numpy(table.astype(np.float32)), torch.from_numpy(
-        which.reshape(len(conditions), -1)
-    )
+    psf = np.interp(np.hypot(k[:, None], k) * width, at, values)
+    return (psf * pixel_transfer(k, *survey.boxes)).astype(np.float32)
 
 
 @lru_cache

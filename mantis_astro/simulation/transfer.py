@@ -6,8 +6,9 @@ import numpy as np
 
 __all__ = ["MOFFAT_BETA", "moffat_transfer", "pixel_transfer", "transfer_limit"]
 
-#: Exponent of the Moffat function that is the PSF of each survey.
-MOFFAT_BETA = {"galex": 3.5, "ps1": 3.5, "unwise": 4.765}
+#: Exponent of the Moffat function that is the PSF of each survey. Pan-STARRS1: 2.3 to
+#: 2.7 for a bright star beside J0028 in the five bands; the others are assumed.
+MOFFAT_BETA = {"galex": 3.5, "ps1": 2.5, "unwise": 4.765}
 
 
 def moffat_transfer(k, fwhm, beta):

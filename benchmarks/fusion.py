@@ -134,9 +134,7 @@ def main():
     parser.add_argument("--cache", type=Path, default=Path("rendered_galaxies"))
     parser.add_argument("--n", type=int, default=400_000, help="galaxies trained on")
     parser.add_argument("--n-test", type=int, default=12_000)
-    parser.add_argument(
-        "--steps", type=int, default=TrainingConfig.read("early").n_steps
-    )
+    parser.add_argument("--steps", type=int, default=4000, help="of 256 galaxies")
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--output", type=Path, help="folder for fusion.csv")

@@ -32,6 +32,8 @@ __all__ = ["TrainingError", "TrainingResult", "describe", "train"]
 
 CHECKPOINT = "checkpoint.pt"
 
+_STANDARDIZE = 2048  # galaxies that the scatter of inputs is taken from
+
 # Fields that may differ when a run goes on: they do not change what is computed.
 _FREE = {
     *("n_workers", "log_every", "checkpoint_every", "minutes"),
@@ -191,7 +193,8 @@ class _Run:
             config.network, seed=config.seed, initialization=config.initialization
         )
         prepare = partial(prepare_batch, spec=config.spec)
-        standardize(self.raw, prepare(self.data.batch(0, config.batch_size)))
+        n_first = max(config.batch_size, _STANDARDIZE)
+        standardize(self.raw, prepare(self.data.batch(0, n_first)))
         self.raw.to(team.device)
         if team.device.type == "cpu":
             convolve_by_products(self.raw)

@@ -14,6 +14,7 @@ from mantis_astro.kernels.linear import (
     kernel_regression,
     ridge_path,
     ridge_regression,
+    ridge_solutions,
 )
 from mantis_astro.kernels.logistic import (
     LogisticSolution,
@@ -59,5 +60,6 @@ __all__ = [
     "relative_test_loss",
     "ridge_path",
     "ridge_regression",
+    "ridge_solutions",
     "root_mean_square",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "kernel_regression",
     "ridge_path",
     "ridge_regression",
+    "ridge_solutions",
 ]
 
 
@@ -169,6 +170,35 @@ def ridge_regression(features, targets, *, alpha, sample_weight=None):
     """
     alpha = check_alpha(alpha, zero=True)
     return _Decomposition(features, targets, sample_weight).solve(alpha)
+
+
+def ridge_solutions(features, targets, *, alphas, sample_weight=None):
+    """
+    Solve for many ridge parameters from one decomposition.
+
+    Parameters
+    ----------
+    features, targets : array_like or `torch.Tensor`
+        As for `ridge_regression`.
+    alphas : sequence of float
+        Ridge parameters.
+    sample_weight : array_like, optional
+        Weights of the rows, shape (n,).
+
+    Yields
+    ------
+    RidgeSolution
+        One for each parameter, in their order.
+
+    Raises
+    ------
+    ValueError
+        As `ridge_regression`.
+    """
+    alphas = [check_alpha(alpha, zero=True) for alpha in alphas]
+    decomposition = _Decomposition(features, targets, sample_weight)
+    for alpha in alphas:
+        yield decomposition.solve(alpha)
 
 
 def ridge_path(

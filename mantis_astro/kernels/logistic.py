@@ -175,7 +175,8 @@ def logistic_regression(
     change = change if rotation is None else rotation.T @ change
     limit = tolerance * weights.sum()
     if change.size > _NEWTON_SIZE:
-        change = _lbfgs(problem, change, limit, max_iterations)
+        change, used = _lbfgs(problem, change, limit, max_iterations)
+        max_iterations -= used
     change = _newton(problem, change, limit, max_iterations)
     loss, gradient = problem.loss_and_gradient(change)
     largest = float(abs(gradient).max())
@@ -227,10 +228,15 @@ class _Problem:
         return _softmax(self.offset + self.features @ change)
 
     def loss_and_gradient(self, change):
-        logits = self.offset + self.features @ change
-        normaliser = logsumexp(logits, axis=1, keepdims=True)
-        loss = self.weights @ normaliser[:, 0] - np.sum(self.target * logits)
-        residual = np.exp(logits - normaliser) * self.weights[:, None] - self.target
+        logits = self.features @ change
+        logits += self.offset
+        logits -= logits.max(axis=1, keepdims=True)
+        loss = -np.vdot(self.target, logits)
+        np.exp(logits, out=logits)  # one exponential, in place: most of the time
+        total = logits.sum(axis=1)
+        loss += self.weights @ np.log(total)
+        logits *= (self.weights / total)[:, None]
+        residual = np.subtract(logits, self.target, out=logits)
         gradient = self.features.T @ residual + self.alpha * change
         return float(loss + self.alpha / 2 * np.sum(change**2)), gradient
 
@@ -295,6 +301,7 @@ def _newton_step(problem, change, gradient):
 
 
 def _lbfgs(problem, change, tolerance, max_iterations):
+    """Where L-BFGS gets to, and after how many iterations."""
     shape = change.shape
 
     def objective(flat):
@@ -314,7 +321,7 @@ def _lbfgs(problem, change, tolerance, max_iterations):
             "maxcor": 20,
         },
     )
-    return answer.x.reshape(shape)
+    return answer.x.reshape(shape), answer.nit
 
 
 def _as_probability(targets, n, n_classes):

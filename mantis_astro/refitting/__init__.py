@@ -1,0 +1,9 @@
+"""A model's last layer fitted to the user's own spectra, and answers explained."""
+
+from mantis_astro.refitting.acceptance import RefitReport
+from mantis_astro.refitting.explanation import explain
+from mantis_astro.refitting.heads import with_last_layer
+from mantis_astro.refitting.refit import refit
+from mantis_astro.refitting.samples import feature_table
+
+__all__ = ["RefitReport", "explain", "feature_table", "refit", "with_last_layer"]

@@ -1,0 +1,189 @@
+"""Whether a fit is better than what was there: a paired bootstrap, and a report."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from astropy.table import QTable
+
+from mantis_astro.metrics import object_scores
+from mantis_astro.metrics.point import point_statistics
+
+__all__ = ["RefitReport", "compare"]
+
+#: The log score must rise by as many of its bootstrap errors.
+N_SIGMA = 2.0
+
+#: None of the others may rise by as many.
+MOST_WORSE = 1.0
+
+_HIGHER_IS_BETTER = "log_score"
+_METRICS = {
+    "log_score": "mean ln p(z_spec); higher is better",
+    "crps": "continuous ranked probability score",
+    "sigma_nmad": "scatter of delta_z",
+    "outlier_fraction_005": "share with |delta_z| >= 0.05",
+    "outlier_fraction_015": "share with |delta_z| >= 0.15",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class RefitReport:
+    """
+    What a refit did, and whether it was kept.
+
+    Attributes
+    ----------
+    accepted : bool
+        Whether the new model is returned; if not, the original is.
+    message : str
+        Why, in a sentence.
+    method : str
+        ``"logistic"`` or ``"ridge"``.
+    alpha : float
+        Penalty that cross-validation chose, as a share of the mean squared length of a
+        feature vector; infinite if it chose to change nothing, NaN if nothing was
+        fitted.
+    n_fit, n_validation : int
+        Galaxies that the layer was fitted to, and those that decided.
+    dropped : dict of str to int
+        How many of the galaxies given were left out, for which reason.
+    scores : dict of str to tuple
+        For each metric: before, after, change and its bootstrap error, on the
+        validation galaxies, each the mean over the bootstrap samples.
+    seconds : float
+        How long the fit took, features not counted.
+    """
+
+    accepted: bool
+    message: str
+    method: str
+    alpha: float = np.nan
+    n_fit: int = 0
+    n_validation: int = 0
+    dropped: dict = field(default_factory=dict)
+    scores: dict = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_table(self):
+        """
+        List the metrics before and after.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            A row for each metric; ``meta`` holds the rest of the report.
+        """
+        rows = [
+            (name, *self.scores[name], text)
+            for name, text in _METRICS.items()
+            if name in self.scores
+        ]
+        names = ("metric", "before", "after", "change", "change_err", "what")
+        table = QTable(rows=rows or None, names=names, dtype=["U20", *"ffff", "U40"])
+        for name in names[1:5]:
+            table[name].info.format = ".4g"
+        table.meta = {
+            "accepted": self.accepted,
+            "message": self.message,
+            "method": self.method,
+            "alpha": self.alpha,
+            "n_fit": self.n_fit,
+            "n_validation": self.n_validation,
+            "dropped": dict(self.dropped),
+        }
+        return table
+
+    def __str__(self):
+        lines = [f"refit {'accepted' if self.accepted else 'not accepted'}: "]
+        lines[0] += self.message
+        if self.n_fit:
+            lines.append(
+                f"  {self.method}, alpha {self.alpha:.3g}; fitted to {self.n_fit:,} "
+                f"galaxies, decided by {self.n_validation:,} others"
+            )
+        lines += [f"  left out: {n:,} {reason}" for reason, n in self.dropped.items()]
+        for name, (before, after, change, error) in self.scores.items():
+            lines.append(
+                f"  {name:<21}{before:9.4f} -> {after:9.4f}   change {change:+.4f} "
+                f"+- {error:.4f}"
+            )
+        return "\n".join(lines)
+
+
+def compare(before, after, z, *, weights, n_bootstrap, rng):
+    """
+    Compare two sets of p(z) for the same galaxies, by a paired bootstrap.
+
+    Parameters
+    ----------
+    before, after : RedshiftPDF
+        The densities, shape (n,).
+    z : `~numpy.ndarray`
+        True redshifts, shape (n,).
+    weights : `~numpy.ndarray`
+        Weights of the galaxies, shape (n,): how often each is drawn.
+    n_bootstrap : int
+        Number of samples.
+    rng : `numpy.random.Generator`
+        Source of randomness.
+
+    Returns
+    -------
+    scores : dict of str to tuple
+        Before, after, change and its error of each metric.
+    verdict : str
+        Empty if the second is better beyond the error; else what is not.
+
+    Notes
+    -----
+    A sample has as many galaxies as the weights are worth, ``(sum w)^2 / sum w^2``.
+    """
+    first, second = (_columns(pdf, z) for pdf in (before, after))
+    size = max(2, round(weights.sum() ** 2 / np.sum(weights**2)))
+    draws = np.empty((n_bootstrap, 2, len(_METRICS)))
+    for i in range(n_bootstrap):
+        index = rng.choice(len(z), size=size, p=weights / weights.sum())
+        draws[i] = _statistics(first, index), _statistics(second, index)
+    change = draws[:, 1] - draws[:, 0]
+    scores = {
+        name: tuple(
+            float(value)
+            for value in (
+                *draws[:, :, k].mean(axis=0),
+                change[:, k].mean(),
+                change[:, k].std(),
+            )
+        )
+        for k, name in enumerate(_METRICS)
+    }
+    return scores, _verdict(scores)
+
+
+def _columns(pdf, z):
+    scores = object_scores(pdf, z)
+    return {name: scores[name].value for name in ("log_score", "crps", "delta_z")}
+
+
+def _statistics(columns, index):
+    point = point_statistics(columns["delta_z"][index])
+    return [
+        point[name] if name in point else columns[name][index].mean()
+        for name in _METRICS
+    ]
+
+
+def _verdict(scores):
+    *_, gain, error = scores[_HIGHER_IS_BETTER]
+    if not gain > N_SIGMA * error:
+        return (
+            f"the log score of the validation galaxies changes by {gain:+.3f} +- "
+            f"{error:.3f}, which is not better by {N_SIGMA:g} errors"
+        )
+    worse = [
+        f"{name} {change:+.4f}"
+        for name, (_, _, change, error) in scores.items()
+        if name != _HIGHER_IS_BETTER and change > MOST_WORSE * error
+    ]
+    if worse:
+        return f"the log score improves, but it is worse in {', '.join(worse)}"
+    return ""

@@ -10,7 +10,7 @@ difference could have been seen.
 
     python benchmarks/fusion.py --folder trainings
 
-renders 400,000 galaxies once (18 kB each) and trains nine networks, about two hours on
+renders 400,000 galaxies once (18 kB each) and trains nine networks, about an hour on
 two cores; finished trainings are not run again.
 """
 
@@ -134,7 +134,7 @@ def main():
     parser.add_argument("--cache", type=Path, default=Path("rendered_galaxies"))
     parser.add_argument("--n", type=int, default=400_000, help="galaxies trained on")
     parser.add_argument("--n-test", type=int, default=12_000)
-    parser.add_argument("--steps", type=int, default=4000, help="of 256 galaxies")
+    parser.add_argument("--steps", type=int, default=2500, help="of 256 galaxies")
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--output", type=Path, help="folder for fusion.csv")

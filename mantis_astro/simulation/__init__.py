@@ -6,13 +6,16 @@ from mantis_astro.simulation.faults import FAULTS, Fault, mixed_faults
 from mantis_astro.simulation.server import LocalSky
 
 _LATE = {
+    "Conditions": "conditions",
     "DEFAULT_MIX": "population",
     "GalaxyPopulation": "galaxies",
     "GalaxySample": "galaxies",
     "SimulatedSky": "simulated_sky",
     "Sources": "sources",
     "Subsample": "population",
+    "draw_conditions": "conditions",
     "draw_scenes": "scenes",
+    "render_cutouts": "render",
 }
 
 __all__ = ["FAULTS", "Fault", "LocalSky", "mixed_faults", *_LATE]  # noqa: PLE0604

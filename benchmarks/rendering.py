@@ -1,0 +1,115 @@
+"""Galaxies a second: both renderers, with noise, and galsim, without."""
+
+import astropy.units as u
+import numpy as np
+import torch
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from harness import interleaved, run
+
+from mantis_astro.bands import BANDS, get_survey
+from mantis_astro.simulation import GalaxyPopulation, draw_scenes
+from mantis_astro.simulation.conditions import draw_conditions
+from mantis_astro.simulation.observe_grid import observe_grid
+from mantis_astro.simulation.render import render_cutouts
+from mantis_astro.simulation.transfer import MOFFAT_BETA
+
+
+def galsim_cutouts(sources, conditions, n_target):
+    """Draw all nine bands in the surveys' pixels with galsim: no noise, no rotation."""
+    import galsim
+
+    for target in range(n_target):
+        own = np.flatnonzero(sources.target == target)
+        profiles = [_profile(galsim, sources, i) for i in own]
+        for j, band in enumerate(BANDS):
+            survey = get_survey(band.survey)
+            fwhm = float(conditions.psf_fwhm[target, j])
+            psf = galsim.Moffat(beta=MOFFAT_BETA[band.survey], fwhm=fwhm)
+            scene = galsim.Sum(
+                [
+                    p * float(sources.flux[i, j])
+                    for p, i in zip(profiles, own, strict=True)
+                ]
+            )
+            ny, nx = survey.shape
+            scale = survey.pixel_scale.to_value(u.arcsec)
+            galsim.Convolve([scene, psf]).drawImage(nx=nx, ny=ny, scale=scale)
+
+
+def _profile(galsim, sources, i):
+    radius, q = float(sources.radius[i]), float(sources.axis_ratio[i])
+    if radius == 0:
+        profile = galsim.DeltaFunction()
+    else:
+        # galsim keeps the area of a sheared profile: the mean radius
+        index = round(float(np.clip(sources.sersic[i], 0.5, 6.0)), 1)
+        profile = galsim.Sersic(n=index, half_light_radius=radius * q**0.5)
+        angle = np.pi / 2 + float(sources.position_angle[i])
+        profile = profile.shear(q=q, beta=angle * galsim.radians)
+    return profile.shift(-float(sources.east[i]), float(sources.north[i]))
+
+
+def benchmark(short):
+    """Native cutouts, the common grid and galsim, on the same scenes."""
+    n_fast, n_native, n_peer = (128, 8, 1) if short else (1024, 64, 16)
+    population = GalaxyPopulation(seed=1)
+    sample = population.draw(n_fast)
+    wide = draw_scenes(population, sample[:n_native])
+    narrow = draw_scenes(population, sample, radius=24 * u.arcsec)
+    alone = draw_scenes(population, sample, neighbours=False)
+    conditions = draw_conditions(sample.key)
+    rng = np.random.default_rng(1)
+    ra, dec = rng.uniform(0, 360, n_native), rng.uniform(-25, 70, n_native)
+    coords = SkyCoord(ra, dec, unit="deg")
+    few = wide[wide.target < n_peer]
+    cases = {
+        "common grid, neighbours, noise": (
+            n_fast,
+            narrow,
+            lambda: observe_grid(narrow, n_fast, keys=sample.key),
+        ),
+        "common grid, targets alone, noise": (
+            n_fast,
+            alone,
+            lambda: observe_grid(alone, n_fast, keys=sample.key),
+        ),
+        "native cutouts, neighbours, noise": (
+            n_native,
+            wide,
+            lambda: render_cutouts(wide, coords, conditions=conditions[:n_native]),
+        ),
+        "galsim, neighbours": (
+            n_peer,
+            few,
+            lambda: galsim_cutouts(few, conditions, n_peer),
+        ),
+    }
+    seconds = interleaved(
+        {name: function for name, (_, _, function) in cases.items()},
+        repeats=2 if short else 5,
+    )
+    rows = [
+        {
+            "case": name,
+            "galaxies": n,
+            "sources per galaxy": len(sources) / n,
+            "galaxies/s": n / seconds[name],
+            "ratio to galsim": n
+            / seconds[name]
+            / (n_peer / seconds["galsim, neighbours"]),
+        }
+        for name, (n, sources, _) in cases.items()
+    ]
+    table = Table(rows)
+    for name in table.colnames[2:]:
+        table[name].format = ".3g"
+    table.meta["title"] = (
+        f"Rendering nine bands, {torch.get_num_threads()} torch threads; the common "
+        'grid has 32 x 32 pixels of 1", galsim draws the scenes in native pixels'
+    )
+    return table
+
+
+if __name__ == "__main__":
+    run(benchmark, "rendering")

@@ -23,7 +23,6 @@ import torch
 from astropy.table import Table
 from harness import run
 from real_catalogs import REAL_DATA, magnitudes, read_sdss_griz, read_zcosmos
-from real_peers import colour_features
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import roc_auc_score
 
@@ -123,6 +122,11 @@ def rank(is_bad, score):
 # ---- real tables
 
 
+def brightness_and_colours(mag, bright):
+    """One magnitude and neighbouring colours: more of the first would outvote them."""
+    return np.column_stack([mag[:, bright], -np.diff(mag, axis=1)])
+
+
 def stripe82():
     """DES griz and AllWISE: galaxies below z = 1.2, and quasars, where all is there."""
     path = REAL_DATA / "catalogs/stripe82_des_allwise.csv"
@@ -132,7 +136,7 @@ def stripe82():
     z = np.asarray(data["z_spec"], float)
     is_galaxy = np.asarray(data["spec_class"] == "GALAXY")
     good = ((mag > 0) & (mag < 30)).all(1) & (z > 0.002) & ((z < 1.2) | ~is_galaxy)
-    sample = Sample(colour_features(mag), z, mag[:, 2])
+    sample = Sample(brightness_and_colours(mag, 2), z, mag[:, 2])
     return sample[good & is_galaxy], sample[good & ~is_galaxy]
 
 
@@ -141,7 +145,8 @@ def complete(table, bands, bright):
     mag = magnitudes(table, bands)
     good = np.isfinite(mag).all(1)
     z = np.asarray(table["z_spec"], float)
-    return Sample(colour_features(mag), z, mag[:, bright])[good & np.isfinite(z)]
+    features = brightness_and_colours(mag, bright)
+    return Sample(features, z, mag[:, bright])[good & np.isfinite(z)]
 
 
 def real_rows(short):
@@ -157,7 +162,7 @@ def real_rows(short):
     cosmos = complete(zcosmos, nine, 5)
     bright = cosmos.mag < 21.3
     yield examine("zCOSMOS: bright, faint", cosmos[bright], cosmos[~bright], rng=rng)
-    blue = cosmos.features[:, 1] - cosmos.features[:, 4] < BLUE
+    blue = cosmos.features[:, 2:5].sum(1) < BLUE  # B - r
     yield examine("zCOSMOS: blue, red", cosmos[blue], cosmos[~blue], rng=rng)
     sdss = complete(read_sdss_griz(), [f"sdss.{b}" for b in "griz"], 2)
     griz = complete(zcosmos, [f"cosmos.{b}" for b in "griz"], 2)

@@ -313,7 +313,7 @@ def _curve(law):
 
 
 def _scale_factor(law, r_v, scale):
-    """What to multiply a law by, so that E(B-V) = 1 is on a scale."""
+    """Find what to multiply a law by, so that E(B-V) = 1 is on a scale."""
     if scale not in ("sfd", "true"):
         msg = f"'scale' must be 'sfd' or 'true', got {scale!r}"
         raise ValueError(msg)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from importlib import metadata
 from itertools import islice
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from astropy.table import Table
 
 from mantis_astro import __version__, redshift_table, refitting
 from mantis_astro.bands import get_band, get_survey
+from mantis_astro.calibration import recalibrator_from_plain
+from mantis_astro.calibration.recalibrator import META_KEY
 from mantis_astro.catalog import find_coordinates
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
@@ -303,6 +306,8 @@ class PhotoZ:
         pdf = RedshiftPDF.from_batch(
             self.card.bin_edges, probability, flags=prepared.flags
         )
+        if self.recalibrator is not None:
+            pdf = self.recalibrator.transform(pdf)
         flags = pdf.flags | pdf.shape_flags()
         if self.card.placeholder:
             flags |= int(Flag.PLACEHOLDER_MODEL)
@@ -359,6 +364,61 @@ class PhotoZ:
         """
         return redshift_table.add_redshifts(self, table, source, **options)
 
+    @cached_property
+    def recalibrator(self):
+        """What every p(z) goes through, a `Recalibrator`, or None."""
+        plain = self.card.recalibration
+        return None if plain is None else recalibrator_from_plain(plain)
+
+    def with_recalibration(self, recalibrator):
+        """
+        Make a copy whose p(z) are recalibrated.
+
+        Parameters
+        ----------
+        recalibrator : `~mantis_astro.calibration.Recalibrator` or None
+            Fitted to p(z) of this model without recalibration; None takes off the one
+            that the model has. It must need nothing but the p(z).
+
+        Returns
+        -------
+        PhotoZ
+            The same network; `save` keeps the recalibrator in the card.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if the model is recalibrated
+            already, or if the recalibrator reads features of galaxies.
+
+        Examples
+        --------
+        >>> from mantis_astro import PhotoZ
+        >>> photoz = PhotoZ.from_pretrained()
+        >>> bare = photoz.with_recalibration(None)
+        >>> bare.recalibrator is None
+        True
+        """
+        if recalibrator is not None and self.recalibrator is not None:
+            msg = (
+                f"'{self.card.name}' is recalibrated already: fit to the p(z) of "
+                "photoz.with_recalibration(None), and give that the new one"
+            )
+            raise InputSpecError(msg)
+        if getattr(recalibrator, "given_features_", False):
+            msg = (
+                "'recalibrator' reads features of galaxies, which a model does not "
+                "have: fit it without 'features', or apply it to the p(z) yourself"
+            )
+            raise InputSpecError(msg)
+        plain = None if recalibrator is None else recalibrator.to_plain()
+        return self._with_card(replace(self.card, recalibration=plain))
+
+    def _with_card(self, card):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
+            return type(self)(self.network, card)
+
     def with_reference(self, features, *, rng, z_spec=None, n_vector=2000, sample=None):
         """
         Make a copy that knows what its training set looks like.
@@ -405,9 +465,7 @@ class PhotoZ:
             sample=self.card.training_sample if sample is None else sample,
             encoder=encoder_sha256(self.network),
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
-            return type(self)(self.network, replace(self.card, reference=reference))
+        return self._with_card(replace(self.card, reference=reference))
 
     def shift_report(
         self, data, source=None, *, rng, ebv=None, ra=None, dec=None, **options
@@ -578,23 +636,27 @@ class PhotoZ:
         -------
         dict
             Flat, with keys that fit FITS headers: model, SHA-256 of its weights, the
-            prior its p(z) carry, bands they rest on, versions of packages, thresholds
-            of flags, what to cite.
+            prior its p(z) carry, how they were recalibrated, bands they rest on,
+            versions of packages, thresholds of flags, what to cite.
         """
         versions = [f"mantis_astro {__version__}"]
         versions += [f"{name} {metadata.version(name)}" for name in _PACKAGES]
         thresholds = [
             f"{flag.name} {flag.threshold}" for flag in FLAG_TABLE if flag.threshold
         ]
-        return {
+        facts = {
             "PZMODEL": self.card.name,
             "PZSHA256": self.card.sha256,
             "PZPRIOR": self.card.training_prior,
+            "PZCALIB": "none" if self.recalibrator is None else str(self.recalibrator),
             "PZBANDS": ", ".join(map(str, self.card.bands)),
             "PZVERS": ", ".join(versions),
             "PZTHRESH": ", ".join(thresholds),
             "PZCITE": ", ".join(self.citations()),
         }
+        if self.recalibrator is not None:
+            facts[META_KEY] = self.recalibrator.note
+        return facts
 
     def citations(self):
         """

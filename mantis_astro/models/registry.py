@@ -65,6 +65,9 @@ class ModelCard:
         SHA-256 of the file, once that is known.
     placeholder : bool
         Whether it is a stand-in that was never trained for science.
+    recalibration : dict or None
+        Recalibrator that every p(z) goes through, as its ``to_plain`` gives it; see
+        `~mantis_astro.calibration`.
     reference : `~mantis_astro.shift.ReferenceStatistics` or None
         What the training set looks like to the network, once the weights are loaded;
         stored beside them, not in the card. None for models without.
@@ -90,9 +93,13 @@ class ModelCard:
     file: str = ""
     sha256: str = ""
     placeholder: bool = False
+    recalibration: dict | None = None
     reference: object = field(default=None, compare=False, repr=False)
 
     def __post_init__(self):
+        # as it comes back from a file, so that cards compare equal
+        plain = from_plain(to_plain(self.recalibration))
+        object.__setattr__(self, "recalibration", plain)
         edges = np.asarray(self.z_edges, float)
         if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
             msg = f"'z_edges' must be increasing numbers, at least two, got {edges}"

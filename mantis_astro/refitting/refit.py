@@ -249,4 +249,5 @@ def _new_card(card, report, z):
         citations=tuple(dict.fromkeys([*card.citations, _PAPER])),
         file="",
         sha256="",
+        recalibration=None,  # it was that of the other layer's p(z)
     )

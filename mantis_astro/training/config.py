@@ -23,6 +23,8 @@ __all__ = [
 
 _AMP = ("bf16", "none")
 _SAMPLING = ("natural", "class-balanced")
+_DTYPES = ("float32", "float16")
+_RECALIBRATE = ("pit", "none")
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,14 @@ class TrainingConfig:
         Steps between rows of the history.
     checkpoint_every : int
         Steps between checkpoints.
+    dtype : {"float32", "float16"}
+        Precision of the weights in the file that is written.
+    n_reference : int
+        Galaxies held out for validation whose features go into the file, so that
+        others can be told to be unlike them; 0 for none.
+    recalibrate : {"pit", "none"}
+        Whether p(z) of the model go through a map that is fitted to the galaxies held
+        out for validation, see `~mantis_astro.calibration.PITRecalibration`.
     optimizer, loss, augmentation, validation, initialization
         Sections of their own.
     description, training_sample, caveats, licence : str
@@ -277,6 +287,9 @@ class TrainingConfig:
     n_workers: int = 1
     log_every: int = 50
     checkpoint_every: int = 500
+    dtype: str = "float32"
+    n_reference: int = 1000
+    recalibrate: str = "none"
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -297,7 +310,10 @@ class TrainingConfig:
             _require(value is None or value > 0, self, name, "positive")
         for name in ("batch_size", "log_every", "checkpoint_every"):
             _require(getattr(self, name) > 0, self, name, "positive")
-        for name in ("n_workers", "seed"):
+        _require(self.dtype in _DTYPES, self, "dtype", f"one of {_DTYPES}")
+        chosen = self.recalibrate in _RECALIBRATE
+        _require(chosen, self, "recalibrate", f"one of {_RECALIBRATE}")
+        for name in ("n_workers", "n_reference", "seed"):
             _require(getattr(self, name) >= 0, self, name, "0 or more")
         _require(self.amp in _AMP, self, "amp", f"one of {_AMP}")
         chosen = self.sampling in _SAMPLING

@@ -311,6 +311,7 @@ def _named(tuned, original, galaxies):
         ),
         training_prior="n(z) of the galaxies that it was fine-tuned on",
         sha256="",
+        recalibration=None,
         reference=None,
     )
     with _quiet():

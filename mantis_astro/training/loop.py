@@ -15,6 +15,7 @@ from mantis_astro.photoz import PhotoZ
 from mantis_astro.training.augmentation import Augmentation
 from mantis_astro.training.averaging import WeightAverage
 from mantis_astro.training.checkpoint import read_checkpoint, write_checkpoint
+from mantis_astro.training.completion import completed
 from mantis_astro.training.distributed import join_team
 from mantis_astro.training.history import History, Meter, progress_line
 from mantis_astro.training.initialization import initial_network, standardize
@@ -407,10 +408,11 @@ class _Run:
         rows = self.history.rows
         scores = self.best["scores"] if best else rows[-1] if rows else {}
         convolve_by_convolution(self.raw)
-        photoz = PhotoZ(self.raw.eval().cpu(), self._card())
         path = self.folder / f"{config.name}.safetensors"
+        photoz = PhotoZ(self.raw.eval().cpu(), self._card())
         if self.team.leads:
-            photoz.save(path)
+            photoz = completed(photoz, self.held_out, config)
+            photoz.save(path, dtype=config.dtype)
         return TrainingResult(
             photoz=photoz,
             path=path,

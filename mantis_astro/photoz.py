@@ -648,7 +648,6 @@ class PhotoZ:
             "PZMODEL": self.card.name,
             "PZSHA256": self.card.sha256,
             "PZPRIOR": self.card.training_prior,
-            "PZCALIB": "none" if self.recalibrator is None else str(self.recalibrator),
             "PZBANDS": ", ".join(map(str, self.card.bands)),
             "PZVERS": ", ".join(versions),
             "PZTHRESH": ", ".join(thresholds),

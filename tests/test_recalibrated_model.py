@@ -72,10 +72,9 @@ def test_a_second_one_and_one_that_reads_features_are_refused(photoz, table):
             TemperatureScaling().fit(pdf, np.full(len(table), 0.3))
         )
     rng = np.random.default_rng(2)
-    centre = rng.uniform(0.2, 0.8, 400)
+    centre = rng.uniform(0.3, 0.7, 2000)
     made = RedshiftPDF.from_gaussians(EDGES, centre, 0.05)
-    local = LocalRecalibration().fit(
-        made, rng.normal(centre, 0.05), features=centre[:, None]
-    )
+    z_spec = rng.normal(centre, 0.15 * (centre - 0.2))
+    local = LocalRecalibration().fit(made, z_spec, features=centre[:, None])
     with pytest.raises(InputSpecError, match="reads features of galaxies"):
         photoz.with_recalibration(local)

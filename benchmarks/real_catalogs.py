@@ -277,7 +277,7 @@ def without_dust(table):
     for band, per_ebv in extinction_coefficients(_bands(table)).items():
         for kind in ("flux", "flux_err"):
             corrected[_column(str(band), kind)] *= 10 ** (0.4 * per_ebv * known)
-    corrected["ebv"] = np.zeros(len(table))
+    corrected["ebv"] = 0 * table["ebv"]  # what is not known stays so
     return corrected
 
 

@@ -105,8 +105,8 @@ def catalogue_rows(table, *, short):
         by_fold(table, lambda rows: finetuned(shipped, nine[rows], steps), nine),
         f"trained and tested {where}",
     )
-    galaxies = simulate_like(plain, n=60_000 if short else 200_000)
-    own = train_on_simulation(plain, galaxies, steps=300 if short else 3000)
+    galaxies = simulate_like(plain, n=40_000 if short else 200_000)
+    own = train_on_simulation(plain, galaxies, steps=200 if short else 3000)
     add(
         "own bands, simulation only",
         own.predict(plain),

@@ -8,6 +8,9 @@ table shows what the report says of the targets, and the share of outliers, ``|d
 for a cut in magnitude that flags as many. ``auc_bad`` is how well either ranks the
 outliers: 1 is perfect, 0.5 is chance.
 
+Of the simulated fainter galaxies also what `PhotoZ.refit` recovers with some of them
+labelled: ``bad`` is the share of outliers among others of them.
+
 Then what no one should see and what everyone should: how often a shift is found at 1 %
 between random halves of one sample, and as targets become fainter step by step.
 
@@ -26,7 +29,7 @@ from real_catalogs import REAL_DATA, magnitudes, read_sdss_griz, read_zcosmos
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import roc_auc_score
 
-from mantis_astro import PhotoZ
+from mantis_astro import PhotoZ, RedshiftPDF
 from mantis_astro.models import predict_features
 from mantis_astro.shift import ShiftReport
 
@@ -39,6 +42,7 @@ COLUMNS = {
     "n_target": "d",
     "auc": ".3f",
     "found": ".3f",
+    "bad": ".3f",
     "flagged": ".3f",
     "bad_flagged": ".3f",
     "bad_rest": ".3f",
@@ -101,6 +105,7 @@ def examine(test, reference, target, *, rng):
         "n_target": len(target),
         "auc": report.domain.statistic,
         "found": float(report.is_shifted),
+        "bad": is_bad.mean(),
         "flagged": flagged.mean(),
         "bad_flagged": mean(is_bad[flagged]),
         "bad_rest": mean(is_bad[~flagged]),
@@ -241,6 +246,7 @@ def simulated_rows(short):
     bright = good & (mag < 20)
     faint = good & (mag >= 20)
     yield examine(f"{name}: r < 20, fainter", *pick(everything, bright, faint), rng=rng)
+    yield from refit_rows(name, photoz, everything[faint])
     blue = good & (colour < np.median(colour[good]))
     red = good & ~blue
     yield examine(f"{name}: blue, red", *pick(everything, blue, red), rng=rng)
@@ -254,6 +260,37 @@ def simulated_rows(short):
         rng=rng,
     )
     yield examine(f"{name}: no shift", *pick(everything, first, second), rng=rng)
+
+
+def refit_rows(name, photoz, targets):
+    """Outliers among targets, the last layer refitted to others of them."""
+    edges = photoz.card.bin_edges
+    inside = targets[(targets.z >= edges[0]) & (targets.z < edges[-1])]
+    labelled, test = inside.split(np.random.default_rng(1), share=0.6)
+    for n in (0, 100, 500, 2000):
+        if n > len(labelled):
+            break
+        model, accepted = photoz, ""
+        if n:
+            rows = slice(0, n)
+            model, report = photoz.refit(labelled.features[rows], labelled.z[rows])
+            accepted = ", kept" if report.accepted else ", not kept"
+        z_phot = medians(model, test.features)
+        is_bad = np.abs(z_phot - test.z) / (1 + test.z) > OUTLIER
+        yield {
+            "test": f"{name}: fainter, {n} labels{accepted}",
+            "n_reference": n,
+            "n_target": len(test),
+            "bad": is_bad.mean(),
+        }
+
+
+@torch.inference_mode()
+def medians(photoz, features):
+    """Medians of p(z), of features alone."""
+    logits = photoz.network.fc1(torch.from_numpy(features).float())
+    probability = torch.softmax(logits, -1).numpy()
+    return RedshiftPDF(photoz.card.bin_edges, probability).median().value
 
 
 def pick(sample, *choices):

@@ -96,7 +96,7 @@ def _draw_scores(ax, report):
         histtype="step",
         color=_TARGET,
         lw=1.5,
-        label=f"targets: {report.share_ood:.1%} beyond 1",
+        label=f"targets: {100 * report.share_ood:.1f} % beyond 1",
     )
     ax.axvline(1, color=_LIMIT, ls="--", lw=1)
     ax.set(

@@ -331,13 +331,21 @@ def _prepare(reference, target, rng, distance):
 
 
 def _completed(x, y):
-    """Medians of the reference for missing values, and columns that say where."""
-    columns = np.flatnonzero(np.isnan(x).any(0))  # the target's own are scored NaN
-    middle = [np.median(c[~np.isnan(c)]) if np.isfinite(c).any() else 0 for c in x.T]
-    return (
-        np.hstack([np.where(np.isnan(m), middle, m), np.isnan(m[:, columns])])
-        for m in (x, y)
-    )
+    """
+    Where the reference lacks values: its medians, and columns that say where.
+
+    A target that lacks what all of the reference has cannot be scored, and stays NaN.
+    """
+    columns = np.flatnonzero(np.isnan(x).any(0))
+    known = [c[~np.isnan(c)] for c in x[:, columns].T]
+    middle = [np.median(c) if c.size else 0.0 for c in known]
+    completed = []
+    for matrix in (x, y):
+        absent = np.isnan(matrix[:, columns])
+        filled = matrix.copy()
+        filled[:, columns] = np.where(absent, middle, matrix[:, columns])
+        completed.append(np.hstack([filled, absent]))
+    return completed
 
 
 def _choose(x, y, rng, most):

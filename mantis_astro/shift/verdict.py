@@ -75,7 +75,7 @@ def write_verdict(report):
     )
     sentences = [first]
     sentences.append(
-        f"{report.share_ood:.1%} of them lie further out than 99 % of the reference "
+        f"{100 * report.share_ood:.1f} % of them lie further out than 99 % of the reference "
         "(ood_score above 1)."
     )
     if found != "none":

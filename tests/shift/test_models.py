@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import warnings
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from mantis_astro.cli import main
 from mantis_astro.exceptions import (
     InputSpecError,
     OutOfDistributionWarning,
-    PlaceholderModelWarning,
 )
 from mantis_astro.models import load_model, predict_both, predict_probability
 from mantis_astro.models.reference_files import encoder_sha256
@@ -44,18 +42,12 @@ def galaxies(n, seed, fainter=0.0):
     return table
 
 
-def load(name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PlaceholderModelWarning)
-        return PhotoZ.from_pretrained(name)
-
-
-CARD = load("placeholder-photometric").card
+CARD = PhotoZ.from_pretrained("simulated-photometric").card
 
 
 @pytest.fixture(scope="module")
 def plain():
-    return load("placeholder-photometric")
+    return PhotoZ.from_pretrained("simulated-photometric")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +70,7 @@ def test_the_copy_knows_its_training_set_and_the_original_does_not(plain, photoz
 
 @pytest.mark.parametrize("shape", [(100, 3), (100,)])
 def test_features_of_another_width_are_refused(plain, shape):
-    with pytest.raises(InputSpecError, match="must be those of 'placeholder-photom"):
+    with pytest.raises(InputSpecError, match="must be those of 'simulated-photom"):
         plain.with_reference(np.ones(shape), rng=0)
 
 
@@ -115,18 +107,14 @@ class TestFiles:
         assert load_model(path)[1].reference is None
 
     def test_those_of_other_weights_are_not_saved(self, photoz, tmp_path):
-        network, card = load_model("placeholder-photometric")
+        network, card = load_model("simulated-photometric")
         card = dataclasses.replace(card, reference=photoz.card.reference)
         with torch.no_grad():
             network.fc1.weight += 1  # a new last layer reads the same features
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PlaceholderModelWarning)
-            PhotoZ(network, card).save(tmp_path / "refitted.safetensors")
+        PhotoZ(network, card).save(tmp_path / "refitted.safetensors")
         with torch.no_grad():
             network.fc0.weight += 1e-3
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PlaceholderModelWarning)
-            tuned = PhotoZ(network, card)
+        tuned = PhotoZ(network, card)
         with pytest.raises(InputSpecError, match="features of another encoder"):
             tuned.save(tmp_path / "tuned.safetensors")
 
@@ -141,7 +129,7 @@ class TestPredictions:
 
     @pytest.mark.parametrize("dihedral", [False, True])
     def test_both_in_one_run_are_each_alone(self, dihedral):
-        network, _ = load_model("placeholder-early")
+        network, _ = load_model("simulated-early")
         rng = torch.Generator().manual_seed(0)
         images, ebv = torch.randn(11, 9, 32, 32, generator=rng), torch.zeros(11, 2)
         probability, features = predict_both(network, images, ebv, dihedral=dihedral)
@@ -235,7 +223,7 @@ class TestReports:
         assert report.reference is photoz.card.reference
 
     def test_positions_and_cutouts_agree(self):
-        early = load("placeholder-early")
+        early = PhotoZ.from_pretrained("simulated-early")
         rng = np.random.default_rng(0)
         features = rng.normal(size=(60, early.network.fc1.in_features))
         early = early.with_reference(features, rng=0)

@@ -175,6 +175,14 @@ def test_where_values_are_missing_is_compared_too():
     assert np.isfinite(report.ood_score).all()
 
 
+def test_a_target_that_lacks_what_all_of_the_reference_has_is_not_scored():
+    x, y = normal(60), normal(30, seed=1)
+    y[4, 1] = np.nan
+    report = ShiftReport.compare(x, y, rng=0)
+    assert np.flatnonzero(np.isnan(report.ood_score)).tolist() == [4]
+    assert np.isfinite(report.share_ood)
+
+
 def test_duplicated_rows_raise_no_alarm():
     x, y = normal(60), normal(50, seed=1)
     report = ShiftReport.compare(np.vstack([x] * 4), np.vstack([y] * 5), rng=0)

@@ -75,8 +75,8 @@ def write_verdict(report):
     )
     sentences = [first]
     sentences.append(
-        f"{100 * report.share_ood:.1f} % of them lie further out than 99 % of the reference "
-        "(ood_score above 1)."
+        f"{100 * report.share_ood:.1f} % of them lie further out than 99 % of the "
+        "reference (ood_score above 1)."
     )
     if found != "none":
         sentences += [_most_different(report), _what_to_do(report)]

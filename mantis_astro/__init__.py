@@ -23,6 +23,7 @@ _PUBLIC = {
     "PhotoZ": "photoz",
     "RedshiftPDF": "pdf",
     "RedshiftPrior": "priors",
+    "ShiftReport": "shift",
     "SimulatedSky": "simulation",
     "Survey": "bands",
     "SurveyCutouts": "services",

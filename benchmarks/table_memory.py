@@ -16,7 +16,7 @@ def predict(n):
     from mantis_astro import PhotoZ
 
     warnings.simplefilter("ignore")
-    photoz = PhotoZ.from_pretrained("placeholder-photometric")
+    photoz = PhotoZ.from_pretrained("simulated-photometric")
     rng = np.random.default_rng(0)
     table = QTable()
     for band in photoz.card.bands:

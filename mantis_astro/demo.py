@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable
 
 from mantis_astro._optional import require
 
 __all__ = ["run_demo"]
 
+_SHOWN = 12  # rows that are printed
+
 
 def run_demo(folder, *, n=12):
     """
-    Fetch made galaxies from a local sky, predict, write tables and pictures.
+    Fetch simulated galaxies from a local sky, predict, write tables and pictures.
 
     The servers are real ones on the loopback of this machine, and they misbehave now
     and then as those of surveys do. Nothing else of the network is touched.
@@ -32,10 +33,12 @@ def run_demo(folder, *, n=12):
 
     Raises
     ------
+    ValueError
+        If there is no galaxy.
     OSError
         If the folder cannot be written.
     ImportError
-        If matplotlib is not installed.
+        If matplotlib or kcorrect is not installed.
 
     Examples
     --------
@@ -43,45 +46,53 @@ def run_demo(folder, *, n=12):
     >>> for line in run_demo("mantis_demo"):  # doctest: +SKIP
     ...     print(line)
     """
-    require("matplotlib", extra="demo")
+    if n < 1:
+        msg = f"'n' must be at least 1 galaxy, got {n}"
+        raise ValueError(msg)
+    for name in ("matplotlib", "kcorrect"):
+        require(name, extra="demo")
     from matplotlib.figure import Figure
 
-    from mantis_astro import CutoutStore, PhotoZ, RedshiftPDF, SurveyCutouts
+    from mantis_astro import (
+        CutoutStore,
+        PhotoZ,
+        RedshiftPDF,
+        SimulatedSky,
+        SurveyCutouts,
+    )
     from mantis_astro.plotting import plot_cutouts, plot_pdf
     from mantis_astro.services import conf
-    from mantis_astro.simulation.server import LocalSky, mixed_faults
+    from mantis_astro.simulation import LocalSky, mixed_faults
     from mantis_astro.table_io import write_table
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    table = _made_positions(n)
+    galaxies = SimulatedSky(seed=1)
+    table = _observable(galaxies.catalog(n))
+    write_table(table, folder / "galaxies.ecsv", overwrite=True)
+    yield f"{n} simulated galaxies in {folder / 'galaxies.ecsv'}"
     faults = mixed_faults(0.1, kinds=(429, 503, "reset", "html"))
     with (
-        LocalSky(seed=1, faults=faults) as sky,
+        LocalSky(galaxies, seed=1, faults=faults) as sky,
         sky.configure(conf),
         conf.set_temp("backoff", 0.05),
         CutoutStore(folder / "cutouts", mode="a") as store,
     ):
-        table["z_made"] = sky.redshifts(SkyCoord(table["ra"], table["dec"]))
-        write_table(table, folder / "galaxies.ecsv", overwrite=True)
-        yield f"{n} made galaxies in {folder / 'galaxies.ecsv'}"
         source = SurveyCutouts(store=store)
-        photoz = PhotoZ.from_pretrained()
-        table = photoz.add_redshifts(table, source)
+        table = PhotoZ.from_pretrained().add_redshifts(table, source)
         refused = sum(request.fault is not None for request in sky.requests)
+        counts = source.counts()
         yield (
-            f"{source.counts()['ok']} cutouts in {folder / 'cutouts'}, by "
-            f"{len(sky.requests)} requests to a local sky, which refused or broke "
-            f"{refused} of them on purpose"
+            f"{counts['ok']} cutouts in {folder / 'cutouts'}, by {len(sky.requests)} "
+            f"requests to a local sky, which refused or broke {refused} of them on "
+            f"purpose and has no image of {counts['no_coverage']} bands"
         )
-        galaxy = store.get(store.keys()[0])
+        brightest = int(np.argmin(table["mag_ps1_r"]))
+        galaxy = store[store.find(SkyCoord(table["ra"], table["dec"])[brightest])]
     write_table(table, folder / "redshifts.ecsv", overwrite=True)
-    yield f"redshifts in {folder / 'redshifts.ecsv'}:"
-    names = ["name", "z_made", "z_median", "z_err68_low", "z_err68_high", "flags"]
-    shown = table[names][:5]
-    for name in names[1:-1]:
-        shown[name].info.format = ".3f"
-    yield from (f"    {line}" for line in shown.pformat(show_unit=False))
+    yield f"redshifts in {folder / 'redshifts.ecsv'}, z_spec being the truth:"
+    yield from _rows(table)
+    yield _verdict(table)
 
     figure = plot_cutouts(galaxy)
     figure.savefig(folder / "cutouts.png", dpi=120, bbox_inches="tight")
@@ -89,7 +100,7 @@ def run_demo(folder, *, n=12):
     first = slice(3)
     plot_pdf(
         RedshiftPDF.from_table(table)[first],
-        table["z_made"][first],
+        table["z_spec"][first],
         ax=figure.add_subplot(),
         labels=list(table["name"][first]),
     )
@@ -97,16 +108,37 @@ def run_demo(folder, *, n=12):
     yield f"pictures in {folder / 'cutouts.png'} and {folder / 'pdf.png'}"
 
 
-def _made_positions(n):
-    """Scatter positions over an equatorial field, where all three surveys look."""
-    rng = np.random.default_rng(20)
-    table = QTable()
-    table["name"] = [f"demo-{i:03}" for i in range(n)]
-    table["ra"] = rng.uniform(150, 151, n)
-    table["dec"] = rng.uniform(1.5, 2.5, n)
-    table["ebv"] = np.zeros(n)  # the made sky has no dust
-    for name in ("ra", "dec"):
-        table[name].unit = "deg"
-        table[name].info.format = ".5f"
-    table["ebv"].unit = "mag"
+def _observable(catalog):
+    """Keep what an observer would have of a catalogue, and the true redshift."""
+    table = catalog["ra", "dec", "ebv", "mag_ps1_r", "z_spec"]
+    table.add_column([f"demo-{i:03}" for i in catalog["id"]], name="name", index=0)
     return table
+
+
+def _rows(table):
+    """Show redshifts beside the truth."""
+    names = ["mag_ps1_r", "z_spec", "z_median", "z_err68_low", "z_err68_high"]
+    shown = table["name", *names, "flags"][:_SHOWN]
+    for name in names:
+        shown[name].info.format = ".3f" if name.startswith("z") else ".1f"
+    yield from (f"    {line}" for line in shown.pformat(show_unit=False))
+
+
+def _verdict(table):
+    """Say how far redshifts are from the truth."""
+    from mantis_astro.metrics import delta_z
+
+    error = delta_z(table["z_median"], table["z_spec"])
+    known = np.isfinite(error)
+    if not known.any():
+        return "no galaxy has a redshift"
+    truth, low, high = (
+        np.ma.asarray(table[name]).filled(np.nan)
+        for name in ("z_spec", "z_err68_low", "z_err68_high")
+    )
+    inside = np.count_nonzero((low <= truth) & (truth <= high))
+    return (
+        f"median |z_median - z_spec| / (1 + z_spec): {np.median(abs(error[known])):.3f}"
+        f"; {inside} of {np.count_nonzero(known)} true redshifts lie within the 68 % "
+        "interval"
+    )

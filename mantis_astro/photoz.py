@@ -80,13 +80,10 @@ class PhotoZ:
 
     Examples
     --------
-    >>> import warnings
     >>> from mantis_astro import PhotoZ
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("ignore")  # that it is a placeholder
-    ...     photoz = PhotoZ.from_pretrained("placeholder-early")
+    >>> photoz = PhotoZ.from_pretrained("simulated-early")
     >>> photoz
-    <PhotoZ placeholder-early: early_fusion of 9 bands, z = 0 to ...>
+    <PhotoZ simulated-early: early_fusion of 9 bands, z = 0 to ...>
     """
 
     def __init__(self, network, card):
@@ -559,12 +556,9 @@ class PhotoZ:
 
         Examples
         --------
-        >>> import warnings
         >>> import numpy as np
         >>> from mantis_astro import PhotoZ
-        >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("ignore")  # that it is a placeholder
-        ...     photoz = PhotoZ.from_pretrained("placeholder-photometric")
+        >>> photoz = PhotoZ.from_pretrained("simulated-photometric")
         >>> features = np.random.default_rng(1).normal(size=(10, 96))
         >>> new, report = photoz.refit(features, np.linspace(0.1, 0.5, 10))
         >>> new is photoz, report.accepted

@@ -115,12 +115,9 @@ def add_redshifts(
 
     Examples
     --------
-    >>> import warnings
     >>> from astropy.table import QTable
     >>> from mantis_astro import FitsFolder, PhotoZ
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("ignore")  # that it is a placeholder
-    ...     photoz = PhotoZ.from_pretrained("placeholder-early")
+    >>> photoz = PhotoZ.from_pretrained("simulated-early")
     >>> empty_sky = FitsFolder(getfixture("tmp_path"))
     >>> table = QTable({"name": ["NGC 1"], "ra": [1.816], "dec": [27.708]})
     >>> table = photoz.add_redshifts(table, empty_sky, columns=["z_median", "flags"])

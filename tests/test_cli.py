@@ -63,14 +63,10 @@ def test_predict_adds_columns_and_exits_0(folder, tmp_path, ending):
 
 
 def test_the_same_numbers_as_through_python(folder, tmp_path):
-    import warnings
-
     from mantis_astro import FitsFolder, PhotoZ
 
     predict(folder, tmp_path / "out.ecsv")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        photoz = PhotoZ.from_pretrained()
+    photoz = PhotoZ.from_pretrained()
     table = read_table(folder / "galaxies.ecsv")
     table = photoz.add_redshifts(table, FitsFolder(folder / "cutouts"))
     np.testing.assert_array_equal(read_table(tmp_path / "out.ecsv")["pz"], table["pz"])
@@ -88,7 +84,7 @@ def test_output_goes_to_standard_output_and_messages_to_standard_error(folder, c
     captured = capsys.readouterr()
     table = Table.read(captured.out.splitlines(), format="ascii.ecsv")
     assert len(table) == N
-    assert "stand-in" in captured.err
+    assert "E(B-V) was not given" in captured.err
 
 
 def test_quiet_says_nothing(folder, tmp_path, capsys):
@@ -101,7 +97,7 @@ def test_quiet_says_nothing(folder, tmp_path, capsys):
 def test_messages_are_each_printed_once(folder, tmp_path, capsys):
     predict(folder, tmp_path / "out.ecsv")
     err = capsys.readouterr().err
-    assert err.count("stand-in trained on made data") == 1
+    assert err.count("E(B-V) was not given") == 1
     assert f"{N} rows in {tmp_path / 'out.ecsv'}" in err
 
 
@@ -161,7 +157,7 @@ class TestErrors:
 
     def test_an_unknown_model_lists_the_known(self, folder, tmp_path, capsys):
         assert predict(folder, tmp_path / "out.ecsv", "--model", "best") == 1
-        assert "named models are placeholder-early" in capsys.readouterr().err
+        assert "named models are simulated-early" in capsys.readouterr().err
 
     def test_debug_shows_where(self, folder, tmp_path):
         with pytest.raises(KeyError, match="rra"):
@@ -267,11 +263,24 @@ def test_evaluate_without_true_redshifts_names_the_columns(predicted, capsys):
 def test_models_lists_and_describes(capsys):
     assert main(["models"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert {"placeholder-early", "mantis-shrimp-early"} <= set(names)
+    assert {"simulated-early", "mantis-shrimp-early"} <= set(names)
     assert main(["models", "mantis-shrimp-early"]) == 0
     out = capsys.readouterr().out
     assert "400 bins, 0 to 1.6" in out
     assert "galex.NUV, galex.FUV, ps1.g" in out
+
+
+def test_demo_tells_the_truth_beside_what_it_finds(tmp_path, capsys):
+    from mantis_astro import SimulatedSky
+
+    assert main(["demo", "--output", str(tmp_path), "-n", "2"]) == 0
+    assert "of 2 true redshifts lie within" in capsys.readouterr().out
+    table = read_table(tmp_path / "redshifts.ecsv")
+    truth = SimulatedSky(seed=1).redshift(_coords(table))
+    np.testing.assert_allclose(table["z_spec"], truth)
+    assert not (table["flags"] & (Flag.NO_DATA | Flag.FETCH_FAILED)).any()
+    pictures = {path.name for path in tmp_path.glob("*.png")}
+    assert pictures == {"cutouts.png", "pdf.png"}
 
 
 def test_files_lists_what_could_be_fetched(capsys):
@@ -438,6 +447,6 @@ def test_five_real_bands_through_the_command(real_data, tmp_path):
     assert main(["predict", str(tmp_path / "quasar.csv"), *arguments]) == 0
     [row] = read_table(output)
     assert row["name"] == "J0028"
-    for flag in (Flag.MISSING_GALEX, Flag.MISSING_UNWISE, Flag.PLACEHOLDER_MODEL):
+    for flag in (Flag.MISSING_GALEX, Flag.MISSING_UNWISE, Flag.EBV_ASSUMED):
         assert row["flags"] & flag
     assert not row["flags"] & (Flag.NO_DATA | Flag.MISSING_PS1 | Flag.BAD_WCS)

@@ -39,7 +39,7 @@ def test_recalibrate_prints_both_sides(predicted, capsys, method):
 
 def test_simulated_galaxies_are_predicted_and_judged(tmp_path, capsys):
     output = tmp_path / "metrics.ecsv"
-    arguments = ["--model", "placeholder-photometric", "--by", "z_spec", "--bins", "2"]
+    arguments = ["--model", "simulated-photometric", "--by", "z_spec", "--bins", "2"]
     arguments += ["--seed", "5", "-o", str(output), "--quiet"]
     assert main(["evaluate", "--simulated", "60", *arguments]) == 0
     assert "galaxies (simulated, seed 5)" in capsys.readouterr().out
@@ -65,5 +65,5 @@ def test_a_table_or_a_number_must_be_given(arguments, capsys):
     ],
 )
 def test_what_cannot_be_simulated_is_said(arguments, message, capsys):
-    assert main(["evaluate", "--model", "placeholder-photometric", *arguments]) == 1
+    assert main(["evaluate", "--model", "simulated-photometric", *arguments]) == 1
     assert message in capsys.readouterr().err

@@ -28,7 +28,7 @@ ZERO_POINTS = [0.3, -0.3, 0.3, -0.2, 0.2, -0.3, 0.2, 0.3, -0.3]  # mag
 
 @pytest.fixture(scope="module")
 def photoz():
-    return PhotoZ.from_pretrained("placeholder-photometric")
+    return PhotoZ.from_pretrained("simulated-photometric")
 
 
 def made_table(photoz, n, seed, zero_points=0.0):
@@ -82,7 +82,7 @@ def test_a_shifted_sample_is_learnt(photoz, refitted, other):
 
 
 def test_the_original_is_left_as_it_was(refitted, photoz):
-    fresh = PhotoZ.from_pretrained("placeholder-photometric")
+    fresh = PhotoZ.from_pretrained("simulated-photometric")
     for name, value in fresh.network.state_dict().items():
         assert torch.equal(photoz.network.state_dict()[name], value)
     assert photoz.card == fresh.card
@@ -108,13 +108,12 @@ def test_the_report_describes_the_returned_model(photoz, refitted, shifted):
 
 def test_the_card_records_it(refitted, photoz, tmp_path):
     new, report = refitted
-    assert new.card.name == "placeholder-photometric-refit"
+    assert new.card.name == "simulated-photometric-refit"
     assert f"{report.n_fit:,} galaxies" in new.card.training_sample
     assert "refitted" in new.card.description
     assert "n(z) of the galaxies it was refitted to" in new.card.training_prior
     assert "arXiv:2310.18612" in new.citations()
     assert new.card.sha256 == ""
-    assert new.card.placeholder
     new.save(tmp_path / "mine.safetensors")
     loaded = PhotoZ.from_file(tmp_path / "mine.safetensors")
     assert replace(loaded.card, sha256="") == new.card
@@ -177,7 +176,7 @@ def test_a_table_of_fluxes(photoz, shifted):
 
 def test_cutouts_and_positions():
     """Ten galaxies are too few to fit, but they are read."""
-    photoz = PhotoZ.from_pretrained("placeholder-early")
+    photoz = PhotoZ.from_pretrained("simulated-early")
     coords = SkyCoord(np.arange(10) * 0.1, np.zeros(10), unit="deg")
     galaxies = [make_galaxy(c, seed=i) for i, c in enumerate(coords)]
     _, report = photoz.refit((g for g in galaxies), np.linspace(0.1, 0.5, 10), ebv=0.0)
@@ -451,7 +450,7 @@ def test_explain_leaves_out_what_has_no_features(photoz, shifted):
 
 
 def test_explain_of_cutouts():
-    photoz = PhotoZ.from_pretrained("placeholder-early")
+    photoz = PhotoZ.from_pretrained("simulated-early")
     coords = SkyCoord(np.arange(4) * 0.1, np.zeros(4), unit="deg")
     galaxies = [
         make_galaxy(c, seed=i, amplitude=30.0 * i) for i, c in enumerate(coords)

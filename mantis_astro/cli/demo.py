@@ -2,7 +2,7 @@
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Fetch made galaxies from a local sky and predict."
+SUMMARY = "Fetch simulated galaxies from a local sky and predict."
 
 
 def add_arguments(sub):

@@ -45,7 +45,7 @@ def accelerate(network, *, precision="float32"):
     Examples
     --------
     >>> from mantis_astro.models import accelerate, load_model
-    >>> network, card = load_model("placeholder-early")
+    >>> network, card = load_model("simulated-early")
     >>> fast = accelerate(network)
     """
     if precision not in ("float32", "bfloat16"):

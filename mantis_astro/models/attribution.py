@@ -100,15 +100,12 @@ def shapley_values(
 
     Examples
     --------
-    >>> import warnings
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from astropy.table import QTable
     >>> from mantis_astro import PhotoZ
     >>> from mantis_astro.models import shapley_values
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("ignore")  # that it is a placeholder
-    ...     photoz = PhotoZ.from_pretrained("placeholder-photometric")
+    >>> photoz = PhotoZ.from_pretrained("simulated-photometric")
     >>> table = QTable({"flux_ps1_g": [1e4, 2e4] * u.nJy})
     >>> table["flux_ps1_i"] = [3e4, 4e4] * u.nJy
     >>> shares = shapley_values(photoz, table, value="z_median", ebv=0.02)

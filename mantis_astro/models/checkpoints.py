@@ -83,9 +83,9 @@ def load_model(name_or_path=None, *, card=None, device=None):
     Examples
     --------
     >>> from mantis_astro.models import load_model
-    >>> network, card = load_model("placeholder-early")
-    >>> card.placeholder
-    True
+    >>> network, card = load_model("simulated-early")
+    >>> card.network.kind, card.n_bins
+    ('early_fusion', 400)
     """
     path, known = _find(name_or_path)
     if known is not None and card is not None:

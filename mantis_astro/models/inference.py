@@ -48,7 +48,7 @@ def predict_probability(network, images, ebv, *, dihedral=False, device=None):
     --------
     >>> import torch
     >>> from mantis_astro.models import load_model, predict_probability
-    >>> network, card = load_model("placeholder-early")
+    >>> network, card = load_model("simulated-early")
     >>> images, ebv = torch.zeros(3, 9, 32, 32), torch.zeros(3, 2)
     >>> predict_probability(network, images, ebv).shape == (3, card.n_bins)
     True

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 #: Name of the model that is used when none is named; its weights are in the package.
-DEFAULT_MODEL = "placeholder-early"
+DEFAULT_MODEL = "simulated-early"
 
 #: Key of the card, as JSON, in the metadata of a file of weights.
 CARD_KEY = "mantis_astro.card"
@@ -312,6 +312,6 @@ def list_models():
     --------
     >>> from mantis_astro.models import list_models
     >>> [card.name for card in list_models()][:2]
-    ['placeholder-early', 'placeholder-photometric']
+    ['simulated-early', 'simulated-late']
     """
     return list(_cards().values())

@@ -20,7 +20,11 @@ EXPOSURE_TIME = 860.0
 
 class MadeImages:
     """
-    Made galaxies: one stands at every position that is asked for.
+    Made galaxies, fast and simple: one stands at every position that is asked for.
+
+    They are for tests and benchmarks of services, which need many images, all
+    different, in no time and without kcorrect; nobody should measure a redshift on
+    them. `~mantis_astro.SimulatedSky` has galaxies that look like real ones.
 
     A galaxy is an exponential disc with its own size, shape, redshift and spectrum (see
     `~mantis_astro.simulation.made_spectra`); noise is its own too, so that no two
@@ -131,12 +135,14 @@ class GivenImages:
 
     def __init__(self, images, *, tolerance=1.0):
         self._redshift = getattr(images, "redshift", None)
+        self._observed = getattr(images, "observed", None)
         if hasattr(images, "iter_cutouts"):
             self._find = lambda coord, band: _from_source(images, coord, band)
         elif callable(images):
             self._find = images
         elif isinstance(images, Mapping) or np.iterable(images):
             self._find = _Nearest(images, tolerance)
+            self._observed = self._find.observed
         else:
             msg = (
                 "'images' must be a CutoutSource, a mapping from (ra, dec), "
@@ -165,6 +171,28 @@ class GivenImages:
             msg = f"'images' must give a CCDData or None, got {type(image).__name__}"
             raise TypeError(msg)
         return image
+
+    def listed(self, bands, ra, dec):
+        """
+        Tell of which bands there may be images, without making any.
+
+        Parameters
+        ----------
+        bands : sequence of Band
+            Bands wanted.
+        ra, dec : float
+            Position, degrees.
+
+        Returns
+        -------
+        list of Band
+            Those that there are; all if that shows only by making them: of a callable,
+            or of a source without a method ``observed(coords, bands)``.
+        """
+        if self._observed is None:
+            return list(bands)
+        (there,) = self._observed(SkyCoord([ra], [dec], unit="deg"), bands)
+        return [band for band, one in zip(bands, there, strict=True) if one]
 
     def redshift(self, ra, dec):
         """
@@ -204,6 +232,10 @@ class _Nearest:
             ).reshape(-1, 2)
         self.cutouts = [{get_band(b): i for b, i in c.items()} for c in self.cutouts]
         self.tolerance = tolerance / 3600
+
+    def observed(self, coords, bands):
+        """Tell of which bands there are images, shape (n, n_band)."""
+        return np.array([[self(c, b) is not None for b in bands] for c in coords])
 
     def __call__(self, coord, band):
         if not self.cutouts:

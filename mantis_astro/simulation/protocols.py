@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from mantis_astro.bands import get_band, get_survey, list_surveys
+from mantis_astro.bands import get_band, list_surveys
 from mantis_astro.simulation.fits_bytes import fits_bytes
 from mantis_astro.simulation.sky import ServedImage
 from mantis_astro.simulation.skycells import (
@@ -114,17 +114,24 @@ class PanstarrsProtocol:
             positions = _positions(form)
         except (KeyError, ValueError) as error:
             return text_answer(400, f"Error: bad positions ({error})")
-        survey = get_survey("ps1")
+        bands = [
+            get_band(f"ps1.{letter}")
+            for letter in form.get("filters", "grizy")
+            if letter in "grizy" and form.get("type", "stack") == "stack"
+        ]
         rows = [
-            f"{cell.projcell} {cell.subcell:03d} {ra:.6f} {dec:.6f} {band} 55000.0 "
-            f"stack {cell.file_name(band)} {cell.file_name(band).rpartition('/')[2]} 0"
+            f"{cell.projcell} {cell.subcell:03d} {ra:.6f} {dec:.6f} {name} 55000.0 "
+            f"stack {cell.file_name(name)} {cell.file_name(name).rpartition('/')[2]} 0"
             for ra, dec in positions
-            if self.sky.covers(survey, ra, dec)
-            for cell in find_skycells(ra, dec)
-            for band in form.get("filters", "grizy")
-            if band in "grizy" and form.get("type", "stack") == "stack"
+            for cell, names in self._listed(bands, ra, dec)
+            for name in names
         ]
         return text_answer(200, "\n".join([_LIST_HEADER, *rows]) + "\n")
+
+    def _listed(self, bands, ra, dec):
+        """Each skycell of a position, and the letters of the bands that it has."""
+        names = [band.name for band in self.sky.listed(bands, ra, dec)]
+        return [(cell, names) for cell in find_skycells(ra, dec) if names]
 
     def _cutout(self, query):
         try:

@@ -92,7 +92,8 @@ class LocalSky:
     images : CutoutSource, mapping, iterable of MultibandCutout, callable, optional
         Images to serve: anything with ``iter_cutouts``; ``{(ra, dec): {band:
         CCDData}}`` in degrees; multiband cutouts; or ``images(coord, band)`` giving a
-        CCDData or None. By default a made galaxy stands wherever one asks.
+        CCDData or None. A `~mantis_astro.SimulatedSky` has galaxies that look like
+        real ones. By default a made galaxy, fast and simple, stands wherever one asks.
     seed : int, optional
         Seed of the made galaxies and of the faults.
     coverage : mapping of str to callable, optional
@@ -312,7 +313,7 @@ class LocalSky:
 
     def redshifts(self, coords):
         """
-        Tell the redshifts with which galaxies were made.
+        Tell the true redshifts of the galaxies.
 
         Parameters
         ----------
@@ -322,7 +323,7 @@ class LocalSky:
         Returns
         -------
         `~numpy.ndarray`
-            Shape (n,); NaN where the images served are given, not made.
+            Shape (n,); NaN where images are given by what knows of no redshift.
         """
         coords = coords.icrs
         return np.array(

@@ -164,6 +164,32 @@ class SimulatedSky:
         z = self.sample(coord.reshape(-1)).z
         return float(z[0]) if coord.isscalar else z.reshape(coord.shape)
 
+    def observed(self, coords, bands=BANDS):
+        """
+        Tell which bands there are images of, without making them.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,).
+        bands : sequence of Band or str, optional
+            Bands of GALEX, Pan-STARRS1 and unWISE.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            Shape (n, n_band).
+
+        Examples
+        --------
+        >>> from mantis_astro import SimulatedSky
+        >>> from astropy.coordinates import SkyCoord
+        >>> south = SkyCoord([10.0], [-40.0], unit="deg")
+        >>> SimulatedSky(seed=1).observed(south, ["ps1.g", "unwise.W1"])
+        array([[False,  True]])
+        """
+        return self._conditions(self.sample(coords), coords, get_bands(bands)).observed
+
     def iter_cutouts(self, coords, bands=BANDS):
         """
         Yield the cutouts of each position.
@@ -237,13 +263,18 @@ class SimulatedSky:
 
     def _render(self, sample, coords):
         sources = draw_scenes(self.population, sample, neighbours=self.neighbours)
-        conditions = draw_conditions(sample.key)
+        conditions = self._conditions(sample, coords)
+        return render_cutouts(sources, coords, conditions=conditions)
+
+    @staticmethod
+    def _conditions(sample, coords, bands=BANDS):
+        conditions = draw_conditions(sample.key, bands=bands)
         dec = coords.icrs.dec
         for j, band in enumerate(conditions.bands):
             limit = get_survey(band.survey).declination_limit
             if limit is not None:
                 conditions.observed[dec <= limit, j] = False
-        return render_cutouts(sources, coords, conditions=conditions)
+        return conditions
 
 
 class _Memory:

@@ -81,6 +81,28 @@ class Sky:
             return False
         return survey not in self._coverage or bool(self._coverage[survey](ra, dec))
 
+    def listed(self, bands, ra, dec):
+        """
+        Tell of which bands a survey's list of files has images of a position.
+
+        Parameters
+        ----------
+        bands : sequence of Band
+            Bands of one survey.
+        ra, dec : float
+            Position, degrees.
+
+        Returns
+        -------
+        list of Band
+            All where the survey looked, but for those of which it is known without
+            making images that there are none.
+        """
+        bands = [b for b in bands if self.covers(get_survey(b.survey), ra, dec)]
+        if self._given is None or not bands:
+            return bands
+        return self._given.listed(bands, ra, dec)
+
     def redshift(self, ra, dec):
         """
         Tell the redshift of the made galaxy at a position.

@@ -22,7 +22,7 @@ from mantis_astro.models import (
     load_model,
     save_model,
 )
-from mantis_astro.models.registry import CARD_KEY, read_card
+from mantis_astro.models.registry import CARD_KEY, embedded_file, read_card
 
 EDGES = tuple(np.linspace(0, 1, 8).tolist())
 CARD = ModelCard(
@@ -202,7 +202,7 @@ def test_a_card_cannot_replace_the_one_in_the_file(ours):
 
 def test_a_card_cannot_replace_that_of_a_named_model():
     with pytest.raises(InputSpecError, match="card of its own: leave out 'card'"):
-        load_model("placeholder-early", card=CARD)
+        load_model("simulated-early", card=CARD)
 
 
 # What is no weights file
@@ -290,7 +290,10 @@ def test_a_card_that_cannot_be_understood_names_the_file(ours, change, match):
 # By name
 
 
-@pytest.mark.parametrize("card", [c for c in list_models() if c.placeholder], ids=str)
+EMBEDDED = [card for card in list_models() if embedded_file(card.name).exists()]
+
+
+@pytest.mark.parametrize("card", EMBEDDED, ids=str)
 def test_models_of_the_package_need_no_network(card):
     network, loaded = load_model(card.name)
     assert replace(loaded, sha256="") == card
@@ -309,13 +312,8 @@ def test_the_default_is_a_model_of_the_package():
 
 
 def test_models_of_the_package_are_small():
-    from mantis_astro.models.registry import embedded_file
-
-    sizes = [
-        embedded_file(c.name).stat().st_size for c in list_models() if c.placeholder
-    ]
-    assert len(sizes) == 2
-    assert max(sizes) < 1e6
+    assert len(EMBEDDED) == 3
+    assert max(embedded_file(c.name).stat().st_size for c in EMBEDDED) < 3e6
 
 
 def test_published_weights_come_through_the_table_of_files(monkeypatch, tmp_path):
@@ -345,7 +343,7 @@ def test_weights_that_are_not_public_are_said_not_to_be():
 
 def test_an_unknown_name_lists_the_models():
     with pytest.raises(
-        InputSpecError, match="no model and no file 'shrimp'.*placeholder"
+        InputSpecError, match="no model and no file 'shrimp'.*simulated-early"
     ):
         load_model("shrimp")
 

@@ -152,7 +152,7 @@ def test_cutouts_aligned_before_are_taken_as_they_are(galaxy):
 
 
 def test_the_embedded_model_answers_from_images_of_the_surveys(galaxy):
-    network, card = load_model("placeholder-early")
+    network, card = load_model("simulated-early")
     prepared = card.spec.to_tensor([galaxy], 0.03)
     with torch.inference_mode():
         p = torch.softmax(network(prepared.images, prepared.ebv), -1)
@@ -161,7 +161,7 @@ def test_the_embedded_model_answers_from_images_of_the_surveys(galaxy):
 
 
 def test_the_grid_of_the_embedded_model_fits_the_images_that_are_served():
-    grid = get_card("placeholder-early").spec.geometry
+    grid = get_card("simulated-early").spec.geometry
     for band in BANDS:
         survey = get_survey(band.survey)
         field = min(survey.shape) * survey.pixel_scale.to_value(u.arcsec)

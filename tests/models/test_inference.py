@@ -89,7 +89,7 @@ def test_no_objects_give_no_rows(early, images, ebv):
 
 
 def test_table_networks_are_bit_identical_too():
-    network, card = load_model("placeholder-photometric")
+    network, card = load_model("simulated-photometric")
     inputs = torch.rand(600, card.spec.n_inputs)
     ebv = torch.rand(600, 2)
     whole = predict_probability(network, inputs, ebv)
@@ -141,7 +141,7 @@ def test_a_single_answer_does_see_the_orientation(early, images, ebv):
 
 
 def test_a_table_has_no_orientation():
-    network, card = load_model("placeholder-photometric")
+    network, card = load_model("simulated-photometric")
     inputs = torch.rand(2, card.spec.n_inputs)
     with pytest.raises(InputSpecError, match="'dihedral' turns images"):
         predict_probability(network, inputs, torch.rand(2, 2), dihedral=True)

@@ -181,7 +181,7 @@ def test_each_band_needs_a_positive_softening(softening):
 
 def test_a_hundred_thousand_rows_need_little_memory():
     """Below a tenth of the 1.5 GB that the whole prediction may take."""
-    spec = get_card("placeholder-photometric").spec
+    spec = get_card("simulated-photometric").spec
     table = QTable()
     for band in spec.bands:
         for name in spec.columns(band):
@@ -195,7 +195,7 @@ def test_a_hundred_thousand_rows_need_little_memory():
 
 
 def test_brighter_in_the_red_is_not_the_same_answer():
-    network, card = load_model("placeholder-photometric")
+    network, card = load_model("simulated-photometric")
     table = QTable()
     for band in card.bands:
         flux, err = card.spec.columns(band)

@@ -29,9 +29,9 @@ def test_cards_survive_json(card):
 def test_cards_say_what_they_are(card):
     assert card.description
     assert card.training_sample
-    assert card.training_prior.startswith("uniform")
+    assert card.training_prior
     assert card.caveats
-    assert card.placeholder == card.name.startswith("placeholder")
+    assert not card.placeholder
 
 
 @ALL
@@ -69,19 +69,17 @@ def test_bin_edges_are_the_callers_own():
 
 
 def test_an_unknown_model_lists_those_that_are():
-    with pytest.raises(
-        InputSpecError, match="no model 'x'; there are placeholder-early"
-    ):
+    with pytest.raises(InputSpecError, match="no model 'x'; there are simulated-early"):
         get_card("x")
 
 
 def test_a_name_is_given_once():
-    with pytest.raises(ValueError, match="'placeholder-early' is already registered"):
-        register_model(get_card("placeholder-early"))
+    with pytest.raises(ValueError, match="'simulated-early' is already registered"):
+        register_model(get_card("simulated-early"))
 
 
 def test_a_registered_model_is_listed():
-    card = replace(get_card("placeholder-early"), name="mine")
+    card = replace(get_card("simulated-early"), name="mine")
     try:
         assert register_model(card) is card
         assert card in list_models()
@@ -90,7 +88,7 @@ def test_a_registered_model_is_listed():
 
 
 def test_the_network_must_read_as_many_dust_maps_as_the_spec_gives():
-    card = get_card("placeholder-photometric")
+    card = get_card("simulated-photometric")
     with pytest.raises(InputSpecError, match=r"reads 3 values of E\(B-V\)"):
         replace(card, network=replace(card.network, n_ebv=3))
 

@@ -47,7 +47,8 @@ CARD = PhotoZ.from_pretrained("simulated-photometric").card
 
 @pytest.fixture(scope="module")
 def plain():
-    return PhotoZ.from_pretrained("simulated-photometric")
+    network, card = load_model("simulated-photometric")
+    return PhotoZ(network, dataclasses.replace(card, reference=None))
 
 
 @pytest.fixture(scope="module")

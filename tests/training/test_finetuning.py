@@ -97,7 +97,7 @@ def test_cutouts_can_be_learnt_from():
 
     from tests.made import make_galaxy
 
-    network, card = load_model("placeholder-early")
+    network, card = load_model("simulated-early")
     photoz = PhotoZ(network, replace(card, placeholder=False))
     coords = SkyCoord(np.linspace(0, 300, 24), np.linspace(-20, 60, 24), unit=u.deg)
     galaxies = [make_galaxy(coord, seed=i) for i, coord in enumerate(coords)]

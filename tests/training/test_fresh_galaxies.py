@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from mantis_astro import Flag, PhotoZ
-from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models import get_card
 from mantis_astro.training import iter_simulated, predict_simulated
 
 
 @pytest.fixture(scope="module")
 def photoz():
-    with pytest.warns(PlaceholderModelWarning):
-        return PhotoZ.from_pretrained("placeholder-photometric")
+    return PhotoZ.from_pretrained("simulated-photometric")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def test_what_is_predicted_is_what_the_model_says_of_them(photoz, parts):
     np.testing.assert_array_equal(z_spec, np.concatenate([z for _, z in parts]))
     expected = [photoz.infer(prepared).probability for prepared, _ in parts]
     np.testing.assert_array_equal(pdf.probability, np.concatenate(expected))
-    assert pdf.meta["PZMODEL"] == "placeholder-photometric"
+    assert pdf.meta["PZMODEL"] == "simulated-photometric"
 
 
 def test_another_seed_makes_other_galaxies(photoz):

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from astropy.table import Table
 from harness import interleaved, run
-from make_placeholder_model import image_batch
 
 from mantis_astro.models import (
     OnnxNetwork,
@@ -23,6 +22,7 @@ from mantis_astro.models import (
     load_model,
 )
 from mantis_astro.models.encoders import Block
+from mantis_astro.training import iter_simulated
 
 BATCH = 8
 
@@ -100,7 +100,8 @@ def benchmark(short):
     )
 
     embedded, card = load_model()
-    _, small, small_ebv = image_batch(card.spec, 256, np.random.default_rng(5))
+    prepared, _ = next(iter_simulated(card, 256, seed=5))
+    small, small_ebv = prepared.images, prepared.ebv
     small_forms = forms(embedded, small[:2], small_ebv[:2], with_onnx=with_onnx)
     small_moved = effect(
         card.bin_edges,

@@ -27,6 +27,7 @@ def run(options):
         "redshifts": f"{card.n_bins} bins, {card.z_edges[0]:g} to {card.z_edges[-1]:g}",
         "trained on": card.training_sample,
         "prior": card.training_prior,
+        "reached": card.performance,
         "do not trust": card.caveats,
         "licence": card.licence,
         "cite": ", ".join(card.citations),

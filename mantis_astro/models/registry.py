@@ -52,6 +52,8 @@ class ModelCard:
     training_prior : str
         The n(z) that its p(z) carry: ``"uniform per class"`` for class-balanced
         training, or what else.
+    performance : str
+        What it reached, on which galaxies.
     caveats : str
         Where not to trust it.
     citations : tuple of str
@@ -87,6 +89,7 @@ class ModelCard:
     description: str = ""
     training_sample: str = ""
     training_prior: str = ""
+    performance: str = ""
     caveats: str = ""
     citations: tuple = ()
     licence: str = ""

@@ -1,13 +1,17 @@
 """What a model gets after its last step, from the galaxies held out for validation."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
+from mantis_astro import metrics
 from mantis_astro.calibration import PITRecalibration
 from mantis_astro.models import predict_both
 from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.photoz import PhotoZ
 
-__all__ = ["completed"]
+__all__ = ["completed", "performance"]
 
 _LEAST = 100  # galaxies held out, below which there is nothing to be learnt from them
 
@@ -28,22 +32,25 @@ def completed(photoz, held_out, config):
     Returns
     -------
     PhotoZ
-        With statistics of the features of these galaxies, and recalibrated, if the
-        configuration says so; as it was if fewer than 100 galaxies are held out.
+        With statistics of the features of these galaxies, recalibrated, if the
+        configuration says so, and with what it reached in its card; as it was if fewer
+        than 100 galaxies are held out.
     """
     if config.dtype == "float16":
         with torch.no_grad():
             for parameter in photoz.network.parameters():
                 parameter.copy_(parameter.half().float())
-    wanted = config.n_reference or config.recalibrate != "none"
-    if len(held_out) < _LEAST or not wanted:
+    if len(held_out) < _LEAST:
         return photoz
     parts = [predict_both(photoz.network, b.images, b.ebv) for b in held_out.batches]
     probability, features = map(np.concatenate, zip(*parts, strict=True))
     z = np.concatenate([batch.z.numpy() for batch in held_out.batches])
+    pdf = RedshiftPDF(photoz.card.bin_edges, probability)
     if config.recalibrate == "pit":
-        pdf = RedshiftPDF(photoz.card.bin_edges, probability)
         photoz = photoz.with_recalibration(PITRecalibration().fit(pdf, z))
+        pdf = photoz.recalibrator.transform(pdf)
+    reached = performance(pdf, z, "galaxies held out of those trained on")
+    photoz = PhotoZ(photoz.network, replace(photoz.card, performance=reached))
     if config.n_reference:
         photoz = photoz.with_reference(
             features,
@@ -53,3 +60,34 @@ def completed(photoz, held_out, config):
             sample=f"{len(z):,} galaxies held out of: {photoz.card.training_sample}",
         )
     return photoz
+
+
+def performance(pdf, z_spec, what):
+    """
+    Say in a sentence how good redshifts are.
+
+    Parameters
+    ----------
+    pdf : RedshiftPDF
+        Densities, shape (n,).
+    z_spec : `~numpy.ndarray`
+        True redshifts, shape (n,).
+    what : str
+        What galaxies these are.
+
+    Returns
+    -------
+    str
+        For ``ModelCard.performance``.
+    """
+    z_phot = pdf.median()
+    within = [
+        metrics.outlier_fraction(z_phot, z_spec, threshold=limit)
+        for limit in (0.05, 0.15)
+    ]
+    return (
+        f"{len(z_spec):,} {what}: sigma_nmad {metrics.sigma_nmad(z_phot, z_spec):.4f}, "
+        f"{within[0]:.1%} beyond 0.05 and {within[1]:.1%} beyond 0.15 of the median of "
+        f"p(z), {metrics.coverage(pdf, z_spec, level=0.68):.1%} inside the 68 % "
+        f"interval, PIT KS {metrics.pit_ks(metrics.pit(pdf, z_spec)):.3f}"
+    )

@@ -559,7 +559,7 @@ class PhotoZ:
         >>> import numpy as np
         >>> from mantis_astro import PhotoZ
         >>> photoz = PhotoZ.from_pretrained("simulated-photometric")
-        >>> features = np.random.default_rng(1).normal(size=(10, 96))
+        >>> features = np.zeros((10, photoz.network.fc1.in_features))
         >>> new, report = photoz.refit(features, np.linspace(0.1, 0.5, 10))
         >>> new is photoz, report.accepted
         (True, False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mantis_astro import __version__
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models.geometry import CommonGrid, SurveyGrids
 from mantis_astro.models.inputs import PUBLISHED_BANDS, InputSpec
@@ -137,7 +138,11 @@ class RenderedData:
 
     def _rendered(self, n_validation, n_processes):
         """Arrays of all galaxies, those for validation last."""
-        facts = to_plain(self) | {"n_validation": n_validation, "scales": _SCALES}
+        facts = to_plain(self) | {
+            "n_validation": n_validation,
+            "scales": _SCALES,
+            "version": __version__,  # another one may render otherwise
+        }
         del facts["cache"]
         text = json.dumps(facts, sort_keys=True)
         folder = Path(self.cache) / hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -49,7 +49,7 @@ METRICS = ("sigma_nmad", "outlier_fraction_015", "crps", "log_score")
 
 
 BANDS = [get_band(name) for name in PUBLISHED_BANDS]
-# Noise of a point source in nJy, from depths at five sigma roughly those of the surveys.
+# Noise of a point source in nJy, from depths at five sigma roughly the surveys'.
 NOISE = (
     3631e9
     / 5

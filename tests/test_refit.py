@@ -237,7 +237,7 @@ def test_one_redshift_bin_teaches_nothing(photoz, shifted):
 
 def test_what_cannot_be_used_is_left_out_and_counted(photoz, shifted, caplog):
     features = np.array(shifted["features"])
-    z = np.ma.array(shifted["z_spec"].value)
+    z = np.ma.array(shifted["z_spec"].value, copy=True)
     features[3, 5] = np.nan
     features[4] = np.inf
     z[5] = np.ma.masked
@@ -320,7 +320,7 @@ def test_weights_choose_whom_to_serve(photoz, shifted):
     _, report = photoz.refit(shifted, z, sample_weight=weights, method="ridge", rng=2)
     assert report.accepted
     _, unweighted = photoz.refit(shifted, z, method="ridge", rng=2)
-    assert unweighted.scores["sigma_nmad"][0] > 2 * report.scores["sigma_nmad"][0]
+    assert unweighted.scores["sigma_nmad"][0] > 1.2 * report.scores["sigma_nmad"][0]
 
 
 def test_patches_of_sky_are_held_out_whole():

@@ -6,6 +6,8 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from mantis_astro._optional import require
+from mantis_astro.binned import as_redshift
+from mantis_astro.metrics import delta_z
 
 __all__ = ["run_demo"]
 
@@ -67,13 +69,13 @@ def run_demo(folder, *, n=12):
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    galaxies = SimulatedSky(seed=1)
+    galaxies = SimulatedSky(seed=1, donors="test")  # spectra that no training saw
     table = _observable(galaxies.catalog(n))
     write_table(table, folder / "galaxies.ecsv", overwrite=True)
     yield f"{n} simulated galaxies in {folder / 'galaxies.ecsv'}"
     faults = mixed_faults(0.1, kinds=(429, 503, "reset", "html"))
     with (
-        LocalSky(galaxies, seed=1, faults=faults) as sky,
+        LocalSky(galaxies, seed=1, faults=faults, lifetime=3600) as sky,
         sky.configure(conf),
         conf.set_temp("backoff", 0.05),
         CutoutStore(folder / "cutouts", mode="a") as store,
@@ -87,13 +89,18 @@ def run_demo(folder, *, n=12):
             f"requests to a local sky, which refused or broke {refused} of them on "
             f"purpose and has no image of {counts['no_coverage']} bands"
         )
-        brightest = int(np.argmin(table["mag_ps1_r"]))
-        galaxy = store[store.find(SkyCoord(table["ra"], table["dec"])[brightest])]
+        brightest_first = table[np.argsort(table["mag_ps1_r"])]
+        coords = SkyCoord(brightest_first["ra"], brightest_first["dec"])
+        fetched = next(filter(None, map(store.find, coords)), None)
+        galaxy = fetched and store[fetched]
     write_table(table, folder / "redshifts.ecsv", overwrite=True)
     yield f"redshifts in {folder / 'redshifts.ecsv'}, z_spec being the truth:"
     yield from _rows(table)
     yield _verdict(table)
 
+    if not galaxy:
+        yield "no image could be fetched, so there is none to show; run it again"
+        return
     figure = plot_cutouts(galaxy)
     figure.savefig(folder / "cutouts.png", dpi=120, bbox_inches="tight")
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -121,21 +128,18 @@ def _rows(table):
     shown = table["name", *names, "flags"][:_SHOWN]
     for name in names:
         shown[name].info.format = ".3f" if name.startswith("z") else ".1f"
-    yield from (f"    {line}" for line in shown.pformat(show_unit=False))
+    lines = shown.pformat(max_lines=-1, max_width=-1, show_unit=False)
+    yield from (f"    {line}" for line in lines)
 
 
 def _verdict(table):
     """Say how far redshifts are from the truth."""
-    from mantis_astro.metrics import delta_z
-
     error = delta_z(table["z_median"], table["z_spec"])
     known = np.isfinite(error)
     if not known.any():
         return "no galaxy has a redshift"
-    truth, low, high = (
-        np.ma.asarray(table[name]).filled(np.nan)
-        for name in ("z_spec", "z_err68_low", "z_err68_high")
-    )
+    names = "z_spec", "z_err68_low", "z_err68_high"
+    truth, low, high = (as_redshift(table[name]) for name in names)
     inside = np.count_nonzero((low <= truth) & (truth <= high))
     return (
         f"median |z_median - z_spec| / (1 + z_spec): {np.median(abs(error[known])):.3f}"

@@ -11,12 +11,11 @@ the code is the same, without the lines about the sky.
 import tempfile
 from pathlib import Path
 
-import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.table import QTable
+from astropy.coordinates import SkyCoord
 
-from mantis_astro import CutoutStore, SurveyCutouts
+from mantis_astro import CutoutStore, SimulatedSky, SurveyCutouts
 from mantis_astro.plotting import plot_cutouts
 from mantis_astro.services import conf
 from mantis_astro.simulation import LocalSky, mixed_faults
@@ -24,18 +23,16 @@ from mantis_astro.simulation import LocalSky, mixed_faults
 # %%
 # A table of galaxies
 # -------------------
-# Any table with coordinates will do. GALEX has not looked everywhere: here, nowhere
-# east of 150.35 degrees.
+# Any table with coordinates will do. This one is of a simulated sky
+# (:ref:`user-simulation`), of whose galaxies we make all images now, so that the
+# servers below have them at hand. GALEX has not looked everywhere.
 
-rng = np.random.default_rng(1)
-galaxies = QTable(
-    {
-        "id": [f"galaxy {i}" for i in range(12)],
-        "ra": rng.uniform(150.0, 150.5, 12) * u.deg,
-        "dec": rng.uniform(2.0, 2.5, 12) * u.deg,
-    }
-)
+simulated = SimulatedSky(seed=1)
+galaxies = simulated.catalog(12)["id", "ra", "dec"]
+galaxies["id"] = [f"galaxy {i}" for i in galaxies["id"]]
+coords = SkyCoord(galaxies["ra"], galaxies["dec"])
 bands = ["galex.NUV", "galex.FUV", "ps1.g", "ps1.r", "ps1.i", "unwise.W1", "unwise.W2"]
+images = [cutouts for _, cutouts, _ in simulated.iter_cutouts(coords, bands)]
 
 # %%
 # Servers that fail
@@ -45,8 +42,8 @@ bands = ["galex.NUV", "galex.FUV", "ps1.g", "ps1.r", "ps1.i", "unwise.W1", "unwi
 # waits are longer; these keep the tutorial short.
 
 sky = LocalSky(
+    images,
     seed=4,
-    coverage={"galex": lambda ra, _dec: ra < 150.35},
     latency=0.02,
     faults=mixed_faults(0.4, retry_after=0.1, seconds=1.0),
 ).start()
@@ -67,6 +64,7 @@ conf.retries = 2
 
 folder = Path(tempfile.mkdtemp())
 store = CutoutStore(folder / "store", "a")
+rng = np.random.default_rng(1)  # of the waits
 source = SurveyCutouts(store=store, progress=False, rng=rng)
 print(source.plan(galaxies, bands))
 

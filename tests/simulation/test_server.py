@@ -416,8 +416,14 @@ class TestGivenImages:
 
     def test_nothing_where_no_image_is_near(self, cutouts):
         with LocalSky([cutouts]) as sky:
-            (row, *_) = rows_of(list_files(sky, ra=RA + 0.01).text)
+            assert rows_of(list_files(sky, ra=RA + 0.01).text) == []
+            (row, *_) = rows_of(list_files(sky).text)
             assert fitscut(sky, row["filename"], ra=RA + 0.01).status_code == 404
+
+    def test_bands_without_an_image_are_not_listed(self, cutouts):
+        with LocalSky([cutouts]) as sky:
+            rows = rows_of(list_files(sky, filters="gri").text)
+        assert {row["filter"] for row in rows} == {"g"}
 
     def test_pixels_beyond_a_small_image_are_nan(self, cutouts):
         with LocalSky([cutouts]) as sky:

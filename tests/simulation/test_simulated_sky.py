@@ -90,6 +90,24 @@ def test_pan_starrs_does_not_see_the_south(sky):
     assert list(map(str, cutouts)) == ["unwise.W1"]
 
 
+def test_what_is_observed_is_known_without_images(sky, coords):
+    observed = sky.observed(coords, ["galex.NUV", "ps1.g", "unwise.W1"])
+    for i, _, statuses in sky.iter_cutouts(coords, ["galex.NUV", "ps1.g", "unwise.W1"]):
+        assert observed[i].tolist() == [s == OK for s in statuses.values()]
+
+
+def test_a_local_server_lists_only_images_that_there_are(sky):
+    table = sky.catalog(200)
+    bands = [f"ps1.{letter}" for letter in "grizy"]
+    observed = sky.observed(SkyCoord(table["ra"], table["dec"]), bands)
+    row = int(np.flatnonzero(~observed.all(axis=1))[0])  # 2 % lack a band
+    with LocalSky(sky) as server, server.configure(conf):
+        source = SurveyCutouts(progress=False)
+        ((_, _, statuses),) = source.iter_cutouts(table[row : row + 1], bands)
+    assert [s.state == "ok" for s in statuses.values()] == observed[row].tolist()
+    assert all(s.state in {"ok", "no_coverage"} for s in statuses.values())
+
+
 def test_a_copy_in_another_process_is_the_same(sky, catalog):
     copy = pickle.loads(pickle.dumps(sky))
     assert copy == sky

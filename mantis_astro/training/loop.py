@@ -28,6 +28,10 @@ from mantis_astro.training.small_convolutions import (
     convolve_by_products,
 )
 from mantis_astro.training.validation import VALIDATION_COLUMNS, HeldOut
+from mantis_astro.training.white_inputs import (
+    train_in_plain_inputs,
+    train_in_white_inputs,
+)
 
 __all__ = ["TrainingError", "TrainingResult", "describe", "train"]
 
@@ -163,7 +167,7 @@ def describe(config):
     --------
     >>> from mantis_astro.training import TrainingConfig, describe
     >>> print(describe(TrainingConfig.read("photometric")))
-    photometric: photometric network, ... weights
+    simulated-photometric: photometric network, ... weights
     ...
     """
     network = initial_network(
@@ -195,7 +199,8 @@ class _Run:
         )
         prepare = partial(prepare_batch, spec=config.spec)
         n_first = max(config.batch_size, _STANDARDIZE)
-        standardize(self.raw, prepare(self.data.batch(0, n_first)))
+        self.first = prepare(self.data.batch(0, n_first))
+        standardize(self.raw, self.first)
         self.raw.to(team.device)
         if team.device.type == "cpu":
             convolve_by_products(self.raw)
@@ -232,6 +237,7 @@ class _Run:
             )
             raise InputSpecError(msg)
         self.raw.load_state_dict(photoz.network.state_dict())
+        train_in_white_inputs(self.raw, self.first.to(self.team.device))
         self.average = WeightAverage(self.raw, self.config.optimizer.ema_decay)
 
     def autocast(self):
@@ -408,6 +414,7 @@ class _Run:
         rows = self.history.rows
         scores = self.best["scores"] if best else rows[-1] if rows else {}
         convolve_by_convolution(self.raw)
+        train_in_plain_inputs(self.raw)
         path = self.folder / f"{config.name}.safetensors"
         photoz = PhotoZ(self.raw.eval().cpu(), self._card())
         if self.team.leads:

@@ -299,11 +299,12 @@ def test_models_of_the_package_need_no_network(card):
     assert replace(loaded, sha256="") == card
     with torch.inference_mode():
         n = len(card.ebv_maps)
-        images = (
-            torch.zeros(2, card.spec.n_inputs)
-            if card.is_photometric
-            else torch.zeros(2, len(card.bands), *card.spec.geometry.shape)
-        )
+        if card.is_photometric:
+            images = torch.zeros(2, card.spec.n_inputs)
+        else:
+            images = torch.zeros(2, len(card.bands), *card.spec.geometry.shape)
+        if card.network.kind == "late_fusion":
+            images = images.split((2, 5, 2), 1)
         assert network(images, torch.zeros(2, n)).shape == (2, card.n_bins)
 
 

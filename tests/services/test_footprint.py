@@ -67,5 +67,5 @@ def test_without_a_map_mocpy_is_not_needed(monkeypatch):
 
 
 def test_unknown_surveys_are_refused():
-    with pytest.raises(MissingBandError, match="no survey 'sdss'"):
-        Footprints({"sdss": "map.fits"})
+    with pytest.raises(MissingBandError, match="no survey 'vista'"):
+        Footprints({"vista": "map.fits"})

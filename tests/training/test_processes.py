@@ -87,7 +87,9 @@ def assert_same_course(one, two):
         np.testing.assert_allclose(*(h[name] for h in histories), rtol=1e-4)
     expected = load_file(one / "toy.safetensors")
     for name, weights in load_file(two / "toy.safetensors").items():
-        np.testing.assert_allclose(weights, expected[name], atol=2e-4)
+        # features of the reference are kept in half precision
+        atol = 2e-3 if name.startswith("reference.") else 2e-4
+        np.testing.assert_allclose(weights, expected[name], atol=atol)
 
 
 def test_two_processes_train_as_one_does(toy, tmp_path):

@@ -7,7 +7,13 @@ from mantis_astro.models import Photometric, build_network
 from mantis_astro.models.encoders import Block, ConvNeXt
 from mantis_astro.models.heads import PhotometryBranch
 
-__all__ = ["initial_network", "standardize", "whiten"]
+__all__ = [
+    "initial_network",
+    "inputs_of_first_layers",
+    "standardize",
+    "whiten",
+    "whitening",
+]
 
 
 def initial_network(config, *, seed, initialization):
@@ -60,14 +66,8 @@ def standardize(network, batch):
     for module in network.modules():
         if isinstance(module, PhotometryBranch):
             module.standardize(images)
-    for layer in _first_layers(network):
-        inputs = []
-        hook = layer.register_forward_pre_hook(
-            lambda _, args, to=inputs: to.extend(args)
-        )
-        network(batch.images, batch.ebv)
-        hook.remove()
-        whiten(layer, inputs[0])
+    for layer, inputs in inputs_of_first_layers(network, batch):
+        whiten(layer, inputs)
 
 
 @torch.no_grad()
@@ -83,20 +83,75 @@ def whiten(layer, inputs):
     inputs : `torch.Tensor`
         Shape (n_object, n_input); with fewer objects than inputs nothing is done.
     """
+    found = whitening(inputs)
+    if found is None:
+        return
+    mean, to_white = found
+    weight = layer.weight.double() @ to_white
+    layer.bias.copy_(layer.bias.double() - weight @ mean)
+    layer.weight.copy_(weight)
+
+
+def whitening(inputs):
+    """
+    Find the change of coordinates in which inputs have mean 0 and unit covariance.
+
+    Parameters
+    ----------
+    inputs : `torch.Tensor`
+        Shape (n_object, n_input).
+
+    Returns
+    -------
+    mean, to_white : `torch.Tensor`
+        Of float64, shapes (n_input,) and (n_input, n_input): white are the products of
+        ``to_white`` and ``inputs - mean``. Inputs that do not vary are left as they
+        are. None with fewer objects than inputs, or if nothing varies.
+    """
     inputs = inputs.double()
     inputs = inputs[torch.isfinite(inputs).all(1)]  # the loop says what is the matter
-    mean, scatter = inputs.mean(0), inputs.std(0)
-    varies = scatter > _LEAST_SCATTER
-    if len(inputs) < inputs.shape[1] or not varies.any():
-        return
-    mean, scatter, inputs = mean[varies], scatter[varies], inputs[:, varies]
-    scaled = (inputs - mean) / scatter
+    n_input = inputs.shape[1]
+    scatter = inputs.std(0)
+    varies = torch.nonzero(scatter > _LEAST_SCATTER)[:, 0]
+    if len(inputs) < n_input or not len(varies):
+        return None
+    mean = torch.zeros_like(scatter)
+    mean[varies] = inputs.mean(0)[varies]
+    scatter = scatter[varies]
+    scaled = (inputs - mean)[:, varies] / scatter
     variance, axes = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
     variance = variance.clamp(min=_LEAST_VARIANCE * variance.max().item())
-    to_white = (axes * variance.rsqrt()) @ axes.T / scatter
-    weight = layer.weight.double()[:, varies] @ to_white
-    layer.bias.copy_(layer.bias.double() - weight @ mean)
-    layer.weight[:, varies] = weight.to(layer.weight)
+    to_white = torch.eye(n_input, dtype=torch.float64, device=inputs.device)
+    to_white[varies[:, None], varies] = (axes * variance.rsqrt()) @ axes.T / scatter
+    return mean, to_white
+
+
+def inputs_of_first_layers(network, batch):
+    """
+    Collect the inputs of the layers that read fluxes, or sums of them.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        The network.
+    batch : TrainingBatch
+        Prepared galaxies.
+
+    Yields
+    ------
+    layer : `torch.nn.Linear`
+        One of those layers.
+    inputs : `torch.Tensor`
+        Shape (n_object, n_input).
+    """
+    for layer in _first_layers(network):
+        inputs = []
+        hook = layer.register_forward_pre_hook(
+            lambda _, args, to=inputs: to.extend(args)
+        )
+        network(batch.images, batch.ebv)
+        hook.remove()
+        yield layer, inputs[0]
 
 
 _LEAST_SCATTER = 1e-4  # an input that does not vary is left as it is

@@ -9,7 +9,7 @@ import pytest
 from mantis_astro import PhotoZ, metrics
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models import load_model
-from mantis_astro.training import ValidationConfig, finetune, train
+from mantis_astro.training import LossConfig, ValidationConfig, finetune, train
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,20 @@ def test_no_gain_no_change(toy, photoz):
         assert tuned is photoz
         assert report.after == report.before
         assert "the model is unchanged" in str(report)
-    tuned, report = finetune(photoz, table, table["z_spec"], steps=3, learning_rate=1.0)
+    tuned, report = finetune(
+        photoz, table, table["z_spec"], steps=3, learning_rate=1.0, loss="cross_entropy"
+    )
     assert not report.improved
     assert tuned is photoz
+
+
+def test_each_loss_is_made_smaller(toy, photoz):
+    mine = off(toy.table(300, seed=5))
+    both = LossConfig(cross_entropy=1.0, crps=20.0)
+    for loss in ("crps", "cross_entropy", both):
+        _, report = finetune(photoz, mine, mine["z_spec"], steps=60, loss=loss)
+        assert report.improved
+    assert report.before["val_loss"] > 20 * report.before["crps"]  # a sum
 
 
 def test_galaxies_without_redshift_do_not_matter(toy, photoz):
@@ -113,6 +124,7 @@ def test_cutouts_can_be_learnt_from():
     [
         ({"z_spec": [0.1, 0.2]}, r"'z_spec' must have shape \(30,\)"),
         ({"z_spec": np.full(30, 9.0)}, "at least 20 galaxies .* got 0 of 30"),
+        ({"loss": "mse"}, "'loss' must be a LossConfig or one of 'crps', .* got 'mse'"),
         ({"weights": np.full(30, -1.0)}, "'weights' must be 30 numbers that are not"),
     ],
 )

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mantis_astro.models import EarlyFusionConfig, EncoderConfig
+from mantis_astro.models import EarlyFusionConfig, EncoderConfig, PhotometricConfig
 from mantis_astro.models.encoders import Block
 from mantis_astro.training import InitializationConfig, TrainingBatch
 from mantis_astro.training.initialization import (
@@ -14,6 +14,10 @@ from mantis_astro.training.initialization import (
 from mantis_astro.training.small_convolutions import (
     convolve_by_convolution,
     convolve_by_products,
+)
+from mantis_astro.training.white_inputs import (
+    train_in_plain_inputs,
+    train_in_white_inputs,
 )
 
 CONFIG = EarlyFusionConfig(
@@ -73,6 +77,27 @@ def test_inputs_that_do_not_vary_do_no_harm():
     assert torch.isfinite(layer(inputs)).all()
     other = inputs + torch.tensor([0, 0, 0.1])  # as in another sample
     assert (layer(other) - layer(inputs)).abs().max() < 0.1
+
+
+def test_white_inputs_change_the_weights_and_not_what_comes_out():
+    g = torch.Generator().manual_seed(2)
+    config = PhotometricConfig(6, n_bins=20, n_ebv=2, widths=(16,), hidden=8)
+    network = config.build().double()
+    colours = torch.randn(300, 6, generator=g).double()
+    colours[:, 5] = 0  # a band that is nowhere
+    mags = 20 + 2 * torch.randn(300, 1, generator=g) + 0.1 * colours
+    ebv = 0.05 * torch.rand(300, 2, generator=g).double()
+    batch = TrainingBatch(mags, torch.ones(300, 6) > 0, ebv, *(torch.zeros(300),) * 3)
+    names = list(network.state_dict())
+    weight = network.layers[0].weight.detach().clone()
+    before = network(mags, ebv)
+    train_in_white_inputs(network, batch)
+    assert list(network.state_dict()) == names
+    assert not torch.allclose(network.layers[0].weight, weight)
+    torch.testing.assert_close(network(mags, ebv), before)
+    train_in_plain_inputs(network)
+    torch.testing.assert_close(network.layers[0].weight, weight)
+    torch.testing.assert_close(network(mags, ebv), before)
 
 
 def test_aperture_sums_and_the_layer_behind_them_begin_standardized():

@@ -198,9 +198,7 @@ class _Run:
             config.network, seed=config.seed, initialization=config.initialization
         )
         prepare = partial(prepare_batch, spec=config.spec)
-        n_first = max(config.batch_size, _STANDARDIZE)
-        self.first = prepare(self.data.batch(0, n_first))
-        standardize(self.raw, self.first)
+        standardize(self.raw, self._first())
         self.raw.to(team.device)
         if team.device.type == "cpu":
             convolve_by_products(self.raw)
@@ -228,6 +226,11 @@ class _Run:
     def checkpoint(self):
         return self.folder / CHECKPOINT
 
+    def _first(self):
+        """Galaxies that the scatter of inputs is taken from."""
+        n = max(self.config.batch_size, _STANDARDIZE)
+        return prepare_batch(self.data.batch(0, n), self.config.spec)
+
     def start_from(self, photoz):
         """Take first weights from a model."""
         if photoz.card.network != self.config.network:
@@ -237,7 +240,7 @@ class _Run:
             )
             raise InputSpecError(msg)
         self.raw.load_state_dict(photoz.network.state_dict())
-        train_in_white_inputs(self.raw, self.first.to(self.team.device))
+        train_in_white_inputs(self.raw, self._first().to(self.team.device))
         self.average = WeightAverage(self.raw, self.config.optimizer.ema_decay)
 
     def autocast(self):

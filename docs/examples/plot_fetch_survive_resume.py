@@ -28,8 +28,9 @@ from mantis_astro.simulation import LocalSky, mixed_faults
 # servers below have them at hand. GALEX has not looked everywhere.
 
 simulated = SimulatedSky(seed=1)
-galaxies = simulated.catalog(12)["id", "ra", "dec"]
-galaxies["id"] = [f"galaxy {i}" for i in galaxies["id"]]
+catalog = simulated.catalog(12)
+galaxies = catalog["id", "ra", "dec"]
+galaxies["id"] = [f"galaxy {i}" for i in catalog["id"]]
 coords = SkyCoord(galaxies["ra"], galaxies["dec"])
 bands = ["galex.NUV", "galex.FUV", "ps1.g", "ps1.r", "ps1.i", "unwise.W1", "unwise.W2"]
 images = [cutouts for _, cutouts, _ in simulated.iter_cutouts(coords, bands)]
@@ -128,15 +129,16 @@ for galaxy in galaxies:
         assert name == str(band)
         assert np.allclose([ra, dec], [galaxy["ra"].value, galaxy["dec"].value])
 print(f"{len(store)} galaxies, {len(store.check())} damaged images")
-for band, status in store.statuses("galaxy 3").items():
+for band, status in store.statuses("galaxy 0").items():
     print(f"{band!s:10s} {status}")
 
 # %%
 # Look, and export
 # ----------------
 
+brightest = galaxies["id"][np.argmin(catalog["mag_ps1_r"])]
 figure = plt.figure(figsize=(8, 4.2), layout="constrained")
-plot_cutouts(store["galaxy 4"], figure=figure, columns=4)
+plot_cutouts(store[brightest], figure=figure, columns=4)
 plt.show()
 
 files = store.export_fits(folder / "fits")

@@ -69,7 +69,7 @@ result["name", "z_spec", "z_median", "z_err68_low", "z_err68_high", "flags"]
 # flagged too.
 
 for name, flags in zip(result["name"], result["flags"], strict=True):
-    print(name, ", ".join(decode_flags(flags)))
+    print(f"{name}: {', '.join(decode_flags(flags)) or 'none'}")
 
 # %%
 # The whole p(z)
@@ -80,8 +80,9 @@ for name, flags in zip(result["name"], result["flags"], strict=True):
 
 pdf = RedshiftPDF.from_table(result)
 print(pdf[0])
-print("probability of z < 0.3:", pdf[0].cdf(0.3))
-print("90 % interval:", pdf[0].interval(0.9))
+print(f"probability of z < 0.5: {pdf[0].cdf(0.5):.2f}")
+low, high = pdf[0].interval(0.9)
+print(f"90 % interval: {low:.3f} to {high:.3f}")
 
 # %%
 # And drawn, the truth dashed:
@@ -89,7 +90,8 @@ print("90 % interval:", pdf[0].interval(0.9))
 from mantis_astro.plotting import plot_pdf
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-plot_pdf(pdf[:3], z_spec[:3], ax=ax, labels=list(result["name"][:3]))
+some = [1, 2, 4]
+plot_pdf(pdf[some], z_spec[some], ax=ax, labels=list(result["name"][some]))
 plt.show()
 
 # %%

@@ -61,7 +61,7 @@ fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 ax.plot(wavelength[shown], flux[shown], color="0.5", lw=0.8)
 ax.plot(pivot, (sample.flux[0] * u.nJy).to("mJy"), "o", color="C3")
 for band, x, y in zip(sample.bands, pivot.value, sample.flux[0] / 1e6, strict=True):
-    ax.annotate(band.name, (x, y), (-4, 8), textcoords="offset points", ha="right")
+    ax.annotate(band.name, (x, y), (5, -12), textcoords="offset points")
 ax.set(
     xscale="log",
     yscale="log",
@@ -146,6 +146,10 @@ pdf, z_spec = predict_simulated(photoz, 3000, seed=1000, donors="test")
 print(summarize(evaluate(pdf, z_spec)))
 
 # %%
+# The scatter is large, redshifts beyond one are out of reach, and the hump on the right
+# says that p(z) are too broad, as a network leaves them that has not learnt all there
+# is to learn.
+
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 plot_zz(pdf.median(), z_spec, ax=left)
 plot_pit(pdf, z_spec, ax=right)

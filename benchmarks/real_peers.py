@@ -18,9 +18,9 @@ def colour_features(magnitudes):
 
 def forest_pdf(train, z_train, test, edges, *, seed=0, n_trees=200):
     """
-    p(z) of a random forest, and its usual point estimate, the mean over trees.
+    p(z) of a random forest; its mean is the usual point estimate, that of the trees.
 
-    p(z) is the distribution of the training redshifts in an object's leaves (quantile
+    It is the distribution of the training redshifts in an object's leaves (quantile
     regression forest, Meinshausen 2006), smoothed by a bin.
     """
     forest = RandomForestRegressor(n_trees, n_jobs=1, random_state=seed).fit(
@@ -37,7 +37,7 @@ def forest_pdf(train, z_train, test, edges, *, seed=0, n_trees=200):
         np.add.at(counts, (leaf, bins), 1)
         share = counts[leaf_test]
         probability += share / share.sum(1, keepdims=True)
-    return RedshiftPDF(edges, _smooth(probability, 1)), forest.predict(test)
+    return RedshiftPDF(edges, _smooth(probability, 1))
 
 
 def neighbours_pdf(train, z_train, test, edges, *, k=20):

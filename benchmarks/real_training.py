@@ -78,7 +78,29 @@ def simulate_like(table, *, n=200_000, seed=1):
         none; ``z``.
     """
     rng = np.random.default_rng(seed)
-    bands, bright = table.meta["bands"], table.meta["bright"]
+    bands = table.meta["bands"]
+    flux, z = drawn_galaxies(table, bands, n=n, seed=seed)
+    real_flux, real_error = fluxes(table)
+    rows = rng.permutation(len(table))[:3000]
+    pairs = _alike(flux, real_flux[rows], bands, rng)
+    n_each = pairs.shape[1]
+    rows = np.repeat(rows, n_each)
+    error = np.where(np.isnan(real_flux[rows]), np.nan, real_error[rows])
+    flux = flux[pairs.ravel()]
+    flux[np.isnan(real_flux[rows])] = np.nan
+    return {"flux": flux, "error": error, "z": z[pairs.ravel()]}
+
+
+def drawn_galaxies(table, bands, *, n, seed):
+    """
+    Draw simulated galaxies as bright as those of a table.
+
+    Returns
+    -------
+    flux, z : ndarray
+        In nJy, (n, n_band), behind dust unless the table is corrected for it; (n,).
+    """
+    bright = table.meta["bright"]
     edges = np.nanpercentile(magnitudes(table, [bright]), [0, 15, 40, 65, 90, 100])
     edges[0], edges[-1] = edges[0] - 0.3, edges[-1] + 0.3
     shares = (0.15, 0.25, 0.25, 0.25, 0.1)
@@ -93,16 +115,7 @@ def simulate_like(table, *, n=200_000, seed=1):
         behind = 10 ** (0.4 * sample.extinction * sample.ebv[:, None])
         flux.append(sample.flux * (behind if np.all(table["ebv"] == 0) else 1))
         z.append(sample.z)
-    flux, z = np.concatenate(flux), np.concatenate(z)
-    real_flux, real_error = fluxes(table)
-    rows = rng.permutation(len(table))[:3000]
-    pairs = _alike(flux, real_flux[rows], bands, rng)
-    n_each = pairs.shape[1]
-    rows = np.repeat(rows, n_each)
-    error = np.where(np.isnan(real_flux[rows]), np.nan, real_error[rows])
-    flux = flux[pairs.ravel()]
-    flux[np.isnan(real_flux[rows])] = np.nan
-    return {"flux": flux, "error": error, "z": z[pairs.ravel()]}
+    return np.concatenate(flux), np.concatenate(z)
 
 
 def _alike(flux, real_flux, bands, rng):

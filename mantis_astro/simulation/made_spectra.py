@@ -41,8 +41,9 @@ def made_fluxes(z, kind, mag_i, bands):
     """
     Fluxes of made-up galaxies: four slopes and a 4000 A break, no dust, no lines.
 
-    Nobody should take them for real galaxies. They let examples run offline, and a
-    placeholder network has something to learn: the break moves through the bands.
+    Nobody should take them for real galaxies. They are for tests and benchmarks that
+    need colours which tell the redshift, and no time: the break moves through the
+    bands.
 
     Parameters
     ----------

@@ -92,8 +92,12 @@ def examine(test, reference, target, *, rng):
     is_bad = np.abs(z_phot - target.z) / (1 + target.z) > OUTLIER
     report = ShiftReport.compare(train.features, target.features, rng=rng)
     null = ShiftReport.compare(train.features, held_out.features, rng=rng)
-    print(f"{test}: {report.verdict}")
     print(f"  held-out reference: {null.severity}, {null.share_ood:.1%} beyond 1")
+    return row(test, report, target, is_bad)
+
+
+def row(test, report, target, is_bad):
+    print(f"{test}: {report.verdict}")
     score = report.ood_score
     flagged = score > 1
     # as many of the faintest; of equal ones the first
@@ -101,7 +105,7 @@ def examine(test, reference, target, *, rng):
     is_cut = np.isin(np.arange(len(target)), faintest)
     return {
         "test": test,
-        "n_reference": len(train),
+        "n_reference": report.n_reference,
         "n_target": len(target),
         "auc": report.domain.statistic,
         "found": float(report.is_shifted),
@@ -241,6 +245,7 @@ def simulated_rows(short):
     good = np.isfinite(mag)
     features = features_of(photoz, images, sample)
     everything = Sample(features, sample.z, mag)
+    smoothed = Sample(features_of(photoz, shifted(images), sample), sample.z, mag)
     rng = np.random.default_rng(0)
     name = f"simulated ({photoz.card.name})"
     bright = good & (mag < 20)
@@ -252,7 +257,6 @@ def simulated_rows(short):
     yield examine(f"{name}: blue, red", *pick(everything, blue, red), rng=rng)
     half = rng.random(n) < 0.5
     first, second = good & half, good & ~half
-    smoothed = Sample(features_of(photoz, shifted(images), sample), sample.z, mag)
     yield examine(
         f"{name}: resampled by half a pixel",
         everything[first],
@@ -260,6 +264,21 @@ def simulated_rows(short):
         rng=rng,
     )
     yield examine(f"{name}: no shift", *pick(everything, first, second), rng=rng)
+    if photoz.card.reference is not None:
+        for what, targets in (
+            ("other donors of spectra", everything[good]),
+            ("those with r > 21.5", everything[good & (mag > 21.5)]),
+            ("those resampled by half a pixel", smoothed[good]),
+        ):
+            yield against_training(f"{name}, its own p(z): {what}", photoz, targets)
+
+
+def against_training(test, photoz, targets):
+    """One row: the model's own redshifts, against what it keeps of its training set."""
+    z_phot = medians(photoz, targets.features)
+    is_bad = np.abs(z_phot - targets.z) / (1 + targets.z) > OUTLIER
+    report = ShiftReport.compare(photoz.card.reference, targets.features, rng=0)
+    return row(test, report, targets, is_bad)
 
 
 def refit_rows(name, photoz, targets):

@@ -16,7 +16,7 @@ examples:
   mantis-astro simulate -n 5000 --seed 1 --catalog truth.parquet   # no images
 
 A galaxy follows from the seed and its position: the first 1000 of 5000 are those that
--n 1000 gives. Training and test sets share no spectrum with --donors train and test.
+-n 1000 gives. Sets for training, validation and test share no spectrum: see --donors.
 """
 
 
@@ -29,9 +29,9 @@ def add_arguments(sub):
     )
     sub.add_argument(
         "--donors",
-        choices=("all", "train", "test"),
+        choices=("all", "train", "validation", "test"),
         default="all",
-        help="whose spectra: train and test have none in common (default: all)",
+        help="whose spectra: these three sets have none in common (default: all)",
     )
     sub.add_argument("--catalog", metavar="FILE", help="table to write")
     sub.add_argument("--store", metavar="DIR", help="store to fill with cutouts")

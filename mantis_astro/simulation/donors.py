@@ -9,8 +9,8 @@ from mantis_astro.simulation.templates import N_STELLAR, TemplateGrid
 
 __all__ = ["DONOR_SETS", "Donors"]
 
-#: Sets of donors: two that have none in common, and all.
-DONOR_SETS = ("train", "test", "all")
+#: Sets of donors: three that have none in common, and all.
+DONOR_SETS = ("train", "validation", "test", "all")
 
 # Cells in which one distribution over the donors is used
 _Z_STEP, _M_STEP = 0.05, 0.5  # ln(1 + z), mag
@@ -28,8 +28,8 @@ class Donors:
 
     Parameters
     ----------
-    which : {"all", "train", "test"}
-        All, or one of two halves that have no donor in common.
+    which : {"all", "train", "validation", "test"}
+        All, or a half or one of two quarters that have no donor in common.
 
     Attributes
     ----------
@@ -49,8 +49,8 @@ class Donors:
         with (files("mantis_astro") / "data" / "galaxies.npz").open("rb") as file:
             facts = dict(np.load(file))
         number = np.arange(len(facts["z"]))
-        wanted = {"train": number % 2 == 0, "test": number % 2 == 1}
-        keep = wanted.get(which, number >= 0)
+        wanted = {"train": (0, 2), "validation": (1,), "test": (3,)}
+        keep = np.isin(number % 4, wanted.get(which, range(4)))
         self.number = number[keep]
         self.share = facts["share"][keep].astype(float)
         self.share /= self.share.sum(axis=1, keepdims=True)
@@ -66,14 +66,14 @@ class Donors:
         self._joined = (cumulative + rows).ravel()
 
     @classmethod
-    @lru_cache(maxsize=3)
+    @lru_cache(maxsize=4)
     def of(cls, which):
         """
         Read donors, or take them from memory.
 
         Parameters
         ----------
-        which : {"all", "train", "test"}
+        which : {"all", "train", "validation", "test"}
             Which donors.
 
         Returns

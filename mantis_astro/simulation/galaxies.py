@@ -212,8 +212,8 @@ class GalaxyPopulation:
         Another seed, other galaxies.
     mix : tuple of Subsample
         Which surveys pick them, and in what ratio.
-    donors : {"all", "train", "test"}
-        Whose spectra: two halves that share no donor, or all.
+    donors : {"all", "train", "validation", "test"}
+        Whose spectra: a half and two quarters that share no donor, or all.
     bands : iterable of Band or str
         Bands of the fluxes, any that are registered.
     template_error : float

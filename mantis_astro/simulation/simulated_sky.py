@@ -43,7 +43,7 @@ class SimulatedSky:
         Another seed, another sky.
     mix : tuple of Subsample
         Which surveys pick the galaxies, see `GalaxyPopulation`.
-    donors : {"all", "train", "test"}
+    donors : {"all", "train", "validation", "test"}
         Whose spectra, see `GalaxyPopulation`.
     neighbours : bool
         False for the targets alone.

@@ -30,7 +30,7 @@ def iter_simulated(card, n, *, seed=1000, donors="test", neighbours=True):
         Number of galaxies, drawn as nature draws them.
     seed : int, optional
         Seed of the population. Models of the package were trained on small seeds.
-    donors : {"test", "train", "all"}, optional
+    donors : {"test", "validation", "train", "all"}, optional
         Whose spectra, see `~mantis_astro.simulation.GalaxyPopulation`.
     neighbours : bool, optional
         Whether there are other galaxies and stars in the images.

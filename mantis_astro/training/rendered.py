@@ -59,7 +59,7 @@ class RenderedData:
     cache: str = "rendered_galaxies"
     population_seed: int = 1
     donors: str = "train"
-    validation_donors: str = "train"
+    validation_donors: str = "validation"
     neighbours: bool = True
     radius: float = 3.0
     shape: tuple = (32, 32)

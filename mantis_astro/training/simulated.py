@@ -47,7 +47,7 @@ class SimulatedData:
 
     population_seed: int = 1
     donors: str = "train"
-    validation_donors: str = "train"
+    validation_donors: str = "validation"
     neighbours: bool = True
     radius: float = 3.0
     shape: tuple = (32, 32)

@@ -140,13 +140,16 @@ def test_the_template_error_is_smooth_and_of_the_size_asked_for():
     assert abs(correlation[0, 6]) < 0.3
 
 
-def test_training_and_test_share_no_donor():
-    train = GalaxyPopulation(seed=1, donors="train").draw(5000)
-    test = GalaxyPopulation(seed=1, donors="test").draw(5000)
+def test_training_validation_and_test_share_no_donor():
+    train, validation, test = (
+        GalaxyPopulation(seed=1, donors=donors).draw(5000)
+        for donors in ("train", "validation", "test")
+    )
     assert not np.isin(train.donor, test.donor).any()
+    assert not np.isin(validation.donor, [*train.donor, *test.donor]).any()
     assert np.unique(train.donor).size > 500
-    # the two look alike
-    for each in (train, test):
+    # all look alike
+    for each in (train, validation, test):
         assert np.median(each.z[each.subsample == 0]) == pytest.approx(0.1, abs=0.015)
 
 
@@ -222,7 +225,7 @@ def test_redshifts_of_a_survey_that_picks_by_colour():
     ("options", "match"),
     [
         ({"mix": ()}, "'mix' is empty"),
-        ({"donors": "some"}, "'donors' must be one of train, test, all; got 'some'"),
+        ({"donors": "some"}, "'donors' must be one of train, validation, test, all; got 'some'"),
         ({"template_error": -1.0}, "'template_error' must not be negative, got -1.0"),
         ({"mix": (Subsample("x", 1, "ps1.i", z_range=(0, 3)),)}, "must not exceed 2"),
     ],

@@ -23,7 +23,7 @@ def uniform_pdf(n, n_bins=1000):
 @pytest.mark.parametrize(("a", "b"), [(2.0, 1.0), (0.7, 1.3), (3.0, 3.0)])
 def test_a_beta_distribution_of_pit_is_found(a, b):
     z_spec = np.random.default_rng(1).beta(a, b, 20_000)
-    pdf = uniform_pdf(len(z_spec))
+    pdf = uniform_pdf(len(z_spec), 100)
     u = np.linspace(0, 1, 101)
     beta = PITRecalibration(method="beta").fit(pdf, z_spec)
     assert (beta.a_, beta.b_) == (

@@ -23,8 +23,10 @@ MAKERS = {
     "temperature-floor": lambda: TemperatureScaling(floor=True),
     "pit": PITRecalibration,
     "beta": lambda: PITRecalibration(method="beta"),
-    "local": LocalRecalibration,
-    "local-linear": lambda: LocalRecalibration(n_knots=0),
+    "local": lambda: LocalRecalibration(strengths=(30.0,), n_folds=2),
+    "local-linear": lambda: LocalRecalibration(
+        n_knots=0, strengths=(300.0, 30.0), n_folds=2
+    ),
 }
 
 

@@ -187,7 +187,11 @@ def test_features_and_weights_go_with_their_galaxies(spy, numbered, toy):
 
 @pytest.mark.parametrize(
     "recalibrator",
-    [TemperatureScaling(), PITRecalibration(), LocalRecalibration(strengths=(30,))],
+    [
+        TemperatureScaling(),
+        PITRecalibration(),
+        LocalRecalibration(n_knots=0, strengths=(30,), n_folds=2),
+    ],
 )
 def test_out_of_fold_p_of_z_are_calibrated(recalibrator, toy):
     after = out_of_fold(recalibrator, toy.pdf, toy.z_spec)

@@ -11,7 +11,7 @@ __all__ = ["Kernel", "Linear", "Product", "Scaled", "Sum", "with_bias"]
 
 class Kernel:
     """
-    A positive semidefinite function of two samples, ``K(x, y) = phi(x) . phi(y)``.
+    A positive semidefinite function of two samples, ``K(x, y) = phi(x) @ phi(y)``.
 
     A subclass gives `features`; one that can do without gives `gram` too. Kernels add
     and multiply, with each other and with positive numbers.
@@ -223,7 +223,7 @@ class Scaled(Kernel):
 
 class Linear(Kernel):
     """
-    ``x . y + 1``: the samples themselves are the features, with a 1 behind.
+    ``x @ y + 1``: the samples themselves are the features, with a 1 behind.
 
     Also what a kernel of features computed before is: ``Linear().gram(features)``.
     """

@@ -16,7 +16,7 @@ __all__ = ["ConjugateKernel"]
 
 class ConjugateKernel(Kernel):
     """
-    Conjugate kernel of a network, ``K(x, y) = a(x) . a(y) + 1``.
+    Conjugate kernel of a network, ``K(x, y) = a(x) @ a(y) + 1``.
 
     The features ``a`` are the *input* of a linear layer, usually the last one; the
     feature 1 stands for its bias. Whatever the layer computes is a linear function of

@@ -26,7 +26,7 @@ class KernelRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEstim
     Parameters
     ----------
     kernel : Kernel, optional
-        Such as a `ConjugateKernel`; by default ``x . y + 1``.
+        Such as a `ConjugateKernel`; by default ``x @ y + 1``.
     alpha : float or str, optional
         Ridge parameter, or ``"loo"`` or ``"gcv"`` to choose it, see `ridge_path`.
 
@@ -119,7 +119,7 @@ class KernelClassifier(base.ClassifierMixin, base.BaseEstimator):
     Parameters
     ----------
     kernel : Kernel, optional
-        Such as a `ConjugateKernel`; by default ``x . y + 1``.
+        Such as a `ConjugateKernel`; by default ``x @ y + 1``.
     alpha : float, optional
         Penalty, ``1 / C`` of scikit-learn's LogisticRegression on the same features.
     tolerance : float, optional

@@ -16,6 +16,7 @@ at the truth afterwards. Needs the extra ``simulate``.
 # have spectra: they are the training set. The targets are fainter. Each band has the
 # noise of its survey, and 5 % of the flux from photometry itself.
 
+import matplotlib.pyplot as plt
 import numpy as np
 from astropy.table import Table
 from scipy.spatial import KDTree
@@ -63,8 +64,9 @@ print(report)
 # The grey histogram is what the classifier makes of shuffled labels. In the middle, how
 # far out the targets lie; to the right, in what they differ.
 
-figure = plot_shift(report)
-figure
+figure = plt.figure(figsize=(11, 3.4), layout="constrained")
+plot_shift(report, figure=figure)
+plt.show()
 
 # %%
 # A random half of the training set, against the other half, raises no alarm:

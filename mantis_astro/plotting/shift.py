@@ -9,7 +9,7 @@ __all__ = ["plot_shift"]
 _REFERENCE, _TARGET, _LIMIT = "0.6", "tab:blue", "tab:red"
 
 
-def plot_shift(report, *, n_feature=8):
+def plot_shift(report, *, figure=None, n_feature=8):
     """
     Draw what a shift report found, in three panels.
 
@@ -21,13 +21,15 @@ def plot_shift(report, *, n_feature=8):
     ----------
     report : `~mantis_astro.shift.ShiftReport`
         The report.
+    figure : `~matplotlib.figure.Figure`, optional
+        Figure to draw on; by default a new one, not known to pyplot.
     n_feature : int, optional
         How many features to draw.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
-        Three panels under the first sentence of the verdict; pyplot does not know it.
+        Three panels under the first sentence of the verdict.
 
     Raises
     ------
@@ -53,9 +55,10 @@ def plot_shift(report, *, n_feature=8):
     if n_feature < 1:
         msg = f"'n_feature' must be at least 1, got {n_feature}"
         raise ValueError(msg)
-    figure = require("matplotlib.figure", extra="plot").Figure(
-        figsize=(11, 3.4), layout="constrained"
-    )
+    if figure is None:
+        figure = require("matplotlib.figure", extra="plot").Figure(
+            figsize=(11, 3.4), layout="constrained"
+        )
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.1, 1.1))
     _draw_null(left, report.domain)
     _draw_scores(middle, report)

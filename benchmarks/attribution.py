@@ -3,10 +3,12 @@ What each survey and band contributes to the redshifts of the embedded models.
 
 Exact Shapley values on simulated galaxies that no training has seen, of spectra of
 other donors: gains in the log score, ln p(z_spec), and in information, by survey for
-each model, by band for the first. ``share`` is that of the sum; ``where_seen`` the mean
-over the galaxies that have the survey or band, ``negative`` how many of those it
-misleads. ``alone`` is the gain in the log score of a group without all others, ``last``
-that of adding it to all others: the two ends of what a Shapley value averages.
+each model, by band for the first and for the photometric one. ``share`` is that of the
+sum; ``where_seen`` the mean over the galaxies that have the survey or band,
+``negative`` how many of those it misleads. ``alone`` is the gain in the log score of a
+group without all others, ``last`` that of adding it to all others: the two ends of what
+a Shapley value averages. Where ``alone`` is far below 0, the model is asked what its
+training did not show it.
 
 Where the simulation knows the truth: the GALEX images of galaxies are exchanged among
 them, so that each looks as it should and says nothing of its galaxy. Their contribution
@@ -36,6 +38,7 @@ from mantis_astro.models import (
 )
 from mantis_astro.models.absent_bands import observed_bands, without_bands
 from mantis_astro.models.coalitions import take
+from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.plotting import plot_attribution
 from mantis_astro.training import iter_simulated
 
@@ -154,12 +157,22 @@ def check_absent(table, batches):
 def draw(results, path):
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(results), 3.8), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, len(results), sharey=True))
-    for (title, by_redshift), ax in zip(results, axes, strict=True):
+    n_rows = -(-len(results) // 2)
+    figure = Figure(figsize=(11, 3.8 * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, 2, squeeze=False).ravel()
+    for ax in axes[len(results) :]:
+        ax.remove()
+    for (title, by_redshift), ax in zip(results, axes, strict=False):
         plot_attribution(by_redshift, ax=ax)
         ax.set_title(title)
     figure.savefig(path, dpi=75)
+
+
+def bands_of(photoz, n, *, first, short):
+    """Tell how many galaxies are asked by band: 512 runs of the network for each."""
+    if isinstance(photoz.card.spec, PhotometrySpec) and OPTIONS.n_bands:
+        return n
+    return min(OPTIONS.n_bands, 64 if short else n) if first else 0
 
 
 def benchmark(short):
@@ -189,9 +202,9 @@ def benchmark(short):
             others = [(exchanged(prepared), z_spec) for prepared, z_spec in batches]
             ask("surveys", "log_score", sample="GALEX of others", batches=others)
             del others
-            n_bands = 64 if short else OPTIONS.n_bands
-            if n_bands:
-                ask("bands", "log_score", batches=simulated(photoz, n_bands))
+        n_bands = bands_of(photoz, n, first=i == 0, short=short)
+        if n_bands:
+            ask("bands", "log_score", batches=simulated(photoz, n_bands))
     for title, by_redshift in results:
         print(title)
         print("\n".join(by_redshift.pformat(max_lines=-1, max_width=-1)))

@@ -276,6 +276,7 @@ def draw_figure(path):
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
+    from PIL import Image
 
     samples = list(dict.fromkeys(sample for sample, *_ in drawn))
     n_column = max(sum(s == sample for s, *_ in drawn) for sample in samples)
@@ -289,7 +290,7 @@ def draw_figure(path):
     for row, sample in zip(axes, samples, strict=True):
         mine = [item for item in drawn if item[0] == sample]
         top = np.percentile(mine[0][3], 99.5) * 1.1
-        for ax, (_, method, z_phot, z_spec) in zip(row, mine, strict=True):
+        for ax, (_, method, z_phot, z_spec) in zip(row, mine, strict=False):
             if len(z_spec) > 200:
                 ax.hist2d(
                     z_spec,
@@ -312,7 +313,8 @@ def draw_figure(path):
             ax.set_xlabel("z_spec")
         for ax in row[len(mine) :]:
             ax.axis("off")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=75)
+    Image.open(path).quantize(64).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,11 @@ def benchmark(short):
     if short:
         sizes = [(20_000, 256, 50, METHODS)]
     else:
-        sizes = [(50_000, 2048, 400, METHODS), (1_000_000, 2048, 400, METHODS[:1])]
+        sizes = [
+            (50_000, 2048, 400, METHODS),
+            (200_000, 2048, 400, METHODS[::2]),
+            (1_000_000, 2048, 400, METHODS[:1]),
+        ]
     rows = []
     for n, d, q, methods in sizes:
         for name in methods:

@@ -9,6 +9,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
 from mantis_astro import PhotoZ, RedshiftPDF
+from mantis_astro.calibration import PITRecalibration
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.metrics import log_score, sigma_nmad
 from mantis_astro.refitting import RefitReport, feature_table
@@ -109,6 +110,25 @@ def test_the_report_describes_the_returned_model(photoz, refitted, shifted):
     rest = shifted[held_out]
     expected = log_score(predicted(new, rest), rest["z_spec"])
     assert report.scores["log_score"][1] == pytest.approx(expected, abs=0.02)
+
+
+def test_it_is_compared_with_the_recalibrated_model(photoz, shifted):
+    """What a user has is the model with its recalibration, not the bare softmax."""
+    z = shifted["z_spec"]
+    bare = photoz.with_recalibration(None)
+    recalibrator = PITRecalibration().fit(predicted(bare, shifted), z)
+    recalibrated = bare.with_recalibration(recalibrator)
+    bare_scores, scores = (
+        model.refit(shifted, z, method="ridge", alphas=[0.1], rng=3)[1].scores
+        for model in (bare, recalibrated)
+    )
+    features = np.asarray(shifted["features"], float)
+    groups = group_objects(np.column_stack([features, np.ones(len(features))]))
+    rest = shifted[hold_out(groups, 0.3, np.random.default_rng(3))]
+    expected = log_score(recalibrator.transform(predicted(bare, rest)), rest["z_spec"])
+    assert scores["log_score"][0] == pytest.approx(expected, abs=0.05)
+    assert scores["log_score"][0] > bare_scores["log_score"][0] + 0.1
+    assert scores["log_score"][1] == bare_scores["log_score"][1]
 
 
 def test_the_card_records_it(refitted, photoz, tmp_path):

@@ -12,6 +12,7 @@ from mantis_astro.kernels import (
     kernel_regression,
     ridge_path,
     ridge_regression,
+    ridge_solutions,
 )
 
 from .networks import multilayer, samples
@@ -32,6 +33,23 @@ def test_it_is_scikit_learns_ridge(rng, shape, weighted):
         features, targets, sample_weight=weights
     )
     np.testing.assert_allclose(ours.coef, theirs.coef_.T, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(40, 5), (5, 40)])
+def test_many_parameters_are_solved_as_one_each(rng, shape):
+    """From one decomposition, in the order given; each is scikit-learn's ridge."""
+    features, targets = rng.normal(size=shape), rng.normal(size=(shape[0], 3))
+    weights = rng.uniform(0.1, 2, shape[0])
+    alphas = [2.0, 0.01, 0.7]
+    found = ridge_solutions(features, targets, alphas=alphas, sample_weight=weights)
+    for alpha, solution in zip(alphas, found, strict=True):
+        theirs = Ridge(alpha=alpha, fit_intercept=False, solver="svd").fit(
+            features, targets, sample_weight=weights
+        )
+        np.testing.assert_allclose(solution.coef, theirs.coef_.T, atol=1e-12)
+        assert solution.alpha == alpha
+    with pytest.raises(ValueError, match="'alpha' must be"):
+        next(ridge_solutions(features, targets, alphas=[1.0, -1.0]))
 
 
 def test_without_ridge_it_is_the_least_norm_solution(rng):

@@ -361,5 +361,7 @@ OUTPUT = _output()
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", "All-NaN|Mean of empty", RuntimeWarning)
+    warnings.filterwarnings(
+        "ignore", "All-NaN|Mean of empty|invalid value", RuntimeWarning
+    )
     run(benchmark, "refit")

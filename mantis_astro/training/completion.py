@@ -8,6 +8,7 @@ import torch
 from mantis_astro import metrics
 from mantis_astro.calibration import PITRecalibration
 from mantis_astro.models import predict_both
+from mantis_astro.models.checkpoints import as_kept
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.photoz import PhotoZ
 
@@ -36,10 +37,9 @@ def completed(photoz, held_out, config):
         configuration says so, and with what it reached in its card; as it was if fewer
         than 100 galaxies are held out.
     """
-    if config.dtype == "float16":
-        with torch.no_grad():
-            for parameter in photoz.network.parameters():
-                parameter.copy_(parameter.half().float())
+    with torch.no_grad():
+        for name, parameter in photoz.network.named_parameters():
+            parameter.copy_(as_kept(name, parameter, config.dtype).float())
     if len(held_out) < _LEAST:
         return photoz
     parts = [predict_both(photoz.network, b.images, b.ebv) for b in held_out.batches]

@@ -101,6 +101,24 @@ def test_half_precision_halves_the_file_and_comes_back_as_float32(network, tmp_p
         assert torch.equal(tensor, network.state_dict()[name].half().float())
 
 
+def test_layers_that_read_fluxes_stay_in_single_precision(tmp_path):
+    config = replace(CARD.network, aperture_radii=(3.0,), aperture_widths=(8, 6))
+    network = build_network(config)
+    path = tmp_path / "half.safetensors"
+    save_model(path, network, replace(CARD, network=config), dtype="float16")
+    single = {
+        name
+        for name, tensor in safetensors.torch.load_file(path).items()
+        if tensor.dtype == torch.float32
+    }
+    assert single == {
+        "photometry.sums.0.scale",
+        "photometry.sums.0.shift",
+        "photometry.layers.0.weight",
+        "photometry.layers.0.bias",
+    }
+
+
 def test_weights_that_are_not_finite_are_not_written(network, tmp_path):
     with torch.no_grad():
         network.fc1.bias[0] = 1e6  # beyond half precision

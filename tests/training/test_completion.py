@@ -37,7 +37,8 @@ def test_weights_are_those_of_the_file(trained):
     kept = PhotoZ.from_file(trained["full"].path).network.state_dict()
     for name, tensor in ours.items():
         assert torch.equal(tensor, kept[name])
-        assert torch.equal(tensor, tensor.half().float())
+        if "layers.0." not in name:  # that reads fluxes
+            assert torch.equal(tensor, tensor.half().float())
 
 
 def test_recalibration_is_part_of_the_model(trained):

@@ -141,7 +141,7 @@ class TestPredictions:
 
     def test_scores_are_those_of_the_features_and_flags_follow(self, photoz):
         table = galaxies(60, 3)
-        table["flux_ps1_g"][:5] *= 1e3  # no galaxy has such colours
+        table["flux_ps1_r"][:5] *= 1e3  # no galaxy has such colours
         output = photoz.add_redshifts(table)
         score = photoz.card.reference.ood_score(photoz.features(table, ebv=0.02))
         np.testing.assert_allclose(output["ood_score"], score, rtol=1e-5)

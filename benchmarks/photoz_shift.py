@@ -11,8 +11,7 @@ outliers: 1 is perfect, 0.5 is chance.
 Of the simulated fainter galaxies also what `PhotoZ.refit` recovers with some of them
 labelled: ``bad`` is the share of outliers among others of them.
 
-Then what no one should see and what everyone should: how often a shift is found at 1 %
-between random halves of one sample, and as targets become fainter step by step.
+How often a shift is found, also one that is not there, is in `shift_power.py`.
 
 ``--model NAME`` takes the features of the simulated images from another model.
 """
@@ -178,58 +177,6 @@ def real_rows(short):
     if short:
         sdss = sdss[:1500]
     yield examine("griz: SDSS, zCOSMOS", sdss, griz, rng=rng)
-    yield from null_rows(galaxies, cosmos, short)
-    yield from power_rows(galaxies, short)
-
-
-def null_rows(galaxies, cosmos, short, n=250):
-    """Random halves of one sample: nothing is to be found."""
-    draws = 20 if short else 200
-    for name, sample in (("Stripe 82", galaxies), ("zCOSMOS", cosmos)):
-        found, auc, flagged = [], [], []
-        for seed in range(draws):
-            rng = np.random.default_rng(seed)
-            rows = rng.permutation(len(sample))
-            report = ShiftReport.compare(
-                sample.features[rows[:n]], sample.features[rows[n : 2 * n]], rng=rng
-            )
-            found.append(report.is_shifted)
-            auc.append(report.domain.statistic)
-            flagged.append(report.share_ood)
-        yield summary(f"{name}: random halves, {draws} draws", n, found, auc, flagged)
-
-
-def power_rows(galaxies, short, n=250):
-    """Targets drawn with a tilt towards faint ones: mean shift in magnitudes."""
-    mag = galaxies.mag - galaxies.mag.mean()
-    for shift in (0.1, 0.2, 0.4) if short else (0.05, 0.1, 0.15, 0.2, 0.3, 0.4):
-        chance = np.exp(shift / mag.var() * mag)
-        found, auc, flagged = [], [], []
-        for seed in range(10 if short else 50):
-            rng = np.random.default_rng(seed)
-            rows = rng.choice(len(mag), n, replace=False, p=chance / chance.sum())
-            others = np.setdiff1d(np.arange(len(mag)), rows)
-            rest = rng.choice(others, n, replace=False)
-            report = ShiftReport.compare(
-                galaxies.features[rest], galaxies.features[rows], rng=rng
-            )
-            found.append(report.is_shifted)
-            auc.append(report.domain.statistic)
-            flagged.append(report.share_ood)
-        yield summary(
-            f"Stripe 82: targets {shift:g} mag fainter", n, found, auc, flagged
-        )
-
-
-def summary(test, n, found, auc, flagged):
-    return {
-        "test": test,
-        "n_reference": n,
-        "n_target": n,
-        "auc": np.mean(auc),
-        "found": np.mean(found),
-        "flagged": np.mean(flagged),
-    }
 
 
 # ---- the simulated sky

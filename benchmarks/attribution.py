@@ -210,6 +210,8 @@ def benchmark(short):
         print("\n".join(by_redshift.pformat(max_lines=-1, max_width=-1)))
     SHOWN.extend(results)
     table = Table([readable(row) for row in rows])
+    for name in ("alone", "last"):  # not told of information
+        table[name] = np.ma.masked_invalid(table[name])
     for name in ("seen", "negative", "alone", "last"):
         table[name].info.format = ".3f"
     table.meta["title"] = "Shapley values of surveys and bands on simulated galaxies"

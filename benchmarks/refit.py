@@ -17,8 +17,13 @@ with zero points off by 0.05 to 0.1 mag ("zero points"). For photometric models 
 training goes on, too, on the galaxies of the fit, until the log score of the third
 sample is that of the refit. ``REFIT_SEED`` in the environment sets other galaxies and
 other draws. Runs share the processors; seconds are CPU time of one thread.
+
+With ``--output DIR`` every run goes to ``DIR/full/refit_runs.csv`` as well. ``--runs
+FILE``, once or more, reads such files in place of running, so that runs with several
+seeds make one table.
 """
 
+import argparse
 import copy
 import json
 import logging
@@ -36,7 +41,7 @@ from tempfile import TemporaryDirectory
 import astropy.units as u
 import numpy as np
 import torch
-from astropy.table import Table
+from astropy.table import Table, vstack
 from harness import run
 from torch.nn import functional
 
@@ -68,6 +73,7 @@ SCENARIOS = {
     "zero points": {},
 }
 OFFSETS = np.array([0.1, -0.08, 0.06, -0.05, 0.07, -0.06, 0.08, 0.1, -0.1])  # mag
+METHODS = ("logistic", "ridge")
 IMAGE_MODELS = ("simulated-early", "simulated-late")
 METRICS = {
     "sigma_nmad": 1,
@@ -79,14 +85,14 @@ METRICS = {
 def photometric_models(folder, short):
     """Train for three lengths; yield names."""
     cores = len(os.sched_getaffinity(0))
-    n_train = 4096 if short else 65_536
+    n_train = 2048 if short else 65_536
     config = TrainingConfig.read("photometric").with_options(
         data=RenderedData(n=n_train, cache=str(folder / "rendered")),
         n_workers=cores - 1,
         minutes=None,
     )
     data = config.data.open(config)
-    for steps in (50, 150) if short else (150, 600, 2500):
+    for steps in (50,) if short else (150, 600, 2500):
         name = f"photometry, {steps} steps"
         own = config.with_options(name=f"{steps}-steps", n_steps=steps, n_workers=0)
         result = train(
@@ -212,7 +218,7 @@ def judge(before, after, rng, n_bootstrap=100):
     return change, change * signs > 2 * np.std(draws, axis=0)
 
 
-def one_refit(seed, n, method, name, scenario, folder):
+def one_refit(seed, n, method, name, scenario, folder, most):
     """Refit with one draw of n labelled galaxies, and look at the third sample."""
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
@@ -247,11 +253,13 @@ def one_refit(seed, n, method, name, scenario, folder):
         row["harmful"] = " ".join(np.array(list(METRICS))[worse])
         if photoz.card.is_photometric and method == "logistic" and seed == 0:
             target = after["log_score"].mean()
-            row["training"] = training_time(photoz, sample, chosen, pool, target)
+            row["training"] = training_time(
+                photoz, sample, chosen, pool, target, most=most
+            )
     return row | {f"{key} change": v for key, v in zip(METRICS, change, strict=True)}
 
 
-def training_time(photoz, sample, chosen, pool, target, most=60.0):
+def training_time(photoz, sample, chosen, pool, target, *, most):
     """CPU seconds until all weights, trained on, reach a log score; infinite if not."""
     edges, best = photoz.card.bin_edges, np.inf
     fluxes, ebv = (torch.from_numpy(sample[key]) for key in ("photometry", "ebv"))
@@ -287,9 +295,29 @@ def training_time(photoz, sample, chosen, pool, target, most=60.0):
 
 def benchmark(short):
     """Refit many times, and look at a third sample."""
-    counts, seeds = ((100, 500), 1) if short else ((100, 500, 2000), 4)
+    if OPTIONS.runs:
+        tables = [Table.read(path, format="ascii.csv") for path in OPTIONS.runs]
+        runs = vstack(tables, metadata_conflicts="silent")
+        runs["accepted"] = runs["accepted"].astype(str) == "True"
+        runs["harmful"] = runs["harmful"].astype(str).filled("")
+        runs = runs.filled(np.nan)
+    else:
+        runs = run_all(short)
+    if OPTIONS.output is not None:
+        path = OPTIONS.output / "full" / "refit_runs.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for column in runs.itercols():
+            if column.dtype.kind == "f":
+                column.info.format = ".4g"
+        runs.write(path, format="ascii.csv", overwrite=True)
+    return summary(runs)
+
+
+def run_all(short):
+    """Every model, sample, number of labels, method and draw: a row for each."""
+    counts, seeds, most = ((300,), 1, 2.0) if short else ((100, 500, 2000), 4, 60.0)
     image_models = IMAGE_MODELS[:0] if short else IMAGE_MODELS
-    n = 2048 if short else N_POOL + N_THIRD
+    n = 1536 if short else N_POOL + N_THIRD
     spawn = multiprocessing.get_context("spawn")
     with (
         TemporaryDirectory() as temporary,
@@ -300,43 +328,53 @@ def benchmark(short):
         print(f"{time.process_time():.0f} s of CPU: trained", file=sys.stderr)
         observe_all(pool, folder, names, image_models, n)
         print("galaxies observed", file=sys.stderr)
-        methods = "logistic", "ridge"
-        jobs = list(
-            product(range(seeds), counts[::-1], methods, names, SCENARIOS, [folder])
-        )
+        what = counts[::-1], METHODS, names, SCENARIOS, [folder], [most]
         rows = []
-        for row in pool.map(one_refit, *zip(*jobs, strict=True)):
+        for row in pool.map(
+            one_refit, *zip(*product(range(seeds), *what), strict=True)
+        ):
             rows.append(row)
             print(json.dumps(row, default=float), file=sys.stderr, flush=True)
-        runs = Table(rows=rows)
-    if OUTPUT is not None:
-        OUTPUT.mkdir(parents=True, exist_ok=True)
-        runs.write(OUTPUT / "refit_runs.csv", format="ascii.csv", overwrite=True)
-    return summary(runs)
+        return Table(rows=rows)
 
 
 def summary(runs):
-    """A row for each model, sample, number of labels and method."""
-    keys = ["model", "galaxies", "labels", "method"]
+    """
+    A row for each sample, number of labels and method, all models together.
+
+    Changes of sigma_nmad and outliers are relative; all are medians of the accepted.
+    ``trained on`` is seconds until training on reaches the log score of the refit.
+    """
     rows = []
-    for group in runs.group_by(keys).groups:
+    for galaxies, labels, method in product(
+        SCENARIOS, sorted(set(runs["labels"])), METHODS
+    ):
+        group = runs[
+            (runs["galaxies"] == galaxies)
+            & (runs["labels"] == labels)
+            & (runs["method"] == method)
+        ]
         kept = group[group["accepted"]]
-        row = {key: group[key][0] for key in keys}
+        row = {"galaxies": galaxies, "labels": labels, "method": method}
         row["accepted"] = f"{len(kept)}/{len(group)}"
-        for name in METRICS:
-            row[name] = group[name][0]
-            row[f"{name} change"] = np.median(kept[f"{name} change"])
         row["harmful"] = int(np.sum(kept["harmful"] != ""))
-        row["nmad_worse"] = int(np.sum(kept["sigma_nmad change"] > 0))
-        row["seconds"] = np.median(group["seconds"])
-        row["training"] = np.nanmedian(group["training"])
+        row["sigma_nmad worse at all"] = int(np.sum(kept["sigma_nmad change"] > 0))
+        for name, label in (
+            ("sigma_nmad", "sigma_nmad"),
+            ("outlier_fraction_015", "outliers"),
+        ):
+            change = np.median(kept[f"{name} change"] / kept[name])
+            row[label] = f"{100 * change:+.0f} %" if len(kept) else ""
+        change = np.median(kept["log_score change"])
+        row["log score"] = f"{change:+.2f}" if len(kept) else ""
+        row["seconds"] = f"{np.median(group['seconds']):.2g}"
+        training = np.asarray(kept["training"], float)
+        training = training[~np.isnan(training)]
+        row["trained on"] = f"{np.median(training):.2g}" if len(training) else ""
         rows.append(row)
     table = Table(rows=rows)
-    for column in table.itercols():
-        if column.dtype.kind == "f":
-            column.info.format = ".3g"
     totals = []
-    for method in ("logistic", "ridge"):
+    for method in METHODS:
         of = runs[runs["method"] == method]
         kept = of[of["accepted"]]
         totals.append(
@@ -345,21 +383,20 @@ def summary(runs):
             f"{np.sum(kept['sigma_nmad change'] > 0)} with sigma_nmad worse at all"
         )
     table.meta["title"] = (
-        "PhotoZ.refit on a third sample: medians of the accepted; harmful: sigma_nmad, "
-        f"outliers or log score worse by two paired errors ({'; '.join(totals)})"
+        "PhotoZ.refit on a third sample, all models together, median changes of the "
+        f"accepted ({'; '.join(totals)})"
     )
     return table
 
 
-def _output():
-    if "--output" in sys.argv[:-1]:
-        return Path(sys.argv[sys.argv.index("--output") + 1])
-    return None
-
-
-OUTPUT = _output()
-
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--runs", type=Path, action="append")
+    parser.add_argument("--output", type=Path)
+    OPTIONS, rest = parser.parse_known_args()
+    sys.argv[1:] = rest
+    if OPTIONS.output is not None:
+        sys.argv += ["--output", str(OPTIONS.output)]
     torch.set_num_threads(1)
     warnings.filterwarnings(
         "ignore", "All-NaN|Mean of empty|invalid value", RuntimeWarning

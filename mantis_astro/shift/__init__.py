@@ -6,9 +6,9 @@ of its training set, to score each object that it is asked about. Both know feat
 matrices, of any model or of plain colours, and no galaxy.
 """
 
-from mantis_astro.shift.domain_classifier import DomainTest, permutation_p_value
 from mantis_astro.shift.drivers import rank_features
 from mantis_astro.shift.features import Features, as_features, find_shared_columns
+from mantis_astro.shift.permutations import DomainTest, permutation_p_value
 from mantis_astro.shift.reference import OOD_QUANTILE, ReferenceStatistics
 from mantis_astro.shift.report import ShiftReport
 from mantis_astro.shift.scores import (

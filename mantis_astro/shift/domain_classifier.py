@@ -1,67 +1,17 @@
 """Can a classifier tell two samples apart? Its AUC, with a permutation null."""
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist, pdist
 
-__all__ = ["DomainTest", "domain_auc", "permutation_p_value"]
+from mantis_astro.shift.permutations import score_labellings
 
-_FOLDS = 5
+__all__ = ["KernelRidge", "domain_auc", "median_distance"]
+
 _RIDGE = 1.0
 _TWINS = 1e-5  # of the median distance: float32 and float64 of one object are twins
-
-
-class DomainTest(NamedTuple):
-    """
-    A statistic that compares two samples, and what it is where there is no shift.
-
-    Attributes
-    ----------
-    statistic : float
-        Its value.
-    p_value : float
-        Share of relabelled samples with a value as high, one-sided; the smallest
-        possible is 1 / (n_permutation + 1).
-    null : `~numpy.ndarray`
-        Its values under relabelling, shape (n_permutation,).
-    """
-
-    statistic: float
-    p_value: float
-    null: np.ndarray
-
-
-def permutation_p_value(statistic, null):
-    """
-    Share of permutations that reach a statistic, itself counted.
-
-    Parameters
-    ----------
-    statistic : float
-        What was observed; the higher, the more unlike the null.
-    null : array_like
-        Values under permutation.
-
-    Returns
-    -------
-    float
-        ``(1 + number as high) / (1 + number)``: never 0, and its false alarm rate is
-        at most the level (Phipson & Smyth 2010, SAGMB 9, 39).
-
-    Examples
-    --------
-    >>> from mantis_astro.shift import permutation_p_value
-    >>> permutation_p_value(0.7, [0.5, 0.6, 0.8])
-    0.5
-    """
-    null = np.asarray(null)
-    # ties that differ by rounding count as ties
-    reached = np.count_nonzero(null >= statistic - 1e-12 * max(abs(statistic), 1))
-    return float((1 + reached) / (1 + len(null)))
 
 
 class KernelRidge:
@@ -183,7 +133,7 @@ def median_distance(distances):
     return float(np.median(distances)) if len(distances) else 1.0
 
 
-def domain_auc(model, is_target, *, rng, n_permutation=500):
+def domain_auc(model, labels, folds):
     """
     Area under the ROC curve of a classifier that tells two samples apart.
 
@@ -191,42 +141,22 @@ def domain_auc(model, is_target, *, rng, n_permutation=500):
     ----------
     model : KernelRidge
         Of both samples together.
-    is_target : `~numpy.ndarray` of bool
-        Shape (n,).
-    rng : `~numpy.random.Generator`
-        Draws the folds and the permutations.
-    n_permutation : int, optional
-        Number of permutations.
+    labels : `~numpy.ndarray`
+        0 or 1, shape (n, n_labelling), as many 1 of each fold in all; the true labels
+        first.
+    folds : list of `~numpy.ndarray` of int
+        Rows of each fold. Twins belong in one, so that none is recognised by the
+        other.
 
     Returns
     -------
     test : DomainTest
-        0.5 if they cannot be told apart, 1 if always: cross-validated in five folds.
-        Twins stay in one fold, so that none is recognised by the other. Labels are
-        permuted within folds, so that each has as many of both.
+        0.5 if they cannot be told apart, 1 if always: cross-validated in the folds.
     answers : `~numpy.ndarray`
         What the classifier says to each row when its fold is left out, shape (n,).
     """
-    folds = _folds(is_target, model.groups, rng)
-    labels = np.empty((len(is_target), 1 + n_permutation))
-    labels[:, 0] = is_target
-    for fold in folds:
-        repeated = np.tile(labels[fold, :1], n_permutation)
-        labels[fold, 1:] = rng.permuted(repeated, axis=0)
     answers = model.left_out_answers(labels, folds)
-    auc = _fold_auc(answers, labels, folds)
-    p_value = permutation_p_value(auc[0], auc[1:])
-    return DomainTest(float(auc[0]), p_value, auc[1:]), answers[:, 0]
-
-
-def _folds(is_target, groups, rng):
-    """Deal the groups into folds, those of each sample in turn."""
-    _, first, member = np.unique(groups, return_index=True, return_inverse=True)
-    order = rng.permutation(len(first))
-    order = order[np.argsort(is_target[first][order], kind="stable")]
-    fold = np.empty(len(first), int)
-    fold[order] = np.arange(len(first)) % _FOLDS
-    return [np.flatnonzero(fold[member.ravel()] == i) for i in range(_FOLDS)]
+    return score_labellings(_fold_auc(answers, labels, folds)), answers[:, 0]
 
 
 def _fold_auc(answers, labels, folds):

@@ -3,11 +3,8 @@
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from mantis_astro.shift.domain_classifier import (
-    DomainTest,
-    median_distance,
-    permutation_p_value,
-)
+from mantis_astro.shift.domain_classifier import median_distance
+from mantis_astro.shift.permutations import score_labellings
 
 __all__ = ["energy_distance", "mmd", "two_sample_tests"]
 
@@ -72,20 +69,16 @@ def energy_distance(reference, target):
     return float(_energy(*_sums(distances, is_target[:, None]))[0])
 
 
-def two_sample_tests(scores, is_target, *, rng, n_permutation=500):
+def two_sample_tests(scores, labels):
     """
-    Run both tests with one set of permutations.
+    Run both tests.
 
     Parameters
     ----------
     scores : `~numpy.ndarray`
         Both samples, shape (n, d).
-    is_target : `~numpy.ndarray` of bool
-        Shape (n,).
-    rng : `~numpy.random.Generator`
-        Draws the permutations.
-    n_permutation : int, optional
-        Number of permutations.
+    labels : `~numpy.ndarray`
+        0 or 1, shape (n, n_labelling), as many 1 in each; the true labels first.
 
     Returns
     -------
@@ -93,15 +86,9 @@ def two_sample_tests(scores, is_target, *, rng, n_permutation=500):
         ``"mmd"`` and ``"energy_distance"``.
     """
     distances = squareform(pdist(scores))
-    labels = np.tile(is_target[:, None], 1 + n_permutation)
-    labels[:, 1:] = rng.permuted(labels[:, 1:], axis=0)
-    values = {
-        "mmd": _mmd(*_sums(_gaussian(distances, None), labels)),
-        "energy_distance": _energy(*_sums(distances, labels)),
-    }
     return {
-        name: DomainTest(float(v[0]), permutation_p_value(v[0], v[1:]), v[1:])
-        for name, v in values.items()
+        "mmd": score_labellings(_mmd(*_sums(_gaussian(distances, None), labels))),
+        "energy_distance": score_labellings(_energy(*_sums(distances, labels))),
     }
 
 

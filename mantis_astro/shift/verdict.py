@@ -2,8 +2,8 @@
 
 __all__ = ["CLEAR_AUC", "LEVEL", "STRONG_AUC", "severity", "write_verdict"]
 
-#: False alarm rate of the verdict: a shift is found if the smallest p-value of the
-#: three tests, times three, is not above it.
+#: False alarm rate of the verdict: a shift is found if the p-value of all tests
+#: together is not above it.
 LEVEL = 0.01
 
 #: AUC of the domain classifier from which a shift that was found is called clear.
@@ -24,7 +24,7 @@ def severity(auc, p_value, *, level=LEVEL):
     auc : float
         Of the domain classifier.
     p_value : float
-        Smallest of the tests, times their number.
+        Of all tests together.
     level : float, optional
         False alarm rate.
 

@@ -582,6 +582,14 @@ def test_risk_is_the_integral_of_the_loss(z, gamma):
     np.testing.assert_allclose(pdf.risk(z, gamma=gamma), expected, rtol=1e-7)
 
 
+@pytest.mark.parametrize("bins", [[0, 0.005, 1], [0, 1, 1.008]])
+def test_the_least_risk_may_be_next_to_the_end(bins):
+    narrow = np.diff(bins) < 0.01
+    pdf = RedshiftPDF(bins, narrow.astype(float))
+    (middle,) = ((pdf.bin_edges[1:] + pdf.bin_edges[:-1]) / 2)[narrow]
+    assert abs(pdf.z_risk().value - middle) < 2e-5 * (1 + middle)
+
+
 @settings(max_examples=30)
 @given(pdfs())
 def test_no_redshift_has_less_risk_than_z_risk(pdf):

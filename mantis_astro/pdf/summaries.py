@@ -217,9 +217,10 @@ def minimize_risk(bin_edges, gamma):
     Prepare the search for the point estimate of least risk.
 
     The risk is worked out on a grid even in ``ln(1 + z)``, in which the loss is the
-    same curve everywhere, in steps of ``gamma / 25``; a parabola through each lowest
-    point and its neighbours gives each minimum to about ``1e-5 (1 + z)``, and the
-    least of the minima is taken.
+    same curve everywhere, in steps of ``gamma / 25`` and one beyond either end, as the
+    minimum may lie nearer to it than that. A parabola through each lowest point and
+    its neighbours gives each minimum to about ``1e-5 (1 + z)``, and the least of the
+    minima is taken.
 
     Parameters
     ----------
@@ -234,7 +235,8 @@ def minimize_risk(bin_edges, gamma):
         Takes rows of probability ``(n_row, n_bins)``, returns redshifts ``(n_row,)``.
     """
     low, high = np.log1p(bin_edges[[0, -1]])
-    grid = np.linspace(low, high, 3 + int(25 * (high - low) / gamma))
+    n = 2 + int(25 * (high - low) / gamma)
+    grid = low + (high - low) / n * np.arange(-1, n + 2)
     gain = _gain(bin_edges, np.expm1(grid), gamma).T  # (n_bins, n_grid)
 
     def _best(probability):

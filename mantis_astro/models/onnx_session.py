@@ -120,9 +120,13 @@ def _export(network, images, ebv, path):
 
 
 def _quantised(path):
+    onnx = require("onnx", extra="fast")
     quantization = require("onnxruntime.quantization", extra="fast")
+    model = onnx.load(path)
+    # up to onnxruntime 1.30, shapes noted by the exporter clash with inferred ones
+    del model.graph.value_info[:]
     small = path.with_name("int8.onnx")
     quantization.quantize_dynamic(
-        path, small, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True
+        model, small, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True
     )
     return small

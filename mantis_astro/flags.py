@@ -79,10 +79,11 @@ FLAG_TABLE = tuple(
             (
                 "OOD_FEATURE",
                 (
-                    "The features of the object are unlike the training set: "
-                    "ood_score, their root mean square distance to the 5 nearest "
-                    "galaxies that the model keeps of it, in units of the distance "
-                    "that 99 % of the training set stay within, exceeds {threshold}."
+                    "The training set does not support a redshift of the object: "
+                    "ood_score exceeds {threshold}, as for one in a hundred of the "
+                    "training set. Its features lie far from those of the nearest "
+                    "galaxies that the model keeps of it, or the redshifts of these "
+                    "disagree."
                 ),
                 1.0,
             ),

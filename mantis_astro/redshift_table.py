@@ -91,8 +91,9 @@ def add_redshifts(
     `~astropy.table.QTable`
         All columns, units, masks, meta and indices of the input; then the columns of
         `RedshiftPDF.to_table`. Rows without data have masked estimates, a ``pz``
-        uniform in density, and say why in ``flags``. ``ood_score`` says how unlike the
-        training set each galaxy is; masked if the model has no statistics of that.
+        uniform in density, and say why in ``flags``. ``ood_score`` says how little the
+        training set supports a redshift of each galaxy, as it has none alike or those
+        disagree; masked if the model has no statistics of that.
         ``meta`` tells model, versions, thresholds and redshift bins.
 
     Raises

@@ -33,6 +33,12 @@ def add_arguments(sub):
         help="columns to compare with --reference, separated by commas: magnitudes "
         "and colours (default: all of numbers that both have but ra, dec and ids)",
     )
+    sub.add_argument(
+        "--z-spec",
+        metavar="COLUMN",
+        help="redshifts of --reference, so that ood_score sees where they disagree "
+        "(default: z_spec, if there)",
+    )
     add_source_arguments(sub)
     sub.add_argument("--model", help="name or file (default: the embedded one)")
     sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
@@ -75,13 +81,21 @@ def _compare_columns(table, options):
     else:
         names = find_shared_columns(reference, table)
         log.info("comparing %s", ", ".join(names))
-    return ShiftReport.compare(reference[names], table[names], rng=options.seed)
+    if options.z_spec:
+        check_columns(reference, options.z_spec)
+    column = options.z_spec or "z_spec"
+    z_spec = reference[column] if column in reference.colnames else None
+    return ShiftReport.compare(
+        reference[names], table[names], rng=options.seed, z_spec=z_spec
+    )
 
 
 def _compare_with_training(table, options):
-    if options.columns:
-        msg = "'--columns' are compared with those of a '--reference' table: give it"
-        raise ValueError(msg)
+    for name in ("columns", "z_spec"):
+        if getattr(options, name):
+            option = "--" + name.replace("_", "-")
+            msg = f"'{option}' needs a '--reference' table: the model brings its own"
+            raise ValueError(msg)
     photoz = load_photoz(options.model)
     return photoz.shift_report(
         table,

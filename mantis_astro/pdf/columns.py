@@ -89,7 +89,7 @@ COLUMNS = tuple(
 #: What `add_redshifts` adds; masked for models without statistics of their training.
 OOD_SCORE = ColumnDefinition(
     "ood_score",
-    "How unlike the training set; 99 % of that have less than 1",
+    "How little the training set supports a redshift; 99 % of that have less than 1",
     "stat.value",
 )
 

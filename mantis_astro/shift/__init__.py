@@ -9,13 +9,14 @@ matrices, of any model or of plain colours, and no galaxy.
 from mantis_astro.shift.drivers import rank_features
 from mantis_astro.shift.features import Features, as_features, find_shared_columns
 from mantis_astro.shift.permutations import DomainTest, permutation_p_value
-from mantis_astro.shift.reference import OOD_QUANTILE, ReferenceStatistics
+from mantis_astro.shift.reference import ReferenceStatistics
 from mantis_astro.shift.report import ShiftReport
 from mantis_astro.shift.scores import (
     ledoit_wolf,
     mahalanobis_distance,
     neighbour_distance,
 )
+from mantis_astro.shift.support import OOD_QUANTILE
 from mantis_astro.shift.two_sample import energy_distance, mmd
 from mantis_astro.shift.verdict import CLEAR_AUC, LEVEL, STRONG_AUC, severity
 from mantis_astro.shift.weights import effective_sample_size

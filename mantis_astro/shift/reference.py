@@ -7,25 +7,18 @@ import numpy as np
 
 from mantis_astro.binned import as_redshift
 from mantis_astro.exceptions import InputSpecError
+from mantis_astro.shift.expected_error import ExpectedError
 from mantis_astro.shift.features import as_features, check_same, drop_duplicates
-from mantis_astro.shift.scores import (
-    ledoit_wolf,
-    mahalanobis_distance,
-    neighbour_distance,
-)
+from mantis_astro.shift.neighbours import Neighbours
+from mantis_astro.shift.scores import ledoit_wolf, mahalanobis_distance
+from mantis_astro.shift.support import DISTANCES, Support, measure_support
 
-__all__ = ["OOD_QUANTILE", "ReferenceStatistics"]
-
-#: The share of the reference that lies below ``ood_score`` 1.
-OOD_QUANTILE = 0.99
+__all__ = ["ReferenceStatistics"]
 
 _LEVELS = (0.01, 0.05, 0.16, 0.25, 0.5, 0.75, 0.84, 0.95, 0.99)
-_N_NEIGHBOUR = 5
 _N_COMPONENT = 16
 _FEWEST = 10
 _MOST = 50_000  # objects that statistics are made from
-_DISTANCES = ("neighbours", "mahalanobis")
-_FACTS = ("names", "distance", "n_object", "threshold", "sample", "encoder")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,18 +41,20 @@ class ReferenceStatistics:
         1, 5, 16, 25, 50, 75, 84, 95 and 99 % of each feature, shape (9, d).
     vectors : `~numpy.ndarray`
         Scaled features of some objects, shape (n_vector, d), float16.
+    vector_distance : `~numpy.ndarray`
+        Distance of each vector to its nearest others, shape (n_vector,), float32.
     score_quantiles : `~numpy.ndarray`
         The quantiles 0, 0.01, ..., 1 of ``ood_score`` in the reference, shape (101,).
     z_range : `~numpy.ndarray`
         Smallest and largest redshift, shape (2,); NaN where none were given.
     names : tuple of str
         Names of the features.
-    distance : str
-        ``"neighbours"`` or ``"mahalanobis"``: what ``ood_score`` is made from.
     n_object : int
         Number of objects that the statistics are made from.
-    threshold : float
-        The distance that ``OOD_QUANTILE`` of the reference stay within.
+    support : Support
+        What ``ood_score`` is made from, and its thresholds.
+    vector_z : `~numpy.ndarray` or None
+        Redshifts of these objects, shape (n_vector,), float32; None if not known.
     sample : str
         What the reference is.
     encoder : str
@@ -82,12 +77,13 @@ class ReferenceStatistics:
     covariance: np.ndarray
     quantiles: np.ndarray
     vectors: np.ndarray
+    vector_distance: np.ndarray
     score_quantiles: np.ndarray
     z_range: np.ndarray
     names: tuple
-    distance: str
     n_object: int
-    threshold: float
+    support: Support
+    vector_z: np.ndarray | None = None
     sample: str = ""
     encoder: str = ""
 
@@ -117,13 +113,14 @@ class ReferenceStatistics:
             Chooses the vectors that are kept; of more than 50,000 objects also those
             that the other statistics are made from.
         z_spec : array_like, optional
-            Redshifts, shape (n,).
+            Redshifts, shape (n,): ``ood_score`` then sees, too, where neighbours
+            disagree about the redshift. Rows without one are left out.
         n_vector : int, optional
             How many vectors to keep: 2 d bytes each.
         distance : str, optional
-            What the score of an object is made from: ``"neighbours"``, the root mean
-            square distance to its 5 nearest vectors, which holds for samples of
-            several clumps, or ``"mahalanobis"``.
+            What the score of an object is made from: ``"neighbours"``, the nearest
+            vectors, which holds for samples of several clumps, or ``"mahalanobis"``,
+            the distance from the mean alone.
         sample : str, optional
             What the reference is, in a few words.
         encoder : str, optional
@@ -140,29 +137,25 @@ class ReferenceStatistics:
             If there are fewer than ten complete rows, or an argument does not fit.
         """
         values, names = as_features(features)
-        if distance not in _DISTANCES:
-            msg = f"'distance' must be one of {', '.join(_DISTANCES)}, got {distance!r}"
+        if distance not in DISTANCES:
+            msg = f"'distance' must be one of {', '.join(DISTANCES)}, got {distance!r}"
             raise ValueError(msg)
-        complete = np.isfinite(values).all(1)
+        z = _redshifts(z_spec, len(values))
+        complete = np.isfinite(values).all(1) & (np.isfinite(z) | (z_spec is None))
         if complete.sum() < _FEWEST or n_vector < _FEWEST:
+            what = "all features" if z_spec is None else "all features and a redshift"
             msg = (
-                f"a reference needs {_FEWEST} objects with all features, and as many "
+                f"a reference needs {_FEWEST} objects with {what}, and as many "
                 f"vectors; got {complete.sum()} of {len(values)}, n_vector={n_vector}"
             )
             raise ValueError(msg)
-        z_range = np.full(2, np.nan)
-        if z_spec is not None:
-            z = as_redshift(z_spec)
-            if z.shape != (len(values),):
-                msg = f"'z_spec' must have shape ({len(values)},), got {z.shape}"
-                raise ValueError(msg)
-            z = z[complete & np.isfinite(z)]
-            z_range = np.array([z.min(), z.max()]) if z.size else z_range
+        values, z = values[complete], z[complete]
+        z_range = np.array([z.min(), z.max()])
         rng = np.random.default_rng(rng)
-        n_object = int(complete.sum())
-        values = values[complete]
+        n_object = len(values)
         if n_object > _MOST:
-            values = values[np.sort(rng.choice(n_object, _MOST, replace=False))]
+            chosen = np.sort(rng.choice(n_object, _MOST, replace=False))
+            values, z = values[chosen], z[chosen]
         mean, scale = values.mean(0), _scale(values)
         scaled = (values - mean) / scale
         rows = drop_duplicates(scaled)  # a twin among the vectors is at distance 0
@@ -172,28 +165,25 @@ class ReferenceStatistics:
         rows = rng.permutation(rows)
         # As they will be read: threshold and score must see the same rounding.
         vectors = _halved(scaled[rows[:n_vector]])
-        statistics = cls(
+        z = None if z_spec is None else z[rows].astype(np.float32)
+        neighbours = Neighbours(vectors, None if z is None else z[: len(vectors)])
+        support, scores = measure_support(scaled[rows], z, neighbours, distance)
+        return cls(
             mean=mean,
             scale=scale,
             covariance=ledoit_wolf(scaled)[0].astype(np.float32),
             quantiles=np.quantile(values, _LEVELS, axis=0).astype(np.float32),
             vectors=vectors,
-            score_quantiles=np.ones(101),
+            vector_distance=neighbours.own_distance.astype(np.float32),
+            score_quantiles=np.quantile(scores, np.linspace(0, 1, 101)),
             z_range=z_range,
             names=names,
-            distance=distance,
             n_object=n_object,
-            threshold=1.0,
+            support=support,
+            vector_z=neighbours.z,
             sample=sample,
             encoder=encoder,
         )
-        distances = statistics._calibration_distances(scaled[rows])
-        # Rank so that one more object exceeds it with at most that probability (split
-        # conformal prediction; Vovk, Gammerman & Shafer 2005).
-        rank = min(int(np.ceil((len(distances) + 1) * OOD_QUANTILE)), len(distances))
-        threshold = max(float(np.sort(distances)[rank - 1]), 1e-12)
-        ticks = np.quantile(distances / threshold, np.linspace(0, 1, 101))
-        return statistics._replaced(threshold=threshold, score_quantiles=ticks)
 
     def __repr__(self):
         return (
@@ -218,21 +208,81 @@ class ReferenceStatistics:
         Returns
         -------
         `~numpy.ndarray`
-            Shape (n,): the distance, in units of that which 99 % of the reference stay
-            within; above 1 is unlike the reference. NaN where a feature is missing.
+            Shape (n,): above 1 is what one in a hundred of the reference is. The larger
+            of two ratios: the distance to the 5 nearest vectors, and the
+            `expected_error` of a redshift, over what 99.6 and 99.4 % of the reference
+            stay below. Without redshifts, the distance alone, over that of 99 %. NaN
+            where a feature is missing.
 
         Raises
         ------
         ValueError
             `~mantis_astro.exceptions.InputSpecError` if these are not the features of
             the reference.
+
+        Notes
+        -----
+        The distance is the root mean square over the square root of what these five
+        have to their own neighbours.
         """
+        if self.support.distance == "mahalanobis":
+            return self._where_complete(features, self._mahalanobis_score)
+        return self._where_complete(
+            features, lambda scaled: self.support.score(self._neighbours(scaled))
+        )
+
+    def expected_error(self, features):
+        """
+        Expect an error of the redshift from the objects of the reference nearby.
+
+        Parameters
+        ----------
+        features : array_like or `~astropy.table.Table`
+            Shape (n, d), made as those of the reference were.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Mean of ``|delta z| / (1 + z)`` of a redshift that is read off the 10
+            nearest vectors, shape (n,): it grows where their redshifts disagree and
+            where they are far. Calibrated within the reference; a guess outside. NaN
+            where a feature is missing.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if these are not the features of
+            the reference, or it has no redshifts to tell from.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mantis_astro.shift import ReferenceStatistics
+        >>> rng = np.random.default_rng(0)
+        >>> z = rng.uniform(0, 1, 2000)
+        >>> colour = np.where(z < 0.5, z, 1 - z)[:, None]  # red and blue side alike
+        >>> reference = ReferenceStatistics.from_features(colour, rng=1, z_spec=z)
+        >>> clear, ambiguous = reference.expected_error([[0.49], [0.05]])
+        >>> bool(ambiguous > 5 * clear)
+        True
+        """
+        if self.support.error is None:
+            msg = (
+                "this reference has no redshifts to expect errors from (at least 50, "
+                "not all alike): make it with 'z_spec'"
+            )
+            raise InputSpecError(msg)
+        return self._where_complete(
+            features, lambda scaled: self.support.error(self._neighbours(scaled))
+        )
+
+    def _where_complete(self, features, function):
         scaled = self.scaled(features)
         complete = np.isfinite(scaled).all(1)
-        score = np.full(len(scaled), np.nan)
+        found = np.full(len(scaled), np.nan)
         if complete.any():
-            score[complete] = self._distances(scaled[complete]) / self.threshold
-        return score
+            found[complete] = function(scaled[complete])
+        return found
 
     def scaled(self, features):
         """
@@ -321,8 +371,10 @@ class ReferenceStatistics:
             if isinstance(value, np.ndarray) and name != "sample_features"
             if not name.startswith("_")
         }
-        facts = {name: getattr(self, name) for name in _FACTS}
-        return arrays, {**facts, "names": list(self.names)}
+        facts = {
+            name: getattr(self, name) for name in ("n_object", "sample", "encoder")
+        }
+        return arrays, {"names": list(self.names), **facts, **self.support._asdict()}
 
     @classmethod
     def from_arrays(cls, arrays, facts):
@@ -347,8 +399,15 @@ class ReferenceStatistics:
             `~mantis_astro.exceptions.InputSpecError` if something is missing or of
             another shape.
         """
+        facts = dict(facts)
         try:
-            statistics = cls(**arrays, **{**facts, "names": tuple(facts["names"])})
+            support = {
+                name: facts.pop(name) for name in Support._fields if name in facts
+            }
+            if support.get("error") is not None:
+                support["error"] = ExpectedError(*support["error"])
+            facts |= {"names": tuple(facts["names"]), "support": Support(**support)}
+            statistics = cls(**arrays, **facts)
         except (KeyError, TypeError) as error:
             msg = f"these are no reference statistics: {error}"
             raise InputSpecError(msg) from error
@@ -362,6 +421,14 @@ class ReferenceStatistics:
         return statistics
 
     @cached_property
+    def _neighbours(self):
+        return Neighbours(self.vectors, self.vector_z, self.vector_distance)
+
+    def _mahalanobis_score(self, scaled):
+        distance = mahalanobis_distance(scaled, 0, self.covariance)
+        return distance / self.support.threshold
+
+    @cached_property
     def _basis(self):
         variance, axes = np.linalg.eigh(self.covariance.astype(float))
         axes = axes[:, ::-1][:, : self.n_component]
@@ -369,35 +436,16 @@ class ReferenceStatistics:
         axes = axes * np.where(axes.sum(0) < 0, -1, 1)  # the sign is arbitrary
         return axes / np.sqrt(np.maximum(variance, 1e-12))
 
-    def _distances(self, scaled):
-        if self.distance == "mahalanobis":
-            return mahalanobis_distance(scaled, 0, self.covariance)
-        return neighbour_distance(scaled, self.vectors, n_neighbour=_N_NEIGHBOUR)
 
-    def _calibration_distances(self, scaled):
-        """Distances of objects, shuffled, that they are not themselves part of."""
-        if self.distance == "mahalanobis":
-            folds = np.arange(len(scaled)) % 5
-            return np.concatenate(
-                [_distances_of_fold(scaled, folds == i) for i in range(5)]
-            )
-        rest = scaled[len(self.vectors) :]
-        if len(rest) >= 500:
-            return self._distances(rest)
-        vectors = self.vectors.astype(float)
-        return neighbour_distance(
-            vectors, vectors, n_neighbour=_N_NEIGHBOUR, leave_out=True
-        )
-
-    def _replaced(self, **changes):
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return type(self)(**{**fields, **changes})
-
-
-def _distances_of_fold(scaled, is_left_out):
-    others = scaled[~is_left_out]
-    covariance, _ = ledoit_wolf(others)
-    return mahalanobis_distance(scaled[is_left_out], others.mean(0), covariance)
+def _redshifts(z_spec, n):
+    """Redshifts as floats, NaN where there are none (or -99)."""
+    if z_spec is None:
+        return np.full(n, np.nan)
+    z = as_redshift(z_spec)
+    if z.shape != (n,):
+        msg = f"'z_spec' must have shape ({n},), got {z.shape}"
+        raise ValueError(msg)
+    return np.where(z > -1, z, np.nan)
 
 
 def _scale(values):

@@ -22,7 +22,8 @@ from mantis_astro.shift.permutations import (
     deal_folds,
     relabel,
 )
-from mantis_astro.shift.reference import OOD_QUANTILE, ReferenceStatistics
+from mantis_astro.shift.reference import ReferenceStatistics
+from mantis_astro.shift.support import OOD_QUANTILE
 from mantis_astro.shift.two_sample import two_sample_tests
 from mantis_astro.shift.verdict import LEVEL, severity, write_verdict
 from mantis_astro.shift.weights import (
@@ -52,7 +53,7 @@ _DESCRIPTIONS = {
     "hotelling": "Hotelling's T^2 of the means of normal scores, with a ridge",
     "covariance": "Squared differences of covariances, in standard errors",
     "mahalanobis": "Difference of the mean rank of distances, in standard errors",
-    "share_ood": "Share of targets further out than 99 % of the reference",
+    "share_ood": "Share of targets with ood_score above 1, as 1 % of the reference",
     "effective_sample_size": "Of the reference, weighted to look like the targets",
 }
 
@@ -78,8 +79,9 @@ class ShiftReport:
     drivers : `~astropy.table.Table`
         The features, the most different one first; see `rank_features`.
     ood_score : `~numpy.ndarray`
-        How far out each target lies, shape (n_target,): in units of the distance that
-        99 % of the reference stay within. NaN where a feature is missing.
+        How little the reference supports a redshift of each target, shape
+        (n_target,): 99 % of the reference score below 1. NaN where a feature is
+        missing. See `ReferenceStatistics.ood_score`.
     weights : `~numpy.ndarray`
         Ratio of densities, target over reference, at each reference object; mean 1,
         shape (n_reference,). Use them as ``sample_weight``.
@@ -131,6 +133,7 @@ class ShiftReport:
         target,
         *,
         rng,
+        z_spec=None,
         n_permutation=500,
         level=LEVEL,
         max_objects=1000,
@@ -151,6 +154,10 @@ class ShiftReport:
             too: where a feature is missing is itself a feature.
         rng : int or `~numpy.random.Generator`
             Draws subsamples, folds and permutations.
+        z_spec : array_like, optional
+            Redshifts of the reference, shape (n_reference,): ``ood_score`` then sees,
+            too, where its neighbours disagree about the redshift. Not used if the
+            reference is what travels with a model, which has its own.
         n_permutation : int, optional
             Number of permutations behind each p-value.
         level : float, optional
@@ -183,7 +190,7 @@ class ShiftReport:
             )
             raise ValueError(msg)
         rng = np.random.default_rng(rng)
-        sides = _prepare(reference, target, rng, distance)
+        sides = _prepare(reference, target, rng, z_spec=z_spec, distance=distance)
         x, y = sides.reference, sides.target
         n_duplicate, (x_rows, y_rows) = _choose(x, y, rng, max_objects)
         pooled = np.vstack([x[x_rows], y[y_rows]])
@@ -344,7 +351,7 @@ class _Sides(NamedTuple):
     ood_score: np.ndarray
 
 
-def _prepare(reference, target, rng, distance):
+def _prepare(reference, target, rng, **options):
     """Bring both sides to matrices of the same features, and score the targets."""
     y, target_names = as_features(target, "target")
     if len(y) < _FEWEST:
@@ -357,7 +364,7 @@ def _prepare(reference, target, rng, distance):
     x, names = as_features(reference, "reference")
     check_same(target_names, names)
     x_full, y_full = _completed(x, y)
-    statistics = ReferenceStatistics.from_features(x_full, rng=rng, distance=distance)
+    statistics = ReferenceStatistics.from_features(x_full, rng=rng, **options)
     return _Sides(statistics, x, y, names, statistics.ood_score(y_full))
 
 

@@ -106,14 +106,44 @@ def neighbour_distance(values, sample, *, n_neighbour=10, leave_out=False):
     >>> neighbour_distance([[0.0], [5.0]], [[0.0], [1.0], [2.0]], n_neighbour=2)
     array([0.70710678, 3.53553391])
     """
+    squared, _ = nearest(values, sample, n_neighbour, leave_out=leave_out)
+    return np.sqrt(squared.mean(1))
+
+
+def nearest(values, sample, n_neighbour, *, leave_out=False):
+    """
+    Find the nearest members of a sample.
+
+    Parameters
+    ----------
+    values : array_like
+        Shape (n, d).
+    sample : array_like
+        Shape (m, d).
+    n_neighbour : int
+        How many nearest members; all, if there are fewer.
+    leave_out : bool, optional
+        For the sample itself: leave out the nearest member, which is the object.
+
+    Returns
+    -------
+    squared : `~numpy.ndarray`
+        Squared distances, the smallest first, shape (n, n_neighbour).
+    rows : `~numpy.ndarray` of int
+        Which members these are, shape (n, n_neighbour).
+    """
     values, sample = np.asarray(values, float), np.asarray(sample, float)
     skip = int(leave_out)
     k = min(n_neighbour, len(sample) - skip)
-    out = np.empty(len(values))
-    rows = max(_BLOCK // len(sample), 1)
-    for start in range(0, len(values), rows):
-        part = slice(start, start + rows)
-        squared = cdist(values[part], sample, "sqeuclidean")
-        squared = np.sort(np.partition(squared, k + skip - 1)[:, : k + skip])
-        out[part] = np.sqrt(squared[:, skip:].mean(1))
-    return out
+    squared = np.empty((len(values), k))
+    rows = np.empty((len(values), k), int)
+    n_block = max(_BLOCK // len(sample), 1)
+    for start in range(0, len(values), n_block):
+        part = slice(start, start + n_block)
+        every = cdist(values[part], sample, "sqeuclidean")
+        near = np.argpartition(every, k + skip - 1)[:, : k + skip]
+        found = np.take_along_axis(every, near, 1)
+        order = np.argsort(found, axis=1, kind="stable")[:, skip:]
+        squared[part] = np.take_along_axis(found, order, 1)
+        rows[part] = np.take_along_axis(near, order, 1)
+    return squared, rows

@@ -291,9 +291,22 @@ class TestCommand:
         assert main(["shift", str(table), "--model", str(model)]) == 0
         assert capsys.readouterr().out.startswith("Strong shift: the 60 targets")
 
-    def test_columns_need_a_table_to_compare_with(self, tables, capsys):
-        assert main(["shift", tables[1], "--columns", "g_r"]) == 1
-        assert "'--columns' are compared with those of" in capsys.readouterr().err
+    @pytest.mark.parametrize("option", ["--columns", "--z-spec"])
+    def test_columns_need_a_table_to_compare_with(self, tables, capsys, option):
+        assert main(["shift", tables[1], option, "g_r"]) == 1
+        assert f"'{option}' needs a '--reference' table" in capsys.readouterr().err
+
+    def test_redshifts_of_the_reference_are_found_or_named(self, tables, capsys):
+        training, mine = tables
+        arguments = ["shift", mine, "--reference", training]
+        arguments += ["--columns", "mag_r,g_r"]
+        printed = []
+        for more in ([], ["--z-spec", "z_spec"], ["--z-spec", "g_r"]):
+            assert main([*arguments, *more]) == 0
+            printed.append(capsys.readouterr().out)
+        assert printed[0] == printed[1] != printed[2]
+        assert main([*arguments, "--z-spec", "z"]) == 1
+        assert "no column 'z'" in capsys.readouterr().err
 
 
 def test_a_density_table_has_no_score_of_its_own():

@@ -1,5 +1,7 @@
 """What a model keeps of its training set: scores, thresholds, there and back."""
 
+import json
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -96,10 +98,10 @@ def test_a_feature_that_never_varied_is_noticed_when_it_does():
 def test_the_facts_are_those_of_the_sample():
     x = draw(300)
     z = np.linspace(0.1, 0.7, 300)
-    x[5], z[299] = np.nan, np.nan
+    x[5], z[299], z[7] = np.nan, np.nan, -99
     reference = ReferenceStatistics.from_features(x, rng=0, z_spec=z, n_vector=50)
-    good = np.delete(x, 5, axis=0)
-    assert reference.n_object == 299
+    good = np.delete(x, [5, 7, 299], axis=0)
+    assert reference.n_object == 297
     assert reference.vectors.shape == (50, 12)
     assert reference.vectors.dtype == np.float16
     np.testing.assert_allclose(reference.mean, good.mean(0))
@@ -120,7 +122,8 @@ def test_duplicates_do_not_lower_the_threshold():
     x = draw(200)
     once = ReferenceStatistics.from_features(x, rng=0)
     twice = ReferenceStatistics.from_features(np.vstack([x, x]), rng=0)
-    assert twice.threshold == pytest.approx(once.threshold, rel=0.05)
+    expected = pytest.approx(once.support.threshold, rel=0.05)
+    assert twice.support.threshold == expected
 
 
 def test_components_have_unit_variance(reference):
@@ -165,6 +168,7 @@ def test_features_of_another_model_are_refused(reference):
     [
         (np.eye(9), {}, "needs 10 objects with all features.*got 9 of 9"),
         (np.full((20, 2), np.nan), {}, "got 0 of 20"),
+        (np.eye(20), {"z_spec": np.full(20, -99.0)}, "and a redshift, .*got 0 of 20"),
         (np.ones((20, 2)), {}, "needs 10 different objects, got 1"),
         (np.eye(20), {"n_vector": 3}, "n_vector=3"),
         (np.eye(20), {"distance": "cosine"}, "one of neighbours, mahalanobis, got 'co"),
@@ -193,3 +197,83 @@ def test_large_samples_are_thinned(monkeypatch):
     reference = ReferenceStatistics.from_features(draw(2000), rng=0, n_vector=100)
     assert reference.n_object == 2000
     assert np.mean(reference.ood_score(draw(2000)) > 1) < 0.04
+
+
+def draw_redshifts(n, rng):
+    """Two features that give z, the third how noisy; a tenth has no redshift in it."""
+    z = rng.uniform(0.1, 1, n)
+    noise = 0.01 + 0.1 * (np.arange(n) % 10 == 0)
+    x = np.column_stack([z, z**2, 20 * noise]) + rng.normal(size=(n, 3)) * 0.01
+    x[:, :2] += rng.normal(size=(n, 1)) * noise[:, None] * [1, 2]
+    return x, z
+
+
+@pytest.mark.parametrize("n", [400, 2600])
+def test_with_redshifts_too_one_in_a_hundred_is_flagged(n):
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(8):
+        x, z = draw_redshifts(n, rng)
+        reference = ReferenceStatistics.from_features(x, rng=rng, z_spec=z)
+        shares.append(np.mean(reference.ood_score(draw_redshifts(1000, rng)[0]) > 1))
+    assert np.mean(shares) == pytest.approx(0.01, abs=0.005)
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    x, z = draw_redshifts(3000, np.random.default_rng(4))
+    return ReferenceStatistics.from_features(x, rng=0, z_spec=z)
+
+
+def test_expected_errors_are_those_that_are_made(labelled):
+    x, z = draw_redshifts(4000, np.random.default_rng(5))
+    near = np.linalg.norm(
+        (x[:, None] - labelled.sample_features) / labelled.scale, axis=2
+    )
+    rows = np.argsort(near, axis=1)[:, :10]
+    ln = np.log1p(labelled.vector_z[rows].astype(float)).mean(1)
+    made = np.abs(np.log1p(z) - ln)
+    expected = labelled.expected_error(x)
+    noisy = np.arange(len(z)) % 10 == 0
+    assert expected.mean() == pytest.approx(made.mean(), rel=0.1)
+    for some in (noisy, ~noisy):
+        assert expected[some].mean() == pytest.approx(made[some].mean(), rel=0.25)
+    assert expected[noisy].mean() > 3 * expected[~noisy].mean()
+
+
+def test_what_is_far_scores_high_even_where_redshifts_agree(labelled):
+    assert (labelled.ood_score([[0.5, 0.25, 9.0], [-3, 0.3, 0.2]]) > 1).all()
+
+
+def test_a_few_ambiguous_colours_are_seen_by_their_redshifts_alone():
+    colour = np.random.default_rng(6).uniform(0, 1, (5000, 1))
+    middle = np.argsort(np.abs(colour[:, 0] - 0.5))[:15]
+    z = colour[:, 0].copy()
+    z[middle] = np.linspace(0, 1, 15)
+    clear, ambiguous = [[0.2]], [[0.5]]
+    options = {"rng": 0, "n_vector": 4000}
+    blind = ReferenceStatistics.from_features(colour, **options)
+    assert (blind.ood_score(clear + ambiguous) < 1).all()
+    reference = ReferenceStatistics.from_features(colour, z_spec=z, **options)
+    assert reference.ood_score(clear) < 1
+    assert reference.ood_score(ambiguous) > 1
+
+
+def test_redshifts_survive_being_taken_apart(labelled):
+    arrays, facts = labelled.to_arrays()
+    back = ReferenceStatistics.from_arrays(arrays, json.loads(json.dumps(facts)))
+    x, _ = draw_redshifts(20, np.random.default_rng(6))
+    np.testing.assert_array_equal(back.ood_score(x), labelled.ood_score(x))
+    np.testing.assert_array_equal(back.expected_error(x), labelled.expected_error(x))
+
+
+@pytest.mark.parametrize(
+    ("n", "z"), [(40, np.linspace(0, 1, 40)), (200, np.full(200, 0.3))]
+)
+def test_redshifts_that_teach_nothing_leave_the_distance(n, z):
+    x = draw(n)
+    with_z = ReferenceStatistics.from_features(x, rng=0, z_spec=z)
+    without = ReferenceStatistics.from_features(x, rng=0)
+    np.testing.assert_array_equal(with_z.ood_score(x), without.ood_score(x))
+    with pytest.raises(InputSpecError, match="no redshifts to expect errors from"):
+        with_z.expected_error(x)

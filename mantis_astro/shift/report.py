@@ -49,10 +49,10 @@ _DESCRIPTIONS = {
     "domain_auc": "AUC of a classifier that tells them from the reference; 0.5: chance",
     "mmd": "Squared maximum mean discrepancy, Gaussian kernel of the median distance",
     "energy_distance": "Energy distance of normal scores",
-    "single_feature": "Largest difference of a mean or mean square, standard errors",
-    "hotelling": "Hotelling's T^2 of the means of normal scores, with a ridge",
-    "covariance": "Squared differences of covariances, in standard errors",
-    "mahalanobis": "Difference of the mean rank of distances, in standard errors",
+    "single_feature": "Largest difference of one feature, in standard errors",
+    "hotelling": "Hotelling's T^2 of the means, with a ridge",
+    "covariance": "Sum of squared differences of covariances, in standard errors",
+    "mahalanobis": "Difference of distances from the middle, in standard errors",
     "share_ood": "Share of targets with ood_score above 1, as 1 % of the reference",
     "effective_sample_size": "Of the reference, weighted to look like the targets",
 }
@@ -72,10 +72,9 @@ class ShiftReport:
         Two-sample statistics, see `mantis_astro.shift.mmd` and
         `mantis_astro.shift.energy_distance`, of normal scores.
     single_feature, hotelling, covariance, mahalanobis : DomainTest
-        Tests of means and variances, in the order of what they see best: one feature
-        (or where it is missing) shifted or scattered more, a shift along several, a
-        change of correlations or a clump, noise. See
-        `~mantis_astro.shift.moments.moment_tests`.
+        Tests of means and variances. They see best, in this order: one feature (or
+        where it is missing) shifted or more scattered; several shifted together; other
+        correlations, or a clump; noise. See :ref:`user-shift`.
     drivers : `~astropy.table.Table`
         The features, the most different one first; see `rank_features`.
     ood_score : `~numpy.ndarray`
@@ -238,8 +237,13 @@ class ShiftReport:
 
     @cached_property
     def p_value(self):
-        """How rarely labels at random look as unlike in any of the tests."""
-        return combined_p_value([getattr(self, name) for name in _TESTS])
+        """How rarely random labels differ as much: of all tests together."""
+        return combined_p_value(self.tests.values())
+
+    @property
+    def tests(self):
+        """The tests behind `p_value`, a dict of str to `DomainTest`."""
+        return {name: getattr(self, name) for name in _TESTS}
 
     @property
     def is_shifted(self):
@@ -302,7 +306,7 @@ class ShiftReport:
         """
         rows = [
             _test_row("domain_auc", self.domain),
-            *(_test_row(name, getattr(self, name)) for name in _TESTS[1:]),
+            *(_test_row(name, self.tests[name]) for name in _TESTS[1:]),
             self._share_row(),
             (
                 "effective_sample_size",

@@ -12,6 +12,16 @@ CLEAR_AUC = 0.6
 #: AUC from which it is called strong.
 STRONG_AUC = 0.8
 
+_SHOWS_IN = {
+    "single_feature": "the mean, the scatter or the missing values of one",
+    "hotelling": "the means of several together",
+    "covariance": "variances and correlations",
+    "mahalanobis": "how far from the middle objects lie",
+    "domain": "the classifier",
+    "energy_distance": "the energy distance",
+    "mmd": "the maximum mean discrepancy",
+}  # of equal p-values the first is named
+
 _FEW = 50  # objects with which only a large shift is seen
 
 
@@ -67,8 +77,8 @@ def write_verdict(report):
         f"{report.p_value:.2g}, alarm at {report.level:g}"
     )
     first = (
-        f"No shift found: a classifier cannot tell the {report.n_target} targets from "
-        f"the reference ({tests})."
+        f"No shift found: no test can tell the {report.n_target} targets from the "
+        f"reference ({tests})."
         if found == "none"
         else f"{found.capitalize()} shift: the {report.n_target} targets are not drawn "
         f"from the reference ({tests})."
@@ -88,7 +98,11 @@ def write_verdict(report):
 def _most_different(report):
     rows = [row for row in report.drivers[:3] if row["p_value"] <= report.level]
     if not rows:
-        return "No single feature stands out."
+        name = min(_SHOWS_IN, key=lambda test: report.tests[test].p_value)
+        return (
+            "No single feature stands out; the shift shows in "
+            f"{_SHOWS_IN[name]} (p = {report.tests[name].p_value:.2g})."
+        )
     named = [f"{row['feature']} ({row['cohen_d']:+.2f} sigma)" for row in rows]
     return f"Most different: {', '.join(named)}."
 

@@ -102,7 +102,7 @@ def test_weights_are_clipped():
 def test_no_shift_no_weights():
     report = ShiftReport.compare(normal(400), normal(400, seed=1), rng=0)
     assert report.severity == "none"
-    assert report.verdict.startswith("No shift found: a classifier cannot tell the 400")
+    assert report.verdict.startswith("No shift found: no test can tell the 400 targets")
     assert report.effective_sample_size > 390
     assert report.share_ood < 0.04
 
@@ -162,6 +162,16 @@ def test_a_band_missing_in_some_targets_is_found():
 def test_shifts_of_every_kind_are_found(change):
     report = ShiftReport.compare(normal(300), change(normal(250, seed=1)), rng=0)
     assert report.is_shifted
+
+
+def test_a_shift_that_no_histogram_shows_is_put_in_words():
+    y = normal(300, seed=1)
+    y[:, 0] = 0.8 * y[:, 1] + 0.6 * y[:, 0]
+    report = ShiftReport.compare(normal(300), y, rng=0)
+    assert (
+        "No single feature stands out; the shift shows in variances and correlations "
+        "(p = 0.002)"
+    ) in report.verdict
 
 
 def test_the_larger_the_shift_the_higher_the_auc():

@@ -117,7 +117,8 @@ class TestErrors:
         output = tmp_path / "out.ecsv"
         output.write_text("precious")
         assert predict(folder, output) == 1
-        assert f"mantis-astro: {output} exists" in capsys.readouterr().err
+        expected = f"mantis-astro: {output} exists; --overwrite replaces it"
+        assert expected in capsys.readouterr().err
         assert output.read_text() == "precious"
         assert predict(folder, output, "--overwrite") == 0
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from mantis_astro import RedshiftPDF
 from mantis_astro.cli import main
@@ -67,3 +68,10 @@ def test_a_table_or_a_number_must_be_given(arguments, capsys):
 def test_what_cannot_be_simulated_is_said(arguments, message, capsys):
     assert main(["evaluate", "--model", "simulated-photometric", *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_table_without_redshifts_is_told_where_they_come_from(tmp_path, capsys):
+    path = tmp_path / "catalogue.ecsv"
+    write_table(Table({"ra": [1.0], "z_spec": [0.1]}), path)
+    assert main(["evaluate", str(path)]) == 1
+    assert "has no p(z), which would be a column 'pz'" in capsys.readouterr().err

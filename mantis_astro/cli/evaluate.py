@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mantis_astro.cli.options import check_columns, load_photoz
+from mantis_astro.cli.options import check_columns, check_output, load_photoz
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -16,8 +16,14 @@ def add_arguments(sub):
     )
     sub.add_argument("--z-spec", default="z_spec", help="column (default: z_spec)")
     sub.add_argument("--by", metavar="COLUMN", help="also in bins of this column")
-    sub.add_argument("--bins", type=int, help="how many bins of equal population")
-    sub.add_argument("--point", default="median", help="mean, median, mode or risk")
+    sub.add_argument(
+        "--bins",
+        type=int,
+        help="with --by, how many bins of equal population (default: 5)",
+    )
+    sub.add_argument(
+        "--point", default="median", help="mean, median (the default), mode or risk"
+    )
     sub.add_argument("--prefix", default="", help="prefix of the redshift columns")
     sub.add_argument(
         "--recalibrate",
@@ -47,13 +53,13 @@ def run(options):
     """Run the command."""
     from mantis_astro import evaluate
     from mantis_astro.metrics import summarize
-    from mantis_astro.table_io import check_writable, write_table
+    from mantis_astro.table_io import write_table
 
     if (options.table is None) == (options.simulated is None):
         msg = "give either a table that predict wrote, or --simulated N"
         raise ValueError(msg)
     if options.output:
-        check_writable(options.output, overwrite=options.overwrite)
+        check_output(options.output, replace=options.overwrite)
     if options.simulated is None:
         pdf, z_spec, by = _read(options)
         sample = Path(options.table).name
@@ -79,6 +85,12 @@ def _read(options):
     from mantis_astro.table_io import read_table
 
     table = read_table(options.table)
+    if (pz := options.prefix + "pz") not in table.colnames:
+        msg = (
+            f"{options.table} has no p(z), which would be a column '{pz}': "
+            "'mantis-astro predict' writes it"
+        )
+        raise ValueError(msg)
     check_columns(table, *filter(None, (options.z_spec, options.by)))
     pdf = RedshiftPDF.from_table(table, prefix=options.prefix)
     return pdf, table[options.z_spec], table[options.by] if options.by else None

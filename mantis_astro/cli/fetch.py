@@ -8,6 +8,7 @@ from mantis_astro.cli.options import (
     INCOMPLETE,
     add_table_arguments,
     check_columns,
+    check_output,
     split,
 )
 
@@ -46,10 +47,10 @@ def run(options):
     from mantis_astro import CutoutStore, SurveyCutouts
     from mantis_astro.bands import BANDS, get_band
     from mantis_astro.catalog import find_coordinates
-    from mantis_astro.table_io import check_writable, read_table, write_table
+    from mantis_astro.table_io import read_table, write_table
 
     if options.report:
-        check_writable(options.report, overwrite=options.resume)
+        check_output(options.report, replace=options.resume, option="--resume")
     bands = BANDS if options.bands is None else split(options.bands)
     bands = [get_band(band) for band in bands]  # a typo must not leave a store behind
     if Path(options.store).exists() and not options.resume:

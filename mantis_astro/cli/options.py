@@ -58,6 +58,17 @@ def check_columns(table, *names):
             raise KeyError(msg)
 
 
+def check_output(path, *, replace, option="--overwrite"):
+    """Raise before the work if a table cannot be written; name what replaces it."""
+    from mantis_astro.table_io import check_writable
+
+    try:
+        check_writable(path, overwrite=replace)
+    except FileExistsError:
+        msg = f"{path} exists; {option} replaces it"
+        raise FileExistsError(msg) from None
+
+
 def number_or_name(text):
     """Read a number if it is one, else leave the name of a column."""
     try:

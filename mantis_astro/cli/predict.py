@@ -8,6 +8,7 @@ from mantis_astro.cli.options import (
     INCOMPLETE,
     add_source_arguments,
     add_table_arguments,
+    check_output,
     find_source,
     load_photoz,
     number_or_name,
@@ -52,11 +53,11 @@ def add_arguments(sub):
 
 def run(options):
     """Run the command."""
-    from mantis_astro.table_io import check_writable, read_table, write_table
+    from mantis_astro.table_io import read_table, write_table
 
     to_file = options.output != "-"
     if to_file:
-        check_writable(options.output, overwrite=options.overwrite)
+        check_output(options.output, replace=options.overwrite)
     table = read_table(options.table)
     source = find_source(options)  # a typo shows before weights are loaded
     photoz = load_photoz(options.model, device=options.device)

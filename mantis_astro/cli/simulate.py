@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mantis_astro.cli.options import DONE, split
+from mantis_astro.cli.options import DONE, check_output, split
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -51,7 +51,7 @@ def run(options):
 
     from mantis_astro import CutoutStore, SimulatedSky
     from mantis_astro.bands import BANDS, get_bands
-    from mantis_astro.table_io import check_writable, write_table
+    from mantis_astro.table_io import write_table
 
     if not (options.catalog or options.store):
         msg = "nothing to write: give --catalog, --store or both"
@@ -65,7 +65,7 @@ def run(options):
         )
         raise ValueError(msg)
     if options.catalog:
-        check_writable(options.catalog, overwrite=options.resume)
+        check_output(options.catalog, replace=options.resume, option="--resume")
     if options.store and Path(options.store).exists() and not options.resume:
         msg = f"{options.store} exists: --resume adds what it lacks"
         raise FileExistsError(msg)

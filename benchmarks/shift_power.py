@@ -25,12 +25,16 @@ import numpy as np
 import torch
 from astropy.table import Table
 from harness import run
-from photoz_shift import complete, features_of, render, shifted, stripe82
+from photoz_shift import complete, stripe82
 from real_catalogs import REAL_DATA, read_zcosmos
 from scipy.stats import ks_2samp, ttest_ind
 
 from mantis_astro import PhotoZ
+from mantis_astro.models import predict_features
 from mantis_astro.shift import ShiftReport
+from mantis_astro.simulation import GalaxyPopulation
+from mantis_astro.simulation.observe_grid import observe_grid
+from mantis_astro.simulation.scenes import draw_scenes
 
 SEED = 2026
 LEVEL = 0.01
@@ -106,7 +110,7 @@ def examine(name, make, *, n, n_draw):
         **shares,
     }
     row["error"] = np.sqrt(row["found"] * (1 - row["found"]) / n_draw)
-    print(f"{name}, n = {n}: " + ", ".join(f"{k} {v:.2f}" for k, v in shares.items()))
+    print(f"{name}, n = {n}: " + ", ".join(f"{k} {v:g}" for k, v in shares.items()))
     return row
 
 
@@ -231,6 +235,33 @@ class Sky:
         return len(self.mag)
 
 
+def render(n, size=256):
+    """Images in nJy on the grid of the embedded models, and what was drawn."""
+    population = GalaxyPopulation(7, donors="test")
+    sample = population.draw(n)
+    images = []
+    for start in range(0, n, size):
+        part = sample[start : start + size]
+        sources = draw_scenes(population, part)
+        images.append(observe_grid(sources, len(part), keys=part.key)[0])
+    bands = [str(band) for band in population.bands]
+    g, r = (sample.flux[:, bands.index(f"ps1.{band}")] for band in "gr")
+    return torch.cat(images), sample, 31.4 - 2.5 * np.log10(r), 2.5 * np.log10(r / g)
+
+
+def features_of(photoz, images, sample, maps=("csfd", "planck")):
+    softening = torch.tensor([s.softening for s in photoz.card.spec.stretch])
+    stretched = torch.asinh(images / softening[:, None, None].float())
+    ebv = sample.ebv_maps[:, [maps.index(name) for name in photoz.card.ebv_maps]]
+    return predict_features(photoz.network, stretched, torch.from_numpy(ebv).float())
+
+
+def resampled(images):
+    """What a service that interpolates makes of them: half a pixel to the right."""
+    moved = (images + images.roll(1, -1)) / 2
+    return torch.where(images == 0, images, moved)
+
+
 def with_changed(sky, changed, share):
     """Some targets as the network sees them after a change of the image."""
 
@@ -280,7 +311,7 @@ def simulated_rows(short):
     for what, change, share in (
         ("r brighter by 3 %", brighter_r, 1),
         ("r missing in 30 %", without_r, 0.3),
-        ("resampled by half a pixel", shifted, 1),
+        ("resampled by half a pixel", resampled, 1),
     ):
         make = with_changed(sky, seen(change(images)), share)
         yield examine(f"{name}: {what}", make, n=250, n_draw=many)

@@ -11,6 +11,7 @@ from astropy.table import QTable, Table
 
 from mantis_astro import Flag, RedshiftPDF
 from mantis_astro.cli import main
+from mantis_astro.models.registry import embedded_file
 from mantis_astro.table_io import read_table, write_table
 
 from .made import make_galaxy
@@ -269,6 +270,11 @@ def test_models_lists_and_describes(capsys):
     out = capsys.readouterr().out
     assert "400 bins, 0 to 1.6" in out
     assert "galex.NUV, galex.FUV, ps1.g" in out
+
+
+def test_models_describes_a_file(capsys):
+    assert main(["models", str(embedded_file("simulated-photometric"))]) == 0
+    assert "400 bins, 0 to 1.6" in capsys.readouterr().out
 
 
 def test_demo_tells_the_truth_beside_what_it_finds(tmp_path, capsys):

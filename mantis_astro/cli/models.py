@@ -7,18 +7,23 @@ SUMMARY = "List the models, or describe one."
 
 def add_arguments(sub):
     """Add what the command takes."""
-    sub.add_argument("name", nargs="?", help="a model to describe")
+    sub.add_argument("name", nargs="?", help="a model to describe: name or file")
 
 
 def run(options):
     """Run the command."""
-    from mantis_astro.models import get_card, list_models
+    from pathlib import Path
+
+    from mantis_astro.models import get_card, list_models, load_model
 
     if options.name is None:
         for card in list_models():
             print(f"{card.name:24} {card.description}")
         return
-    card = get_card(options.name)
+    if Path(options.name).suffix:
+        _, card = load_model(options.name)
+    else:
+        card = get_card(options.name)
     facts = {
         "name": card.name,
         "what it is": card.description,

@@ -1,5 +1,7 @@
 """``mantis-astro train``: train a network."""
 
+import textwrap
+
 from mantis_astro.cli.options import DONE
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -36,7 +38,7 @@ def add_arguments(sub):
     sub.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the configuration and what it amounts to, and stop",
+        help="print the configuration, as a recipe, and what it amounts to, and stop",
     )
 
 
@@ -59,7 +61,7 @@ def run(options):
     config = config.with_options(**given)
     if options.dry_run:
         print(config.to_toml())
-        print(describe(config))
+        print(textwrap.indent(describe(config), "# "))  # all of it can be a recipe
         return DONE
     if options.threads:
         torch.set_num_threads(options.threads)

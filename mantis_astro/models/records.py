@@ -111,6 +111,13 @@ def from_plain(value):
     except KeyError:
         msg = f"no record of kind {kind!r}; there are {', '.join(sorted(_KINDS))}"
         raise InputSpecError(msg) from None
+    names = [field.name for field in fields(cls) if field.init]
+    if strangers := sorted(items.keys() - set(names)):
+        msg = (
+            f"a record of kind {kind!r} has no {', '.join(strangers)}; "
+            f"there are {', '.join(names)}"
+        )
+        raise InputSpecError(msg)
     try:
         return cls(**items)
     except TypeError as error:

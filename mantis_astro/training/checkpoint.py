@@ -62,10 +62,13 @@ def read_checkpoint(path):
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         msg = (
             f"{path} is no checkpoint, or damaged ({str(error).splitlines()[0]}); "
-            "remove it, or give resume=False, to start anew"
+            "remove it, or give resume=False (--fresh), to start anew"
         )
         raise FetchError(msg) from error
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        msg = f"{path} is no checkpoint of this version; start anew with resume=False"
+        msg = (
+            f"{path} is no checkpoint of this version; start anew with resume=False "
+            "(--fresh)"
+        )
         raise FetchError(msg)
     return state

@@ -484,6 +484,6 @@ def _check_same(config, stored, path):
         msg = (
             f"the checkpoint {path} is of a training with other "
             f"{', '.join(differing)}; give another folder, or start anew with "
-            "resume=False"
+            "resume=False (--fresh)"
         )
         raise InputSpecError(msg)

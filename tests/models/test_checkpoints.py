@@ -294,7 +294,7 @@ def rewritten(path, change):
         (lambda plain: plain.pop("z_edges") and None, "z_edges"),
         (lambda plain: plain.update(colour="red"), "colour"),
         (lambda plain: plain["network"].update(kind="quantum"), "kind 'quantum'"),
-        (lambda plain: plain["network"].update(depth=3), "'depth'"),
+        (lambda plain: plain["network"].update(depth=3), "has no depth"),
         (lambda plain: plain.update(z_edges=[0, 2, 1]), "must be increasing"),
         (lambda plain: plain.update(z_edges=[0, 1]), "7 redshift bins.* makes 1"),
         (lambda plain: plain.update(network=3), "this is no model card"),

@@ -36,6 +36,9 @@ def test_dry_run_prints_what_it_amounts_to(capsys, tmp_path):
     assert "seed = 3\n" in printed
     assert "n_workers = 2\n" in printed
     assert not out.exists()
+    mine = tmp_path / "mine.toml"
+    mine.write_text(printed)
+    assert TrainingConfig.read(mine).seed == 3
 
 
 @pytest.mark.parametrize(

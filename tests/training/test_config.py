@@ -77,6 +77,10 @@ def test_toml_of_nested_tables_and_lists():
         ({"z_edges": [0, 0.5, 0.3]}, r"'z_edges' must be increasing"),
         ({"z_edges": [0, 0.5, 1.0]}, r"'network' must have the 2 redshift bins"),
         ({"data": {"kind": "magic"}}, r"no record of kind 'magic'; there are"),
+        (
+            {"data": {"kind": "table_data", "path": "t.fits"}},
+            r"'table_data' has no path; there are table, z_spec, ebv",
+        ),
     ],
 )
 def test_mistakes_are_named(toy, change, match):

@@ -1,6 +1,7 @@
 import socket
 
 import pytest
+from astropy.config import set_temp_cache
 
 from mantis_astro.services import conf
 from mantis_astro.simulation.server import LocalSky
@@ -21,7 +22,8 @@ def only_loopback(request, monkeypatch, tmp_path):
     """No test but the remote ones leaves this machine, or leaves a file behind."""
     if request.node.get_closest_marker("remote_data") is None:
         monkeypatch.setattr(socket.socket, "connect", _connect_to_loopback)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with set_temp_cache(tmp_path):
+        yield
 
 
 @pytest.fixture

@@ -173,9 +173,9 @@ def test_an_image_is_kept_only_after_it_was_proved(sky, service):
 
 def test_cleared_cache_is_empty(sky, service, tmp_path):
     service.get_images(COORD, bands="g")
-    assert list(tmp_path.iterdir())
+    assert list(tmp_path.rglob("*.answer"))
     service.clear_cache()
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.rglob("*.answer"))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -91,6 +92,8 @@ def photometric_models(folder, short):
         n_workers=cores - 1,
         minutes=None,
     )
+    if short:
+        config = config.with_options(validation=replace(config.validation, n=512))
     data = config.data.open(config)
     for steps in (50,) if short else (150, 600, 2500):
         name = f"photometry, {steps} steps"
@@ -315,9 +318,9 @@ def benchmark(short):
 
 def run_all(short):
     """Every model, sample, number of labels, method and draw: a row for each."""
-    counts, seeds, most = ((300,), 1, 2.0) if short else ((100, 500, 2000), 4, 60.0)
+    counts, seeds, most = ((200,), 1, 1.0) if short else ((100, 500, 2000), 4, 60.0)
     image_models = IMAGE_MODELS[:0] if short else IMAGE_MODELS
-    n = 1536 if short else N_POOL + N_THIRD
+    n = 1024 if short else N_POOL + N_THIRD
     spawn = multiprocessing.get_context("spawn")
     with (
         TemporaryDirectory() as temporary,

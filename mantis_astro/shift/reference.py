@@ -41,8 +41,6 @@ class ReferenceStatistics:
         1, 5, 16, 25, 50, 75, 84, 95 and 99 % of each feature, shape (9, d).
     vectors : `~numpy.ndarray`
         Scaled features of some objects, shape (n_vector, d), float16.
-    vector_distance : `~numpy.ndarray`
-        Distance of each vector to its nearest others, shape (n_vector,), float32.
     score_quantiles : `~numpy.ndarray`
         The quantiles 0, 0.01, ..., 1 of ``ood_score`` in the reference, shape (101,).
     z_range : `~numpy.ndarray`
@@ -77,7 +75,6 @@ class ReferenceStatistics:
     covariance: np.ndarray
     quantiles: np.ndarray
     vectors: np.ndarray
-    vector_distance: np.ndarray
     score_quantiles: np.ndarray
     z_range: np.ndarray
     names: tuple
@@ -174,7 +171,6 @@ class ReferenceStatistics:
             covariance=ledoit_wolf(scaled)[0].astype(np.float32),
             quantiles=np.quantile(values, _LEVELS, axis=0).astype(np.float32),
             vectors=vectors,
-            vector_distance=neighbours.own_distance.astype(np.float32),
             score_quantiles=np.quantile(scores, np.linspace(0, 1, 101)),
             z_range=z_range,
             names=names,
@@ -210,7 +206,7 @@ class ReferenceStatistics:
         `~numpy.ndarray`
             Shape (n,): above 1 is what one in a hundred of the reference is. The larger
             of two ratios: the distance to the 5 nearest vectors, and the
-            `expected_error` of a redshift, over what 99.6 and 99.4 % of the reference
+            `expected_error` of a redshift, over what 99.7 and 99.3 % of the reference
             stay below. Without redshifts, the distance alone, over that of 99 %. NaN
             where a feature is missing.
 
@@ -219,11 +215,6 @@ class ReferenceStatistics:
         ValueError
             `~mantis_astro.exceptions.InputSpecError` if these are not the features of
             the reference.
-
-        Notes
-        -----
-        The distance is the root mean square over the square root of what these five
-        have to their own neighbours.
         """
         if self.support.distance == "mahalanobis":
             return self._where_complete(features, self._mahalanobis_score)
@@ -422,7 +413,7 @@ class ReferenceStatistics:
 
     @cached_property
     def _neighbours(self):
-        return Neighbours(self.vectors, self.vector_z, self.vector_distance)
+        return Neighbours(self.vectors, self.vector_z)
 
     def _mahalanobis_score(self, scaled):
         distance = mahalanobis_distance(scaled, 0, self.covariance)

@@ -2,11 +2,11 @@
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.spatial.distance import cdist
 
 __all__ = ["ledoit_wolf", "mahalanobis_distance", "neighbour_distance"]
 
 _BLOCK = 2**22  # distances held at once: 32 MB
+_MORE = 12  # candidates beside the nearest
 
 
 def ledoit_wolf(values):
@@ -135,15 +135,22 @@ def nearest(values, sample, n_neighbour, *, leave_out=False):
     values, sample = np.asarray(values, float), np.asarray(sample, float)
     skip = int(leave_out)
     k = min(n_neighbour, len(sample) - skip)
+    n_candidate = min(k + skip + _MORE, len(sample))
     squared = np.empty((len(values), k))
     rows = np.empty((len(values), k), int)
+    lengths = np.sum(sample**2, 1)
     n_block = max(_BLOCK // len(sample), 1)
     for start in range(0, len(values), n_block):
         part = slice(start, start + n_block)
-        every = cdist(values[part], sample, "sqeuclidean")
-        near = np.argpartition(every, k + skip - 1)[:, : k + skip]
-        found = np.take_along_axis(every, near, 1)
-        order = np.argsort(found, axis=1, kind="stable")[:, skip:]
+        # A matrix product finds candidates, five times faster than differences do;
+        # these then order them, free of its cancellation.
+        rough = lengths - 2 * values[part] @ sample.T
+        near = np.argpartition(rough, n_candidate - 1)[:, :n_candidate]
+        near.sort(axis=1)
+        found = np.empty(near.shape)
+        for column, members in enumerate(near.T):
+            found[:, column] = np.sum((values[part] - sample[members]) ** 2, 1)
+        order = np.argsort(found, axis=1, kind="stable")[:, skip : k + skip]
         squared[part] = np.take_along_axis(found, order, 1)
         rows[part] = np.take_along_axis(near, order, 1)
     return squared, rows

@@ -17,7 +17,7 @@ DISTANCES = ("neighbours", "mahalanobis")
 
 # Where there are two limits they share what may be flagged. Errors tell better where
 # redshifts fail, but know little where there are no neighbours.
-_DISTANCE_QUANTILE = 0.996
+_DISTANCE_QUANTILE = 0.997
 _ERROR_QUANTILE = 1 - (_DISTANCE_QUANTILE - OOD_QUANTILE)
 _ENOUGH = 500  # objects beside the vectors that set the thresholds
 
@@ -31,7 +31,7 @@ class Support(NamedTuple):
     distance : str
         One of ``DISTANCES``.
     threshold : float
-        The distance that scores 1.
+        The distance that scores 1: of a `Neighbourhood`, or from the mean.
     error : ExpectedError or None
         The error to expect of a redshift, if those of the vectors are known.
     error_threshold : float

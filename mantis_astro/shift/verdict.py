@@ -85,8 +85,8 @@ def write_verdict(report):
     )
     sentences = [first]
     sentences.append(
-        f"{100 * report.share_ood:.1f} % of them lie further out than 99 % of the "
-        "reference (ood_score above 1)."
+        f"{100 * report.share_ood:.1f} % of them have an ood_score above 1, as 1 % of "
+        "the reference do."
     )
     if found != "none":
         sentences += [_most_different(report), _what_to_do(report)]

@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.shift import ReferenceStatistics
+from mantis_astro.shift.neighbours import Neighbours
 
 RNG = np.random.default_rng(11)
 W = RNG.normal(size=(4, 12))
@@ -208,15 +209,15 @@ def draw_redshifts(n, rng):
     return x, z
 
 
-@pytest.mark.parametrize("n", [400, 2600])
-def test_with_redshifts_too_one_in_a_hundred_is_flagged(n):
+@pytest.mark.parametrize(("n", "low"), [(400, 0.002), (2600, 0.006)])
+def test_with_redshifts_too_at_most_one_in_a_hundred_is_flagged(n, low):
     rng = np.random.default_rng(0)
     shares = []
     for _ in range(8):
         x, z = draw_redshifts(n, rng)
         reference = ReferenceStatistics.from_features(x, rng=rng, z_spec=z)
         shares.append(np.mean(reference.ood_score(draw_redshifts(1000, rng)[0]) > 1))
-    assert np.mean(shares) == pytest.approx(0.01, abs=0.005)
+    assert low < np.mean(shares) < 0.014
 
 
 @pytest.fixture(scope="module")
@@ -227,12 +228,8 @@ def labelled():
 
 def test_expected_errors_are_those_that_are_made(labelled):
     x, z = draw_redshifts(4000, np.random.default_rng(5))
-    near = np.linalg.norm(
-        (x[:, None] - labelled.sample_features) / labelled.scale, axis=2
-    )
-    rows = np.argsort(near, axis=1)[:, :10]
-    ln = np.log1p(labelled.vector_z[rows].astype(float)).mean(1)
-    made = np.abs(np.log1p(z) - ln)
+    near = Neighbours(labelled.vectors, labelled.vector_z)(labelled.scaled(x))
+    made = np.abs(np.log1p(z) - near.mean)
     expected = labelled.expected_error(x)
     noisy = np.arange(len(z)) % 10 == 0
     assert expected.mean() == pytest.approx(made.mean(), rel=0.1)
@@ -276,3 +273,14 @@ def test_redshifts_that_teach_nothing_leave_the_distance(n, z):
     np.testing.assert_array_equal(with_z.ood_score(x), without.ood_score(x))
     with pytest.raises(InputSpecError, match="no redshifts to expect errors from"):
         with_z.expected_error(x)
+
+
+def test_neighbours_of_vectors_are_found_among_others_as_of_any_object():
+    rng = np.random.default_rng(8)
+    x, z = draw_redshifts(30, rng)
+    near = Neighbours(x, z).left_out()
+    for row in (0, 13, 29):
+        others = np.arange(30) % 5 != row % 5
+        alone = Neighbours(x[others], z[others])(x[row : row + 1])
+        for found, expected in zip(near, alone, strict=True):
+            np.testing.assert_allclose(found[row], expected[0], rtol=1e-12)

@@ -13,6 +13,7 @@ from astropy.table import Table
 from mantis_astro.binned import as_redshift
 from mantis_astro.catalog import find_coordinates
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
+from mantis_astro.models import predict_features
 from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.photoz import PhotoZ
 from mantis_astro.training.config import (
@@ -34,6 +35,8 @@ from mantis_astro.training.validation import HeldOut
 __all__ = ["FinetuningReport", "finetune"]
 
 _LEAST = 20  # galaxies to learn from, and ten to judge by
+_AT_ONCE = 1024  # galaxies whose features are computed
+_N_VECTOR = 2000  # galaxies whose features are kept
 _LOSSES = {
     # its scale is that of delta_z, a few hundredths of that of the cross entropy
     "crps": LossConfig(cross_entropy=0.0, crps=20.0),
@@ -164,9 +167,10 @@ def finetune(
     The layer that reads fluxes learns in whitened inputs, which makes it quicker to
     tell colours from brightness; the new model reads plain ones again.
 
-    The new model's p(z) carry the n(z) of these galaxies. It has no statistics of a
-    training set, see `PhotoZ.with_reference`. With fewer than some hundred spectra
-    `PhotoZ.refit`, which changes the last layer only, is safer.
+    The new model's p(z) carry the n(z) of these galaxies, and its ``ood_score`` tells
+    what is unlike them, whatever it had learnt from before: see
+    `PhotoZ.with_reference`. With fewer than some hundred spectra `PhotoZ.refit`, which
+    changes the last layer only, is safer.
     """
     galaxies, n_left_out, split = _gathered(
         photoz, data, z_spec, ebv, weights, coord, validation, seed
@@ -212,7 +216,9 @@ def finetune(
         )
         improved = result.metrics["val_loss"] < before["val_loss"]
         after = result.metrics if improved else before
-        tuned = _named(result.photoz, photoz, galaxies) if improved else photoz
+        tuned = photoz
+        if improved:
+            tuned = _with_reference(_named(result.photoz, photoz, galaxies), galaxies)
     report = FinetuningReport(
         improved=improved,
         n_train=n_train,
@@ -343,6 +349,24 @@ def _named(tuned, original, galaxies):
     )
     with _quiet():
         return PhotoZ(tuned.network, card)
+
+
+def _with_reference(photoz, galaxies):
+    """Let it know the galaxies that it learnt from and was judged by."""
+    prepare = partial(prepare_batch, spec=photoz.card.spec)
+    rows = np.concatenate([galaxies.rows["train"], galaxies.rows["validation"]])
+    parts = []
+    for start in range(0, len(rows), _AT_ONCE):
+        batch = prepare(galaxies.take(rows[start : start + _AT_ONCE]))
+        parts.append(predict_features(photoz.network, batch.images, batch.ebv))
+    with _quiet():
+        return photoz.with_reference(
+            np.concatenate(parts),
+            rng=galaxies.sampler.seed,
+            z_spec=galaxies.z[rows],
+            n_vector=min(_N_VECTOR, len(rows)),
+            sample=f"the {len(rows)} galaxies that it was fine-tuned on, and judged by",
+        )
 
 
 @contextlib.contextmanager

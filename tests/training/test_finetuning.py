@@ -43,6 +43,26 @@ def test_it_learns_another_zero_point(toy, photoz):
     assert "val_loss" in str(report)
 
 
+def test_it_knows_the_galaxies_that_it_was_tuned_on_for_its_training_set(
+    toy, photoz, tmp_path
+):
+    mine = off(toy.table(600, seed=5))
+    tuned, report = finetune(photoz, mine, mine["z_spec"], seed=1)
+    reference = tuned.card.reference
+    assert reference.n_object == report.n_train + report.n_validation
+    assert "galaxies that it was fine-tuned on" in reference.sample
+    alike, strange = off(toy.table(400, seed=6)), off(toy.table(400, seed=6))
+    strange["flux_ps1_g"] *= 50
+    shares = [
+        np.mean(reference.ood_score(tuned.features(table)) > 1)
+        for table in (alike, strange)
+    ]
+    assert shares[0] < 0.04
+    assert shares[1] > 0.9
+    tuned.save(tmp_path / "mine.safetensors")
+    assert PhotoZ.from_file(tmp_path / "mine.safetensors").card.reference is not None
+
+
 def test_the_original_is_not_changed(toy, photoz):
     test = toy.table(100)
     before = photoz.predict(test).probability

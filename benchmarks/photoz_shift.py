@@ -33,7 +33,14 @@ import numpy as np
 import torch
 from astropy.table import Table
 from harness import run
-from real_catalogs import REAL_DATA, magnitudes, read_sdss_griz, read_zcosmos
+from real_catalogs import (
+    REAL_DATA,
+    magnitudes,
+    read_sdss_griz,
+    read_stripe82,
+    read_zcosmos,
+)
+from real_mapping import with_colour_terms
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
@@ -200,6 +207,29 @@ def real_rows(short):
     yield examine("griz: SDSS, zCOSMOS", sdss, griz, rng=rng)
     bright = sdss.mag < SDSS_BRIGHT
     yield examine("SDSS: bright, faint", sdss[bright], sdss[~bright], rng=rng)
+    for catalogue in (read_stripe82(), read_zcosmos(), read_sdss_griz()):
+        yield through_package(catalogue[:1500] if short else catalogue)
+
+
+def through_package(catalogue):
+    """One row: real fluxes through the network of the package, with colour terms."""
+    fluxes = with_colour_terms(catalogue)
+    photoz = PhotoZ.from_pretrained("simulated-photometric")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the sample is unlike the training set
+        found = photoz.add_redshifts(fluxes, columns=["z_median"])
+    z_spec = np.asarray(catalogue["z_spec"], float)
+    z_phot = np.ma.filled(np.ma.asarray(found["z_median"]), np.nan)
+    r = np.asarray(fluxes["flux_ps1_r"], float)
+    rows = np.isfinite(z_phot) & np.isfinite(z_spec) & (r > 0)
+    features = photoz.features(fluxes[rows])
+    sample = Sample(features, z_spec[rows], -2.5 * np.log10(r[rows]))
+    delta_z = (z_phot[rows] - sample.z) / (1 + sample.z)
+    report = ShiftReport.compare(photoz.card.reference, features, rng=0)
+    test = f"{photoz.card.name}: {catalogue.meta['name']}"
+    return row(test, report, sample, np.abs(delta_z) > OUTLIER) | {
+        "sigma_nmad": sigma_nmad(z_phot[rows], sample.z)
+    }
 
 
 # ---- the simulated sky

@@ -138,6 +138,7 @@ def train(
     course is that of one process up to rounding.
     """
     team = join_team(device)
+    run = None
     try:
         run = _Run(config, Path(output_dir), data, team, tensorboard=tensorboard)
         if start is not None:
@@ -146,6 +147,10 @@ def train(
         run.loop(progress=progress)
         return run.finish()
     finally:
+        if run is not None:
+            # What averages gradients must go before the group does: as the last that
+            # knows the group, it waits for a thread that waits for Python's lock.
+            run.network = None
         team.leave()
 
 

@@ -6,6 +6,7 @@ from mantis_astro.cli.options import (
     add_source_arguments,
     add_table_arguments,
     check_columns,
+    check_output,
     find_source,
     load_photoz,
     number_or_name,
@@ -50,10 +51,10 @@ def add_arguments(sub):
 
 def run(options):
     """Run the command."""
-    from mantis_astro.table_io import check_writable, read_table, write_table
+    from mantis_astro.table_io import read_table, write_table
 
     if options.output:
-        check_writable(options.output, overwrite=options.overwrite)
+        check_output(options.output, replace=options.overwrite)
     table = read_table(options.table)
     report = (
         _compare_columns(table, options)

@@ -13,10 +13,10 @@ ranks the outliers: 1 is perfect, 0.5 is chance.
 Of the simulated targets also what `PhotoZ.refit` recovers with some of them labelled:
 outliers and sigma_nmad of others of them.
 
-The score was chosen, among some forty, on Stripe 82 and zCOSMOS as they are cut here, on
-the networks of bright and of blue galaxies, and with forests on features of simulated
-populations 7, 8 and 9 in a network that knows all. SDSS from bright to faint and the
-networks of the package were looked at afterwards.
+The score was chosen, among some forty, on Stripe 82 and zCOSMOS as they are cut here,
+on the networks of bright and of blue galaxies, and with forests on features of
+simulated populations 7, 8 and 9 in a network that knows all. SDSS from bright to faint
+and the networks of the package were looked at afterwards.
 
 How often a shift is found, also one that is not there, is in `shift_power.py`.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 
 import torch
 
@@ -9,6 +10,8 @@ from mantis_astro.exceptions import InputSpecError
 from mantis_astro.shift import ReferenceStatistics
 
 __all__ = ["encoder_sha256", "read_reference", "split_reference", "write_reference"]
+
+log = logging.getLogger(__name__)
 
 #: Before the names of the arrays; no parameter of a network begins so.
 PREFIX = "reference."
@@ -126,7 +129,8 @@ def read_reference(arrays, metadata):
     Returns
     -------
     `~mantis_astro.shift.ReferenceStatistics` or None
-        None if there are none in the file.
+        None if there are none in the file, or of a version whose scores meant
+        something else, which the log says.
 
     Raises
     ------
@@ -136,6 +140,13 @@ def read_reference(arrays, metadata):
     facts = (metadata or {}).get(REFERENCE_KEY)
     if facts is None:
         return None
-    return ReferenceStatistics.from_arrays(
-        {name: tensor.numpy() for name, tensor in arrays.items()}, json.loads(facts)
-    )
+    facts = json.loads(facts)
+    if "error_threshold" not in facts:
+        log.warning(
+            "the statistics of the training set in this file were made by an earlier "
+            "version, whose ood_score meant something else: they are left out; make "
+            "them again with PhotoZ.with_reference"
+        )
+        return None
+    arrays = {name: tensor.numpy() for name, tensor in arrays.items()}
+    return ReferenceStatistics.from_arrays(arrays, facts)

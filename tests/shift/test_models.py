@@ -1,6 +1,7 @@
 """Statistics beside the weights; scores and flags in tables of redshifts."""
 
 import dataclasses
+import json
 import logging
 
 import numpy as np
@@ -17,7 +18,13 @@ from mantis_astro.exceptions import (
     OutOfDistributionWarning,
 )
 from mantis_astro.models import load_model, predict_both, predict_probability
-from mantis_astro.models.reference_files import encoder_sha256
+from mantis_astro.models.reference_files import (
+    PREFIX,
+    REFERENCE_KEY,
+    encoder_sha256,
+    read_reference,
+    write_reference,
+)
 from mantis_astro.photometry import column_suffix
 from mantis_astro.shift import ShiftReport
 from mantis_astro.simulation.made_spectra import draw_made_galaxies, made_fluxes
@@ -119,6 +126,18 @@ class TestFiles:
         tuned = PhotoZ(network, card)
         with pytest.raises(InputSpecError, match="features of another encoder"):
             tuned.save(tmp_path / "tuned.safetensors")
+
+
+def test_statistics_of_an_earlier_version_are_left_out_with_a_word(photoz, caplog):
+    tensors, metadata = write_reference(photoz.card.reference, photoz.network)
+    facts = json.loads(metadata[REFERENCE_KEY])
+    del facts["error"], facts["error_threshold"]
+    arrays = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+    with caplog.at_level(logging.WARNING, "mantis_astro"):
+        assert read_reference(arrays, {REFERENCE_KEY: json.dumps(facts)}) is None
+    assert "make them again with PhotoZ.with_reference" in caplog.text
+    whole = read_reference(arrays, metadata)
+    assert whole.support == photoz.card.reference.support
 
 
 class TestPredictions:

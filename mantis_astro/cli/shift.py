@@ -38,7 +38,7 @@ def add_arguments(sub):
         "--z-spec",
         metavar="COLUMN",
         help="redshifts of --reference, so that ood_score sees where they disagree "
-        "(default: z_spec, if there)",
+        "(default: z_spec, if all have one)",
     )
     add_source_arguments(sub)
     sub.add_argument("--model", help="name or file (default: the embedded one)")
@@ -82,13 +82,33 @@ def _compare_columns(table, options):
     else:
         names = find_shared_columns(reference, table)
         log.info("comparing %s", ", ".join(names))
-    if options.z_spec:
-        check_columns(reference, options.z_spec)
-    column = options.z_spec or "z_spec"
-    z_spec = reference[column] if column in reference.colnames else None
+    z_spec = _redshifts(reference, options.z_spec)
     return ShiftReport.compare(
         reference[names], table[names], rng=options.seed, z_spec=z_spec
     )
+
+
+def _redshifts(reference, column):
+    """Those of a named column; without a name, of z_spec if none is missing."""
+    import numpy as np
+
+    from mantis_astro.binned import as_redshift
+
+    if column:
+        check_columns(reference, column)
+        return reference[column]
+    if "z_spec" not in reference.colnames:
+        return None
+    z_spec = as_redshift(reference["z_spec"])
+    missing = int(np.sum(~(z_spec > -1)))  # also -99
+    if not missing:
+        return z_spec
+    log.info(
+        "z_spec of %d reference objects is missing and not used: '--z-spec z_spec' "
+        "scores against those that have one",
+        missing,
+    )
+    return None
 
 
 def _compare_with_training(table, options):

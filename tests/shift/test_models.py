@@ -334,6 +334,13 @@ class TestCommand:
         assert main([*arguments, "--z-spec", "g_r"]) == 0
         np.testing.assert_array_equal(used[0], reference["z_spec"])
         np.testing.assert_array_equal(used[1], reference["g_r"])
+        reference["z_spec"][3:] = -99
+        write_table(reference, training, overwrite=True)
+        assert main(arguments) == 0
+        assert used[2] is None
+        assert "z_spec of 77 reference objects is missing" in capsys.readouterr().err
+        assert main([*arguments, "--z-spec", "z_spec"]) == 1
+        assert "needs 10 objects with all features and a" in capsys.readouterr().err
         assert main([*arguments, "--z-spec", "z"]) == 1
         assert "no column 'z'" in capsys.readouterr().err
 

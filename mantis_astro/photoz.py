@@ -51,7 +51,9 @@ class Inference(NamedTuple):
         Quality flags of the input, of the shape of p(z) and of the features, shape
         (n,), int32.
     ood_score : `~numpy.ndarray`
-        How unlike the training set, shape (n,), float32; NaN where nothing was usable
+        How little the training set supports a redshift; see
+        `~mantis_astro.shift.ReferenceStatistics.ood_score`. Shape (n,), float32; NaN
+        where nothing was usable
         or the model has no statistics of its training set.
     components : `~numpy.ndarray`
         `~mantis_astro.shift.ReferenceStatistics.components` of the features, shape
@@ -283,7 +285,7 @@ class PhotoZ:
         Returns
         -------
         Inference
-            Probability, flags, and how unlike the training set.
+            Probability, flags, and how little the training set supports a redshift.
         """
         if dihedral and self.card.is_photometric:
             msg = "photometry has no orientation: leave 'dihedral' out"

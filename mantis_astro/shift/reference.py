@@ -163,8 +163,7 @@ class ReferenceStatistics:
         # As they will be read: threshold and score must see the same rounding.
         vectors = _halved(scaled[rows[:n_vector]])
         z = None if z_spec is None else z[rows].astype(np.float32)
-        neighbours = Neighbours(vectors, None if z is None else z[: len(vectors)])
-        support, scores = measure_support(scaled[rows], z, neighbours, distance)
+        support, scores = measure_support(scaled[rows], z, vectors, distance)
         return cls(
             mean=mean,
             scale=scale,
@@ -176,7 +175,7 @@ class ReferenceStatistics:
             names=names,
             n_object=n_object,
             support=support,
-            vector_z=neighbours.z,
+            vector_z=None if z is None else z[: len(vectors)],
             sample=sample,
             encoder=encoder,
         )
@@ -194,7 +193,7 @@ class ReferenceStatistics:
 
     def ood_score(self, features):
         """
-        Score how unlike the reference each object is.
+        Score how little the reference supports a redshift of each object.
 
         Parameters
         ----------

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mantis_astro.shift.expected_error import ExpectedError
+from mantis_astro.shift.neighbours import Neighbours
 from mantis_astro.shift.scores import ledoit_wolf, mahalanobis_distance
 
 __all__ = ["DISTANCES", "OOD_QUANTILE", "Support", "measure_support"]
@@ -63,7 +64,7 @@ class Support(NamedTuple):
         return np.maximum(score, self.error(near) / self.error_threshold)
 
 
-def measure_support(scaled, z, neighbours, distance):
+def measure_support(scaled, z, vectors, distance):
     """
     Set thresholds that about one in a hundred objects of the reference exceeds.
 
@@ -74,8 +75,8 @@ def measure_support(scaled, z, neighbours, distance):
         first; shape (n, d).
     z : `~numpy.ndarray` or None
         Their redshifts, shape (n,).
-    neighbours : Neighbours
-        The vectors.
+    vectors : `~numpy.ndarray`
+        The first of them as they are kept, shape (n_vector, d).
     distance : str
         One of ``DISTANCES``.
 
@@ -90,7 +91,8 @@ def measure_support(scaled, z, neighbours, distance):
         distances = _left_out_mahalanobis(scaled)
         threshold = _limit(distances, OOD_QUANTILE)
         return Support(distance, threshold), distances / threshold
-    n_vector = len(neighbours.vectors)
+    n_vector = len(vectors)
+    neighbours = Neighbours(vectors, None if z is None else z[:n_vector])
     if len(scaled) - n_vector >= _ENOUGH:
         near, part = neighbours(scaled[n_vector:]), slice(n_vector, None)
     else:

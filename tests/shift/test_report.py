@@ -315,3 +315,20 @@ class TestPlot:
         plot_shift(report).savefig(tmp_path / "a.png")
         with pytest.raises(ValueError, match="'n_feature' must be at least 1, got 0"):
             plot_shift(report, n_feature=0)
+
+
+def test_redshifts_of_the_reference_go_into_the_scores():
+    rng = np.random.default_rng(3)
+    x, y, z = (
+        rng.normal(size=(300, 2)),
+        rng.normal(size=(100, 2)),
+        rng.uniform(0, 1, 300),
+    )
+    report = ShiftReport.compare(x, y, rng=0, z_spec=z)
+    assert report.reference.vector_z is not None
+    np.testing.assert_array_equal(report.ood_score, report.reference.ood_score(y))
+    assert ShiftReport.compare(x, y, rng=0).reference.vector_z is None
+    with pytest.raises(
+        ValueError, match=r"'z_spec' must have shape \(300,\), got \(2,\)"
+    ):
+        ShiftReport.compare(x, y, rng=0, z_spec=z[:2])

@@ -114,9 +114,8 @@ def load(name):
         return (PhotoZ.from_file if "/" in name else PhotoZ.from_pretrained)(name)
 
 
-def observe(scenario, start, models):
-    """Take images of a batch: redshifts, what networks of photometry read, features."""
-    torch.set_num_threads(1)
+def take_images(scenario, start):
+    """Take images of a batch of the user's galaxies."""
     population = GalaxyPopulation(
         5000 + 10 * SEED + list(SCENARIOS).index(scenario),
         donors="test",
@@ -128,7 +127,7 @@ def observe(scenario, start, models):
     images, observed = observe_grid(sources, BATCH, keys=sample.key)
     if scenario == "zero points":
         images *= torch.from_numpy(10 ** (-0.4 * OFFSETS)).float()[:, None, None]
-    batch = TrainingBatch(
+    return TrainingBatch(
         images=(images,),
         observed=torch.from_numpy(observed),
         ebv=torch.from_numpy(sample.ebv_maps.astype(np.float32)),
@@ -136,7 +135,14 @@ def observe(scenario, start, models):
         weight=torch.ones(BATCH),
         index=torch.arange(BATCH),
     )
-    arrays = {"z": sample.z, "ebv": batch.ebv.numpy()}
+
+
+def observe(scenario, start, models):
+    """Take images of a batch: redshifts, what networks of photometry read, features."""
+    torch.set_num_threads(1)
+    batch = take_images(scenario, start)
+    images, observed = batch.images[0], batch.observed.numpy()
+    arrays = {"z": batch.z.numpy(), "ebv": batch.ebv.numpy()}
     for name in models:
         arrays[name] = features_of(load(name), batch)
     spec = load("simulated-photometric").card.spec

@@ -15,17 +15,12 @@ import numpy as np
 import torch
 from astropy.table import Table
 from harness import run
-from refit import OFFSETS, densities, scores_of
+from refit import BATCH, densities, scores_of, take_images
 from torch.nn import functional
 
 from mantis_astro import PhotoZ, RedshiftPDF, binned
 from mantis_astro.models import predict_features
-from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.refitting.heads import soft_targets
-from mantis_astro.simulation import GalaxyPopulation
-from mantis_astro.simulation.observe_grid import observe_grid
-from mantis_astro.simulation.scenes import draw_scenes
-from mantis_astro.training.data import TrainingBatch
 from mantis_astro.training.preparation import prepare_batch
 
 RATES = (1e-4, 3e-4, 1e-3)
@@ -33,24 +28,10 @@ N_THIRD = 2000
 
 
 def observe(n, spec):
-    """Images as the network reads them, with wrong zero points; E(B-V); redshifts."""
-    population = GalaxyPopulation(5002, donors="test", bands=PUBLISHED_BANDS)
+    """Images as the network reads them, E(B-V) and redshifts of at least n."""
     parts = []
-    for start in range(0, n, 256):
-        sample = population.draw(min(256, n - start), start=start)
-        images, observed = observe_grid(
-            draw_scenes(population, sample), len(sample), keys=sample.key
-        )
-        images *= torch.from_numpy(10 ** (-0.4 * OFFSETS)).float()[:, None, None]
-        batch = TrainingBatch(
-            images=(images,),
-            observed=torch.from_numpy(observed),
-            ebv=torch.from_numpy(sample.ebv_maps.astype(np.float32)),
-            z=torch.from_numpy(sample.z),
-            weight=torch.ones(len(sample)),
-            index=torch.arange(len(sample)),
-        )
-        ready = prepare_batch(batch, spec)
+    for start in range(0, n, BATCH):
+        ready = prepare_batch(take_images("zero points", start), spec)
         parts.append((ready.images, ready.ebv, ready.z))
     images, ebv, z = (torch.cat(column) for column in zip(*parts, strict=True))
     return images, ebv, z.numpy()

@@ -28,8 +28,8 @@ from scipy.optimize import nnls
 
 from mantis_astro.bands import get_band
 from mantis_astro.extinction import extinction_coefficients
-from mantis_astro.simulation.population import COSMOLOGY
-from mantis_astro.simulation.templates import N_STELLAR, TemplateGrid
+from mantis_astro.simulation.population.counts import COSMOLOGY
+from mantis_astro.simulation.population.templates import N_STELLAR, TemplateGrid
 
 OUTPUT = Path(__file__).parents[1] / "mantis_astro" / "data" / "galaxies.npz"
 SEED = 20261125

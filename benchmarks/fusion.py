@@ -26,9 +26,9 @@ from astropy.table import Table
 from mantis_astro import PhotoZ, RedshiftPDF
 from mantis_astro.metrics import evaluate, object_scores
 from mantis_astro.models import predict_probability
-from mantis_astro.simulation.galaxies import GalaxyPopulation
+from mantis_astro.simulation.population.galaxies import GalaxyPopulation
 from mantis_astro.training import RenderedData, TrainingConfig, train
-from mantis_astro.training.preparation import prepare_batch
+from mantis_astro.training.batches.preparation import prepare_batch
 
 MODELS = ("photometric", "early", "late")
 SCORES = ("sigma_nmad", "outlier_fraction_005", "outlier_fraction_015", "crps")

@@ -51,10 +51,10 @@ from mantis_astro.models import predict_features
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.shift import ShiftReport
 from mantis_astro.simulation import GalaxyPopulation
-from mantis_astro.simulation.observe_grid import observe_grid
-from mantis_astro.simulation.scenes import draw_scenes
+from mantis_astro.simulation.population.scenes import draw_scenes
+from mantis_astro.simulation.rendering.observation import observe_grid
 from mantis_astro.training import ArrayData, RenderedData, TrainingConfig, train
-from mantis_astro.training.grid_photometry import GridPhotometry
+from mantis_astro.training.data.grid_photometry import GridPhotometry
 
 MODEL = [None]
 BRIGHT, BLUE = 19.0, 1.6  # limits of the references, magnitudes

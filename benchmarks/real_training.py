@@ -31,10 +31,10 @@ from mantis_astro.models import (
     build_network,
 )
 from mantis_astro.simulation import GalaxyPopulation
-from mantis_astro.simulation.population import Subsample
+from mantis_astro.simulation.population.counts import Subsample
 from mantis_astro.training import LossConfig, TrainingBatch
-from mantis_astro.training.losses import RedshiftLoss
-from mantis_astro.training.preparation import prepare_batch
+from mantis_astro.training.batches.preparation import prepare_batch
+from mantis_astro.training.optimization.losses import RedshiftLoss
 
 Z_EDGES = np.linspace(0, 1.6, 321)
 # how far zero points of two catalogues, or their aperture corrections, are apart, mag

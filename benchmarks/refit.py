@@ -54,13 +54,13 @@ from mantis_astro.models.geometry import SurveyGrids
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.refitting.heads import soft_targets
 from mantis_astro.simulation import GalaxyPopulation
-from mantis_astro.simulation.observe_grid import observe_grid
-from mantis_astro.simulation.population import DEFAULT_MIX, Subsample
-from mantis_astro.simulation.scenes import draw_scenes
+from mantis_astro.simulation.population.counts import DEFAULT_MIX, Subsample
+from mantis_astro.simulation.population.scenes import draw_scenes
+from mantis_astro.simulation.rendering.observation import observe_grid
 from mantis_astro.training import RenderedData, TrainingConfig, train
-from mantis_astro.training.data import TrainingBatch
-from mantis_astro.training.grid_photometry import GridPhotometry
-from mantis_astro.training.preparation import prepare_batch
+from mantis_astro.training.batches.batch import TrainingBatch
+from mantis_astro.training.batches.preparation import prepare_batch
+from mantis_astro.training.data.grid_photometry import GridPhotometry
 
 SEED = int(os.environ.get("REFIT_SEED", "0"))
 N_POOL, N_THIRD, BATCH = 8192, 8000, 256

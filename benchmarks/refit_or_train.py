@@ -21,7 +21,7 @@ from torch.nn import functional
 from mantis_astro import PhotoZ, RedshiftPDF, binned
 from mantis_astro.models import predict_features
 from mantis_astro.refitting.heads import soft_targets
-from mantis_astro.training.preparation import prepare_batch
+from mantis_astro.training.batches.preparation import prepare_batch
 
 RATES = (1e-4, 3e-4, 1e-3)
 N_THIRD = 2000

@@ -17,11 +17,15 @@ from harness import interleaved, run
 
 from mantis_astro.bands import BANDS, get_survey
 from mantis_astro.simulation import GalaxyPopulation, draw_scenes
-from mantis_astro.simulation.conditions import draw_conditions
-from mantis_astro.simulation.observe_grid import observe_grid
-from mantis_astro.simulation.render import Fields, render_cutouts, render_native
-from mantis_astro.simulation.render_grid import render_grid
-from mantis_astro.simulation.transfer import MOFFAT_BETA
+from mantis_astro.simulation.instruments.conditions import draw_conditions
+from mantis_astro.simulation.rendering.grid import render_grid
+from mantis_astro.simulation.rendering.native import (
+    Fields,
+    render_cutouts,
+    render_native,
+)
+from mantis_astro.simulation.rendering.observation import observe_grid
+from mantis_astro.simulation.rendering.transfer import MOFFAT_BETA
 
 
 def galsim_cutouts(sources, conditions, n_target):

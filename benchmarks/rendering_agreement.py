@@ -23,9 +23,13 @@ from harness import run
 from mantis_astro.alignment import align_batch
 from mantis_astro.bands import BANDS
 from mantis_astro.simulation import GalaxyPopulation, draw_scenes
-from mantis_astro.simulation.conditions import draw_conditions
-from mantis_astro.simulation.render import Fields, render_cutouts, render_native
-from mantis_astro.simulation.render_grid import render_grid
+from mantis_astro.simulation.instruments.conditions import draw_conditions
+from mantis_astro.simulation.rendering.grid import render_grid
+from mantis_astro.simulation.rendering.native import (
+    Fields,
+    render_cutouts,
+    render_native,
+)
 
 _Y, _X = np.indices((32, 32)) - 15.5
 _MIDDLE, _APERTURE = (np.hypot(_X, _Y) < radius for radius in (10, 3))

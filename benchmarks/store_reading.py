@@ -13,7 +13,7 @@ from harness import interleaved, run
 
 from mantis_astro import CutoutStore, MultibandCutout
 from mantis_astro.bands import BANDS, get_survey
-from mantis_astro.simulation.images import MadeImages
+from mantis_astro.simulation.server.images import MadeImages
 
 
 def make_images(ra, dec):

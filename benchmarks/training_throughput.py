@@ -15,11 +15,11 @@ from astropy.table import Table
 from harness import run
 
 from mantis_astro.training import SimulatedData, TrainingConfig
-from mantis_astro.training.averaging import WeightAverage
-from mantis_astro.training.initialization import initial_network
-from mantis_astro.training.losses import RedshiftLoss
-from mantis_astro.training.preparation import prepare_batch
-from mantis_astro.training.small_convolutions import (
+from mantis_astro.training.batches.preparation import prepare_batch
+from mantis_astro.training.optimization.averaging import WeightAverage
+from mantis_astro.training.optimization.initialization import initial_network
+from mantis_astro.training.optimization.losses import RedshiftLoss
+from mantis_astro.training.optimization.small_convolutions import (
     convolve_by_convolution,
     convolve_by_products,
 )

@@ -65,7 +65,7 @@ def run_demo(folder, *, n=12):
     from mantis_astro.plotting import plot_cutouts, plot_pdf
     from mantis_astro.services import conf
     from mantis_astro.simulation import LocalSky, mixed_faults
-    from mantis_astro.table_io import write_table
+    from mantis_astro.tables import write_table
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,6 @@ from mantis_astro import __version__, redshift_table, refitting
 from mantis_astro.bands import get_band, get_survey
 from mantis_astro.calibration import recalibrator_from_plain
 from mantis_astro.calibration.recalibrator import META_KEY
-from mantis_astro.catalog import find_coordinates
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.extinction import select_ebv
@@ -30,6 +29,7 @@ from mantis_astro.models import (
 from mantis_astro.models.reference_files import encoder_sha256
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.shift import ReferenceStatistics, ShiftReport
+from mantis_astro.tables.coordinates import find_coordinates
 
 __all__ = ["Inference", "PhotoZ"]
 
@@ -339,8 +339,8 @@ class PhotoZ:
         ----------
         table : `~astropy.table.Table`
             The galaxies: ``ra`` and ``dec`` or a SkyCoord column (see
-            `~mantis_astro.catalog.find_coordinates`), or fluxes for a photometric
-            model. Not changed.
+            `~mantis_astro.tables.coordinates.find_coordinates`), or fluxes for a
+            photometric model. Not changed.
         source : CutoutSource, optional
             Where cutouts come from: `FitsFolder`, `CutoutStore`, `SimulatedSky`, ...;
             by default the surveys' servers, through `SurveyCutouts`.

@@ -12,15 +12,15 @@ import numpy as np
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.console import ProgressBar
 
-from mantis_astro.catalog import find_coordinates
 from mantis_astro.cutouts import CutoutSource
 from mantis_astro.exceptions import OutOfDistributionWarning
 from mantis_astro.extinction import select_ebv
 from mantis_astro.flags import FLAG_TABLE, Flag
-from mantis_astro.journal import RowJournal
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.pdf.columns import OOD_SCORE, OUTPUT_COLUMNS
 from mantis_astro.shift import ShiftReport
+from mantis_astro.tables.coordinates import find_coordinates
+from mantis_astro.tables.journal import RowJournal
 
 __all__ = ["add_redshifts", "table_features"]
 

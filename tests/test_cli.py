@@ -12,7 +12,7 @@ from astropy.table import QTable, Table
 from mantis_astro import Flag, RedshiftPDF
 from mantis_astro.cli import main
 from mantis_astro.models.registry import embedded_file
-from mantis_astro.table_io import read_table, write_table
+from mantis_astro.tables import read_table, write_table
 
 from .made import make_galaxy
 

@@ -8,7 +8,7 @@ from astropy.table import Table
 
 from mantis_astro import RedshiftPDF
 from mantis_astro.cli import main
-from mantis_astro.table_io import read_table, write_table
+from mantis_astro.tables import read_table, write_table
 
 
 @pytest.fixture(scope="module")

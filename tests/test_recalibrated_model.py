@@ -12,7 +12,7 @@ from mantis_astro.calibration import (
 )
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models import PhotometricConfig, PhotometrySpec, build_network
-from mantis_astro.models.registry import ModelCard
+from mantis_astro.models.card import ModelCard
 
 EDGES = np.linspace(0, 1, 51)
 SPEC = PhotometrySpec(("ps1.g", "ps1.r"), softening=(300.0, 300.0))

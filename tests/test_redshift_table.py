@@ -9,7 +9,7 @@ from astropy.utils.masked import Masked
 
 from mantis_astro import FitsFolder, Flag, MultibandCutout, PhotoZ, decode_flags
 from mantis_astro.exceptions import MantisError
-from mantis_astro.table_io import read_table, write_table
+from mantis_astro.tables import read_table, write_table
 
 from .made import MadeSky, make_galaxy
 

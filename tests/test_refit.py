@@ -16,7 +16,7 @@ from mantis_astro.refitting import RefitReport, feature_table
 from mantis_astro.refitting.acceptance import compare
 from mantis_astro.refitting.heads import fit_head, last_layer, soft_targets
 from mantis_astro.refitting.splitting import assign_folds, group_objects, hold_out
-from mantis_astro.simulation.made_spectra import draw_made_galaxies, made_fluxes
+from mantis_astro.simulation.server.made_spectra import draw_made_galaxies, made_fluxes
 
 from .made import MadeSky, make_galaxy
 

@@ -27,7 +27,7 @@ from mantis_astro.models import list_models
 from mantis_astro.photometry import column_suffix
 from mantis_astro.plotting import plot_shift
 from mantis_astro.shift import ShiftReport
-from mantis_astro.simulation.galaxies import GalaxyPopulation
+from mantis_astro.simulation.population.galaxies import GalaxyPopulation
 
 rng = np.random.default_rng(1)
 galaxies = GalaxyPopulation(seed=5).draw(4000)

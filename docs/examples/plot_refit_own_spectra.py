@@ -24,7 +24,7 @@ from astropy.table import QTable, vstack
 from mantis_astro import PhotoZ, evaluate
 from mantis_astro.plotting import plot_zz
 from mantis_astro.refitting import feature_table
-from mantis_astro.simulation.made_spectra import draw_made_galaxies, made_fluxes
+from mantis_astro.simulation.server.made_spectra import draw_made_galaxies, made_fluxes
 
 photoz = PhotoZ.from_pretrained("simulated-photometric")
 zero_points = np.array([0.3, -0.3, 0.3, -0.2, 0.2, -0.3, 0.2, 0.3, -0.3])

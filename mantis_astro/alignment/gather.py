@@ -18,7 +18,11 @@ from mantis_astro.alignment.grid import (
 from mantis_astro.alignment.methods import choose_method, output_pixel_scale
 from mantis_astro.alignment.pixel_map import PixelMap, check_points
 from mantis_astro.alignment.resample import check_grid, planes_and_bad
-from mantis_astro.sky_pixels import directions_of, pixels_of_each, target_direction
+from mantis_astro.astrometry.directions import (
+    directions_of,
+    pixels_of_each,
+    target_direction,
+)
 
 __all__ = ["Block", "Grids", "gather"]
 

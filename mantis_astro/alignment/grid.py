@@ -6,9 +6,9 @@ import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 
+from mantis_astro.astrometry.directions import pixels_of, target_direction
 from mantis_astro.bands import get_band, get_survey
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.sky_pixels import pixels_of, target_direction
 
 __all__ = [
     "SCALE_TOLERANCE",

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from mantis_astro.sky_pixels import directions_of, pixels_of
+from mantis_astro.astrometry.directions import directions_of, pixels_of
 
 __all__ = [
     "TOLERANCE",

@@ -20,8 +20,8 @@ from mantis_astro.alignment.pixel_map import (
     pixel_corners,
     quadrilateral_area,
 )
+from mantis_astro.astrometry.directions import directions_of, pixels_of
 from mantis_astro.cutouts import MultibandCutout
-from mantis_astro.sky_pixels import directions_of, pixels_of
 
 __all__ = ["align", "check_grid", "planes_and_bad"]
 

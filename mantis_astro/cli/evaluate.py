@@ -53,7 +53,7 @@ def run(options):
     """Run the command."""
     from mantis_astro import evaluate
     from mantis_astro.metrics import summarize
-    from mantis_astro.table_io import write_table
+    from mantis_astro.tables import write_table
 
     if (options.table is None) == (options.simulated is None):
         msg = "give either a table that predict wrote, or --simulated N"
@@ -82,7 +82,7 @@ def run(options):
 
 def _read(options):
     from mantis_astro import RedshiftPDF
-    from mantis_astro.table_io import read_table
+    from mantis_astro.tables import read_table
 
     table = read_table(options.table)
     if (pz := options.prefix + "pz") not in table.colnames:
@@ -99,7 +99,7 @@ def _read(options):
 def _simulate(options):
     from astropy.table import QTable
 
-    from mantis_astro.training.fresh_galaxies import predict_simulated
+    from mantis_astro.training.data.fresh_galaxies import predict_simulated
 
     pdf, z_spec = predict_simulated(
         load_photoz(options.model),

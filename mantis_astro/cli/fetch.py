@@ -46,8 +46,8 @@ def run(options):
     """Run the command."""
     from mantis_astro import CutoutStore, SurveyCutouts
     from mantis_astro.bands import BANDS, get_band
-    from mantis_astro.catalog import find_coordinates
-    from mantis_astro.table_io import read_table, write_table
+    from mantis_astro.tables import read_table, write_table
+    from mantis_astro.tables.coordinates import find_coordinates
 
     if options.report:
         check_output(options.report, replace=options.resume, option="--resume")

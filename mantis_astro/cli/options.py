@@ -60,7 +60,7 @@ def check_columns(table, *names):
 
 def check_output(path, *, replace, option="--overwrite"):
     """Raise before the work if a table cannot be written; name what replaces it."""
-    from mantis_astro.table_io import check_writable
+    from mantis_astro.tables import check_writable
 
     try:
         check_writable(path, overwrite=replace)

@@ -53,7 +53,7 @@ def add_arguments(sub):
 
 def run(options):
     """Run the command."""
-    from mantis_astro.table_io import read_table, write_table
+    from mantis_astro.tables import read_table, write_table
 
     to_file = options.output != "-"
     if to_file:

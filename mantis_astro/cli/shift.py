@@ -51,7 +51,7 @@ def add_arguments(sub):
 
 def run(options):
     """Run the command."""
-    from mantis_astro.table_io import read_table, write_table
+    from mantis_astro.tables import read_table, write_table
 
     if options.output:
         check_output(options.output, replace=options.overwrite)
@@ -72,7 +72,7 @@ def run(options):
 
 def _compare_columns(table, options):
     from mantis_astro.shift import ShiftReport, find_shared_columns
-    from mantis_astro.table_io import read_table
+    from mantis_astro.tables import read_table
 
     reference = read_table(options.reference)
     if options.columns:

@@ -51,7 +51,7 @@ def run(options):
 
     from mantis_astro import CutoutStore, SimulatedSky
     from mantis_astro.bands import BANDS, get_bands
-    from mantis_astro.table_io import write_table
+    from mantis_astro.tables import write_table
 
     if not (options.catalog or options.store):
         msg = "nothing to write: give --catalog, --store or both"

@@ -10,6 +10,7 @@ from mantis_astro.models.absent_bands import without_bands
 from mantis_astro.models.acceleration import accelerate
 from mantis_astro.models.attribution import shapley_values
 from mantis_astro.models.attribution_table import attribution_by_redshift
+from mantis_astro.models.card import ModelCard
 from mantis_astro.models.checkpoints import load_model, save_model
 from mantis_astro.models.encoders import EncoderConfig
 from mantis_astro.models.geometry import CommonGrid, NativeCrops, SurveyGrids
@@ -32,7 +33,6 @@ from mantis_astro.models.onnx_session import OnnxNetwork
 from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.models.registry import (
     DEFAULT_MODEL,
-    ModelCard,
     get_card,
     list_models,
     register_model,

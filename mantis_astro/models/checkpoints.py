@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 
 from mantis_astro.exceptions import FetchError, InputSpecError
+from mantis_astro.models.card import CARD_KEY, read_card
 from mantis_astro.models.networks import build_network
 from mantis_astro.models.reference_files import (
     read_reference,
@@ -21,12 +22,10 @@ from mantis_astro.models.reference_files import (
     write_reference,
 )
 from mantis_astro.models.registry import (
-    CARD_KEY,
     DEFAULT_MODEL,
     embedded_file,
     get_card,
     list_models,
-    read_card,
 )
 
 __all__ = ["as_kept", "load_model", "save_model"]

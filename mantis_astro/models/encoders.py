@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mantis_astro.models.records import record
+from mantis_astro.records import record
 
 __all__ = ["ConvNeXt", "EncoderConfig"]
 

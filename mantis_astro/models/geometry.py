@@ -14,7 +14,7 @@ from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import Flag
 from mantis_astro.models.cropping import crop, is_blank
 from mantis_astro.models.placement import place_all
-from mantis_astro.models.records import record
+from mantis_astro.records import record
 
 __all__ = ["CommonGrid", "NativeCrops", "PixelBatch", "SurveyGrids"]
 

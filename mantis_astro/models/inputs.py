@@ -13,8 +13,8 @@ from mantis_astro.exceptions import InputSpecError
 from mantis_astro.extinction import resolve_ebv
 from mantis_astro.flags import Flag
 from mantis_astro.models.geometry import NativeCrops
-from mantis_astro.models.records import record
 from mantis_astro.models.stretches import ClipStretch, PositiveAsinhStretch
+from mantis_astro.records import record
 
 __all__ = ["InputSpec", "NetworkInput"]
 

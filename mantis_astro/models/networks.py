@@ -11,7 +11,7 @@ from mantis_astro.models.heads import (
     PhotometryBranch,
     full_precision,
 )
-from mantis_astro.models.records import record
+from mantis_astro.records import record
 
 __all__ = [
     "EarlyFusion",

@@ -8,7 +8,7 @@ from mantis_astro.bands import get_band
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import Flag
 from mantis_astro.models.inputs import NetworkInput, dust_inputs, missing_flags
-from mantis_astro.models.records import record
+from mantis_astro.records import record
 
 __all__ = ["PhotometrySpec"]
 

@@ -6,9 +6,9 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import CartesianRepresentation
 
+from mantis_astro.astrometry.directions import local_directions, pixels_of
 from mantis_astro.bands import get_survey
 from mantis_astro.flags import Flag
-from mantis_astro.sky_pixels import local_directions, pixels_of
 
 __all__ = [
     "PlacedBatch",

@@ -3,10 +3,10 @@
 import numpy as np
 
 from mantis_astro.files import get_file
+from mantis_astro.models.card import ModelCard
 from mantis_astro.models.encoders import EncoderConfig
 from mantis_astro.models.inputs import InputSpec
 from mantis_astro.models.networks import EarlyFusionConfig, LateFusionConfig
-from mantis_astro.models.registry import ModelCard
 
 __all__ = ["PUBLISHED_EDGES", "published_cards"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mantis_astro.models.records import record
+from mantis_astro.records import record
 
 __all__ = ["ClipStretch", "FluxAsinhStretch", "PositiveAsinhStretch"]
 

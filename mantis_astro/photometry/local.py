@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.wcs import WCS
 
-from mantis_astro.sky_pixels import local_directions, pixels_of
+from mantis_astro.astrometry.directions import local_directions, pixels_of
 
 __all__ = ["LocalMap", "Target", "WcsError"]
 

@@ -6,7 +6,7 @@ Survey servers, asked in astroquery's manner; the only code that asks a survey.
 length. Servers, time-outs and retries are in `conf`.
 """
 
-from mantis_astro.services.download import SurveyCutouts
+from mantis_astro.services.configuration import Conf, conf
 from mantis_astro.services.hips import HiPS, HiPSClass
 from mantis_astro.services.legacy_survey import (
     GALEX,
@@ -16,7 +16,7 @@ from mantis_astro.services.legacy_survey import (
 )
 from mantis_astro.services.panstarrs import PanSTARRS, PanSTARRSClass
 from mantis_astro.services.routing import get_cutouts, get_service
-from mantis_astro.services.settings import Conf, conf
+from mantis_astro.services.survey_cutouts import SurveyCutouts
 
 __all__ = [
     "GALEX",

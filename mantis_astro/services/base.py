@@ -20,7 +20,7 @@ from astroquery.query import BaseQuery
 from astroquery.utils import parse_coordinates
 
 from mantis_astro.bands import get_bands, get_survey
-from mantis_astro.services.settings import conf
+from mantis_astro.services.configuration import conf
 from mantis_astro.services.validation import check_status, read_images
 
 __all__ = ["CutoutServiceClass", "user_agent"]

@@ -13,7 +13,7 @@ from astroquery.exceptions import InvalidQueryError, RemoteServiceError
 from mantis_astro._optional import require
 from mantis_astro.bands import get_bands, get_survey
 from mantis_astro.services.base import parse_one_position
-from mantis_astro.services.settings import conf
+from mantis_astro.services.configuration import conf
 
 __all__ = ["HiPS", "HiPSClass"]
 

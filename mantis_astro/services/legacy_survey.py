@@ -3,6 +3,7 @@
 import astropy.units as u
 
 from mantis_astro.services.base import CutoutServiceClass, parse_one_position
+from mantis_astro.services.configuration import conf
 from mantis_astro.services.footprint import Footprints
 from mantis_astro.services.request import (
     HttpRequest,
@@ -10,7 +11,6 @@ from mantis_astro.services.request import (
     build_url,
     degrees_text,
 )
-from mantis_astro.services.settings import conf
 
 __all__ = ["GALEX", "LegacySurvey", "LegacySurveyClass", "UnWISE"]
 

@@ -8,6 +8,7 @@ from astroquery.exceptions import InvalidQueryError
 from astroquery.utils import parse_coordinates
 
 from mantis_astro.services.base import CutoutServiceClass, parse_one_position
+from mantis_astro.services.configuration import conf
 from mantis_astro.services.footprint import Footprints
 from mantis_astro.services.request import (
     HttpRequest,
@@ -15,7 +16,6 @@ from mantis_astro.services.request import (
     build_url,
     degrees_text,
 )
-from mantis_astro.services.settings import conf
 from mantis_astro.services.validation import BadAnswerError
 
 __all__ = ["PanSTARRS", "PanSTARRSClass", "StackFile", "bad_fraction", "is_covered"]

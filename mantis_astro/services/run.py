@@ -8,8 +8,8 @@ from astropy.coordinates import SkyCoord
 
 from mantis_astro.bands import get_survey
 from mantis_astro.cutouts import NO_COVERAGE, OK, MultibandCutout, failed
+from mantis_astro.services.configuration import conf
 from mantis_astro.services.report import Ledger
-from mantis_astro.services.settings import conf
 from mantis_astro.services.validation import BadAnswerError, check_geometry
 
 __all__ = ["Run"]

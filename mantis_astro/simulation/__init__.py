@@ -2,20 +2,19 @@
 
 import importlib
 
-from mantis_astro.simulation.faults import FAULTS, Fault, mixed_faults
-from mantis_astro.simulation.server import LocalSky
+from mantis_astro.simulation.server import FAULTS, Fault, LocalSky, mixed_faults
 
 _LATE = {
-    "Conditions": "conditions",
-    "DEFAULT_MIX": "population",
-    "GalaxyPopulation": "galaxies",
-    "GalaxySample": "galaxies",
+    "Conditions": "instruments.conditions",
+    "DEFAULT_MIX": "population.counts",
+    "GalaxyPopulation": "population.galaxies",
+    "GalaxySample": "population.galaxies",
     "SimulatedSky": "simulated_sky",
-    "Sources": "sources",
-    "Subsample": "population",
-    "draw_conditions": "conditions",
-    "draw_scenes": "scenes",
-    "render_cutouts": "render",
+    "Sources": "rendering.sources",
+    "Subsample": "population.counts",
+    "draw_conditions": "instruments.conditions",
+    "draw_scenes": "population.scenes",
+    "render_cutouts": "rendering.native",
 }
 
 __all__ = ["FAULTS", "Fault", "LocalSky", "mixed_faults", *_LATE]  # noqa: PLE0604

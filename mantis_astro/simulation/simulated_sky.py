@@ -11,11 +11,11 @@ from astropy.table import Column
 
 from mantis_astro.bands import BANDS, get_bands, get_survey
 from mantis_astro.cutouts import NO_COVERAGE, OK
-from mantis_astro.simulation.conditions import draw_conditions
-from mantis_astro.simulation.galaxies import GalaxyPopulation
-from mantis_astro.simulation.population import DEFAULT_MIX
-from mantis_astro.simulation.render import render_cutouts
-from mantis_astro.simulation.scenes import draw_scenes
+from mantis_astro.simulation.instruments.conditions import draw_conditions
+from mantis_astro.simulation.population.counts import DEFAULT_MIX
+from mantis_astro.simulation.population.galaxies import GalaxyPopulation
+from mantis_astro.simulation.population.scenes import draw_scenes
+from mantis_astro.simulation.rendering.native import render_cutouts
 from mantis_astro.simulation.uniforms import keys_of, uniforms
 
 __all__ = ["SimulatedSky"]
@@ -58,7 +58,7 @@ class SimulatedSky:
     Notes
     -----
     GALEX is missing for 30 % of positions, Pan-STARRS1 south of its limit, single bands
-    here and there (`~mantis_astro.simulation.conditions.draw_conditions`); such bands
+    here and there (`~mantis_astro.simulation.draw_conditions`); such bands
     have the status ``no_coverage``.
 
     Galaxies at two positions know nothing of each other: two targets closer than an

@@ -1,5 +1,8 @@
 """Train a network: configuration, data, losses and one loop."""
 
+from mantis_astro.training.batches.batch import ArrayData, TrainingBatch, TrainingData
+from mantis_astro.training.batches.producer import WorkerError
+from mantis_astro.training.batches.sampling import split_by_sky
 from mantis_astro.training.config import (
     AugmentationConfig,
     InitializationConfig,
@@ -9,16 +12,13 @@ from mantis_astro.training.config import (
     ValidationConfig,
     list_recipes,
 )
-from mantis_astro.training.data import ArrayData, TrainingBatch, TrainingData
+from mantis_astro.training.data.fresh_galaxies import iter_simulated, predict_simulated
+from mantis_astro.training.data.rendered import RenderedData
+from mantis_astro.training.data.simulated import SimulatedData
+from mantis_astro.training.data.stores import StoreData
+from mantis_astro.training.data.tables import SkySplit, TableData
 from mantis_astro.training.finetuning import FinetuningReport, finetune
-from mantis_astro.training.fresh_galaxies import iter_simulated, predict_simulated
 from mantis_astro.training.loop import TrainingError, TrainingResult, describe, train
-from mantis_astro.training.producer import WorkerError
-from mantis_astro.training.rendered import RenderedData
-from mantis_astro.training.sampling import split_by_sky
-from mantis_astro.training.simulated import SimulatedData
-from mantis_astro.training.stores import StoreData
-from mantis_astro.training.tables import SkySplit, TableData
 
 __all__ = [
     "ArrayData",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.models.records import from_plain, to_plain
+from mantis_astro.records import from_plain, to_plain
 from mantis_astro.training.toml_text import to_toml
 
 __all__ = [
@@ -77,7 +77,7 @@ class LossConfig:
     Attributes
     ----------
     cross_entropy, crps, cde : float
-        Weight of each, see `mantis_astro.training.losses`.
+        Weight of each, see `mantis_astro.training.optimization.losses`.
     label_smoothing : float
         Share of the target of the cross entropy that is spread over all bins.
     """

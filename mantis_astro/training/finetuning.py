@@ -11,11 +11,14 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from mantis_astro.binned import as_redshift
-from mantis_astro.catalog import find_coordinates
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.models import predict_features
 from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.photoz import PhotoZ
+from mantis_astro.tables.coordinates import find_coordinates
+from mantis_astro.training.batches.batch import ArrayData
+from mantis_astro.training.batches.preparation import prepare_batch
+from mantis_astro.training.batches.sampling import split_by_sky
 from mantis_astro.training.config import (
     AugmentationConfig,
     LossConfig,
@@ -23,13 +26,10 @@ from mantis_astro.training.config import (
     TrainingConfig,
     ValidationConfig,
 )
-from mantis_astro.training.data import ArrayData
+from mantis_astro.training.data.pixel_cache import cutout_arrays
+from mantis_astro.training.data.tables import flux_arrays
 from mantis_astro.training.loop import train
-from mantis_astro.training.losses import RedshiftLoss
-from mantis_astro.training.pixel_cache import cutout_arrays
-from mantis_astro.training.preparation import prepare_batch
-from mantis_astro.training.sampling import split_by_sky
-from mantis_astro.training.tables import flux_arrays
+from mantis_astro.training.optimization.losses import RedshiftLoss
 from mantis_astro.training.validation import HeldOut
 
 __all__ = ["FinetuningReport", "finetune"]

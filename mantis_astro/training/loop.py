@@ -12,26 +12,29 @@ import torch
 from mantis_astro.exceptions import InputSpecError, MantisError
 from mantis_astro.models import ModelCard
 from mantis_astro.photoz import PhotoZ
-from mantis_astro.training.augmentation import Augmentation
-from mantis_astro.training.averaging import WeightAverage
+from mantis_astro.training.batches.augmentation import Augmentation
+from mantis_astro.training.batches.preparation import prepare_batch
+from mantis_astro.training.batches.producer import BatchMaker, BatchProducer
 from mantis_astro.training.checkpoint import read_checkpoint, write_checkpoint
 from mantis_astro.training.completion import completed
-from mantis_astro.training.distributed import join_team
 from mantis_astro.training.history import History, Meter, progress_line
-from mantis_astro.training.initialization import initial_network, standardize
-from mantis_astro.training.losses import RedshiftLoss
-from mantis_astro.training.preparation import prepare_batch
-from mantis_astro.training.producer import BatchMaker, BatchProducer
-from mantis_astro.training.schedule import Budget, rate_factor
-from mantis_astro.training.small_convolutions import (
+from mantis_astro.training.optimization.averaging import WeightAverage
+from mantis_astro.training.optimization.distributed import join_team
+from mantis_astro.training.optimization.initialization import (
+    initial_network,
+    standardize,
+)
+from mantis_astro.training.optimization.losses import RedshiftLoss
+from mantis_astro.training.optimization.schedule import Budget, rate_factor
+from mantis_astro.training.optimization.small_convolutions import (
     convolve_by_convolution,
     convolve_by_products,
 )
-from mantis_astro.training.validation import VALIDATION_COLUMNS, HeldOut
-from mantis_astro.training.white_inputs import (
+from mantis_astro.training.optimization.white_inputs import (
     train_in_plain_inputs,
     train_in_white_inputs,
 )
+from mantis_astro.training.validation import VALIDATION_COLUMNS, HeldOut
 
 __all__ = ["TrainingError", "TrainingResult", "describe", "train"]
 

@@ -13,7 +13,7 @@ from mantis_astro.alignment.pixel_map import (
     pixel_corners,
     quadrilateral_area,
 )
-from mantis_astro.sky_pixels import directions_of, pixels_of, pixels_of_each
+from mantis_astro.astrometry.directions import directions_of, pixels_of, pixels_of_each
 
 from .scenes import TARGET, make_wcs
 

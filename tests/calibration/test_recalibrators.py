@@ -14,7 +14,7 @@ from mantis_astro.calibration import (
     recalibrator_from_plain,
 )
 from mantis_astro.exceptions import CalibrationWarning
-from mantis_astro.models.records import from_plain, to_plain
+from mantis_astro.records import from_plain, to_plain
 
 from .toys import EDGES, make_toy
 

@@ -22,7 +22,8 @@ from mantis_astro.models import (
     load_model,
     save_model,
 )
-from mantis_astro.models.registry import CARD_KEY, embedded_file, read_card
+from mantis_astro.models.card import CARD_KEY, read_card
+from mantis_astro.models.registry import embedded_file
 
 EDGES = tuple(np.linspace(0, 1, 8).tolist())
 CARD = ModelCard(

@@ -14,8 +14,8 @@ from mantis_astro.models import (
     list_models,
     register_model,
 )
-from mantis_astro.models.records import from_plain, record, to_plain
 from mantis_astro.models.registry import _cards
+from mantis_astro.records import from_plain, record, to_plain
 
 ALL = pytest.mark.parametrize("card", list_models(), ids=lambda card: card.name)
 

@@ -12,7 +12,7 @@ from astropy.io import fits
 from mantis_astro.bands import get_band, get_survey
 from mantis_astro.services.request import HttpRequest, ImageRequest
 from mantis_astro.services.scheduler import Clock
-from mantis_astro.simulation.skycells import find_skycells
+from mantis_astro.simulation.instruments.skycells import find_skycells
 
 DATA = Path(__file__).parent / "data"
 RA, DEC = 7.0939, -10.65098

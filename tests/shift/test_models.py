@@ -27,8 +27,8 @@ from mantis_astro.models.reference_files import (
 )
 from mantis_astro.photometry import column_suffix
 from mantis_astro.shift import ShiftReport
-from mantis_astro.simulation.made_spectra import draw_made_galaxies, made_fluxes
-from mantis_astro.table_io import read_table, write_table
+from mantis_astro.simulation.server.made_spectra import draw_made_galaxies, made_fluxes
+from mantis_astro.tables import read_table, write_table
 
 from ..made import MadeSky
 

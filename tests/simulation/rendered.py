@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from mantis_astro.simulation.conditions import draw_conditions
-from mantis_astro.simulation.sources import Sources
-from mantis_astro.simulation.transfer import MOFFAT_BETA
+from mantis_astro.simulation.instruments.conditions import draw_conditions
+from mantis_astro.simulation.rendering.sources import Sources
+from mantis_astro.simulation.rendering.transfer import MOFFAT_BETA
 from mantis_astro.simulation.uniforms import keys_of
 
 #: Sersic index, radius, axis ratio, position angle, offset to east and north.

@@ -10,7 +10,7 @@ from mantis_astro.cli import main
 from mantis_astro.cutouts import NO_COVERAGE, OK, CutoutSource
 from mantis_astro.services import SurveyCutouts, conf
 from mantis_astro.simulation import LocalSky
-from mantis_astro.table_io import read_table
+from mantis_astro.tables import read_table
 
 
 @pytest.fixture(scope="module")

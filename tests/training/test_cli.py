@@ -3,7 +3,7 @@
 import pytest
 
 from mantis_astro.cli import main
-from mantis_astro.table_io import write_table
+from mantis_astro.tables import write_table
 from mantis_astro.training import TableData, TrainingConfig
 
 

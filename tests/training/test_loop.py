@@ -16,13 +16,13 @@ from mantis_astro.training import (
     OptimizerConfig,
     TrainingError,
     ValidationConfig,
-    schedule,
     train,
 )
-from mantis_astro.training.averaging import WeightAverage
 from mantis_astro.training.checkpoint import read_checkpoint
 from mantis_astro.training.loop import CHECKPOINT
-from mantis_astro.training.schedule import rate_factor
+from mantis_astro.training.optimization import schedule
+from mantis_astro.training.optimization.averaging import WeightAverage
+from mantis_astro.training.optimization.schedule import rate_factor
 
 
 def weights(result):
@@ -76,7 +76,7 @@ def total_variation(a, b):
 
 
 def predict(result, toy, images):
-    from mantis_astro.training.preparation import prepare_batch
+    from mantis_astro.training.batches.preparation import prepare_batch
 
     n = len(images)
     data = ArrayData(

@@ -114,7 +114,7 @@ def test_two_processes_train_as_one_does(toy, tmp_path):
 
 @pytest.mark.slow
 def test_torchrun_starts_the_command(toy, tmp_path):
-    from mantis_astro.table_io import write_table
+    from mantis_astro.tables import write_table
     from mantis_astro.training import TableData
 
     table = tmp_path / "table.fits"
@@ -141,7 +141,7 @@ def test_a_batch_that_cannot_be_divided_is_refused(size):
     import torch
 
     from mantis_astro.exceptions import InputSpecError
-    from mantis_astro.training.distributed import Team
+    from mantis_astro.training.optimization.distributed import Team
 
     team = Team(0, size, torch.device("cpu"))
     with pytest.raises(InputSpecError, match="multiple of the 3 processes, got 64"):

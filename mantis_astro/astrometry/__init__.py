@@ -1,0 +1,1 @@
+"""Astrometry: directions on the sky and pixels of images."""

@@ -1,0 +1,208 @@
+"""`ModelCard`: all that a file of weights implies."""
+
+import json
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from mantis_astro.exceptions import InputSpecError
+from mantis_astro.records import from_plain, to_plain
+
+__all__ = ["CARD_KEY", "ModelCard", "read_card"]
+
+#: Key of the card, as JSON, in the metadata of a file of weights.
+CARD_KEY = "mantis_astro.card"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """
+    All that a file of weights implies.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model.
+    network : EarlyFusionConfig, LateFusionConfig or PhotometricConfig
+        Its network, with all sizes.
+    spec : InputSpec or PhotometrySpec
+        What it reads.
+    z_edges : tuple of float
+        Edges of the redshift bins.
+    description : str
+        What it is, in a sentence or two.
+    training_sample : str
+        What it was trained on.
+    training_prior : str
+        The n(z) that its p(z) carry: ``"uniform per class"`` for class-balanced
+        training, or what else.
+    performance : str
+        What it reached, on which galaxies.
+    caveats : str
+        Where not to trust it.
+    citations : tuple of str
+        ADS bibcodes or arXiv numbers to cite.
+    licence : str
+        Licence of the weights.
+    file : str
+        Name of the file of weights in the table of `mantis_astro.files`; empty if the
+        weights are in the package, in a file of the user's, or not public.
+    sha256 : str
+        SHA-256 of the file, once that is known.
+    placeholder : bool
+        Whether it is a stand-in that was never trained for science.
+    recalibration : dict or None
+        Recalibrator that every p(z) goes through, as its ``to_plain`` gives it; see
+        `~mantis_astro.calibration`.
+    reference : `~mantis_astro.shift.ReferenceStatistics` or None
+        What the training set looks like to the network, once the weights are loaded;
+        stored beside them, not in the card. None for models without.
+
+    Examples
+    --------
+    >>> from mantis_astro.models import get_card
+    >>> card = get_card("mantis-shrimp-early")
+    >>> card.n_bins, card.bin_edges[:3].tolist(), card.ebv_maps
+    (400, [0.0, 0.002, 0.006], ('csfd', 'planck'))
+    """
+
+    name: str
+    network: object
+    spec: object
+    z_edges: tuple
+    description: str = ""
+    training_sample: str = ""
+    training_prior: str = ""
+    performance: str = ""
+    caveats: str = ""
+    citations: tuple = ()
+    licence: str = ""
+    file: str = ""
+    sha256: str = ""
+    placeholder: bool = False
+    recalibration: dict | None = None
+    reference: object = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self):
+        # as it comes back from a file, so that cards compare equal
+        plain = from_plain(to_plain(self.recalibration))
+        object.__setattr__(self, "recalibration", plain)
+        edges = np.asarray(self.z_edges, float)
+        if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+            msg = f"'z_edges' must be increasing numbers, at least two, got {edges}"
+            raise InputSpecError(msg)
+        if self.network.n_bins != len(edges) - 1:
+            msg = (
+                f"the network has {self.network.n_bins} redshift bins, 'z_edges' "
+                f"makes {len(edges) - 1}"
+            )
+            raise InputSpecError(msg)
+        if self.network.n_ebv != len(self.spec.ebv_maps):
+            msg = (
+                f"the network reads {self.network.n_ebv} values of E(B-V), the spec "
+                f"gives {len(self.spec.ebv_maps)}"
+            )
+            raise InputSpecError(msg)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.name}: {self.network.kind}>"
+
+    @property
+    def bin_edges(self):
+        """Edges of the redshift bins, a `~numpy.ndarray` of shape (n_bins + 1,)."""
+        return np.array(self.z_edges, float)
+
+    @property
+    def n_bins(self):
+        """Number of redshift bins."""
+        return len(self.z_edges) - 1
+
+    @property
+    def bands(self):
+        """Names of the bands that the model reads."""
+        return self.spec.bands
+
+    @property
+    def ebv_maps(self):
+        """Names of the dust maps whose E(B-V) it reads, in its order."""
+        return self.spec.ebv_maps
+
+    @property
+    def ebv_default(self):
+        """E(B-V) for each map where none is given."""
+        return self.spec.ebv_default
+
+    @property
+    def is_photometric(self):
+        """Whether it reads a table of fluxes rather than images."""
+        return self.network.kind == "photometric"
+
+    def to_plain(self):
+        """
+        Turn the card into what JSON can hold.
+
+        Returns
+        -------
+        dict
+            All attributes but ``reference``; `from_plain` takes it.
+        """
+        names = [f.name for f in fields(self) if f.name != "reference"]
+        return {name: to_plain(getattr(self, name)) for name in names}
+
+    @classmethod
+    def from_plain(cls, plain):
+        """
+        Make a card from what `to_plain` gave.
+
+        Parameters
+        ----------
+        plain : dict
+            All attributes.
+
+        Returns
+        -------
+        ModelCard
+            The card.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if it is not such a dictionary.
+        """
+        try:
+            return cls(**from_plain(plain))
+        except (TypeError, AttributeError) as error:
+            msg = f"this is no model card: {error}"
+            raise InputSpecError(msg) from error
+
+
+def read_card(path):
+    """
+    Read the card inside a file of weights, and nothing else of it.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        A ``.safetensors`` file.
+
+    Returns
+    -------
+    ModelCard or None
+        None if there is no card inside.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if the card cannot be understood.
+    """
+    with path.open("rb") as stream:  # eight bytes of length, then JSON
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+    text = header.get("__metadata__", {}).get(CARD_KEY)
+    if text is None:
+        return None
+    try:
+        return ModelCard.from_plain(json.loads(text))
+    except ValueError as error:
+        msg = f"the card inside {path} cannot be understood: {error}"
+        raise InputSpecError(msg) from error

@@ -1,0 +1,125 @@
+"""Frozen records that go to JSON and come back as what they were."""
+
+from dataclasses import dataclass, fields
+
+from mantis_astro.exceptions import InputSpecError
+
+__all__ = ["from_plain", "record", "to_plain"]
+
+_KINDS = {}
+
+
+def record(kind):
+    """
+    Make a frozen dataclass that `to_plain` and `from_plain` know by a name.
+
+    Parameters
+    ----------
+    kind : str
+        The name, as it stands in files; never reused for something else.
+
+    Returns
+    -------
+    callable
+        A class decorator.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+
+    Examples
+    --------
+    >>> from mantis_astro.records import from_plain, record, to_plain
+    >>> @record("example-disc")
+    ... class Disc:
+    ...     radius: float
+    ...     centre: tuple = (0, 0)
+    >>> to_plain(Disc(2.0))
+    {'kind': 'example-disc', 'radius': 2.0, 'centre': [0, 0]}
+    >>> from_plain(to_plain(Disc(2.0)))
+    Disc(radius=2.0, centre=(0, 0))
+    """
+
+    def decorate(cls):
+        taken = _KINDS.get(kind)
+        if taken is not None and taken.__qualname__ != cls.__qualname__:
+            msg = f"'kind' {kind!r} is already taken by {taken.__qualname__}"
+            raise ValueError(msg)
+        cls = dataclass(frozen=True)(cls)
+        cls.kind = kind
+        _KINDS[kind] = cls
+        return cls
+
+    return decorate
+
+
+def to_plain(value):
+    """
+    Turn records, nested as they may be, into what JSON can hold.
+
+    Parameters
+    ----------
+    value : record, dict, tuple, list, str, number, bool or None
+        The value.
+
+    Returns
+    -------
+    dict, list, str, number, bool or None
+        Records become dictionaries with their ``kind``, tuples become lists.
+    """
+    if getattr(type(value), "kind", None) in _KINDS:
+        items = {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {"kind": value.kind, **items}
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def from_plain(value):
+    """
+    Turn what `to_plain` made into the records again.
+
+    Parameters
+    ----------
+    value : dict, list, str, number, bool or None
+        What JSON held.
+
+    Returns
+    -------
+    record, dict, tuple, str, number, bool or None
+        Lists become tuples.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if a kind is not known, or the
+        fields are not that kind's.
+    """
+    if isinstance(value, list):
+        return tuple(from_plain(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    items = {key: from_plain(item) for key, item in value.items()}
+    if "kind" not in items:
+        return items
+    kind = items.pop("kind")
+    try:
+        cls = _KINDS[kind]
+    except KeyError:
+        msg = f"no record of kind {kind!r}; there are {', '.join(sorted(_KINDS))}"
+        raise InputSpecError(msg) from None
+    names = [field.name for field in fields(cls) if field.init]
+    if strangers := sorted(items.keys() - set(names)):
+        msg = (
+            f"a record of kind {kind!r} has no {', '.join(strangers)}; "
+            f"there are {', '.join(names)}"
+        )
+        raise InputSpecError(msg)
+    try:
+        return cls(**items)
+    except TypeError as error:
+        msg = f"a record of kind {kind!r} cannot be made from {sorted(items)}: {error}"
+        raise InputSpecError(msg) from error

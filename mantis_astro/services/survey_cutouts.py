@@ -1,0 +1,406 @@
+"""`SurveyCutouts`: the cutouts of many objects, from the survey servers."""
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Mapping
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.utils.console import ProgressBar
+
+from mantis_astro.bands import BANDS, get_survey
+from mantis_astro.services.base import bands_by_survey
+from mantis_astro.services.configuration import conf
+from mantis_astro.services.fetchers import make_fetcher
+from mantis_astro.services.footprint import Footprints
+from mantis_astro.services.plan import make_plan
+from mantis_astro.services.routing import get_service
+from mantis_astro.services.run import Run
+from mantis_astro.services.scheduler import Clock, RetryPolicy, Scheduler
+from mantis_astro.services.transport import HttpTransport
+from mantis_astro.tables.coordinates import find_coordinates
+
+__all__ = ["SurveyCutouts"]
+
+log = logging.getLogger(__name__)
+
+
+class SurveyCutouts:
+    """
+    The survey servers as a source of cutouts, for any number of objects.
+
+    Requests go to all hosts side by side, at most a few at a time to each; those that
+    fail are repeated with growing, jittered waits; every answer is proved to be the
+    image that was asked for before it is accepted. Each band of each object ends as
+    ``ok``, ``no_coverage`` or ``failed`` with a reason. Memory does not grow with the
+    length of the table.
+
+    Parameters
+    ----------
+    size : `~astropy.units.Quantity` or mapping of survey to it, optional
+        Side of the cutouts as an angle; by default each survey's shape as the
+        published network reads it.
+    pixel_scale : mapping of survey to `~astropy.units.Quantity`, optional
+        Side of a pixel, where the server can choose it (the Legacy Survey viewer).
+    coverage : mapping of survey to `mocpy.MOC` or path, optional
+        Coverage maps: positions outside are ``no_coverage`` and cost no request.
+    store : CutoutSource, optional
+        Where cutouts are looked for first. If it has ``add``, as
+        `~mantis_astro.CutoutStore` has, what was fetched is put there, and so is
+        ``no_coverage``; failures never are.
+    offline : bool, optional
+        Use the store only; what it lacks is ``failed``.
+    connections_per_host : int, optional
+        Requests under way at one host; by default ``conf.connections_per_host``.
+    requests_per_second : float, optional
+        Requests started per second at one host; by default
+        ``conf.requests_per_second``.
+    deadline : `~astropy.units.Quantity`, optional
+        Time for a whole table; what is not there by then is ``failed``.
+    progress : bool, optional
+        Whether to show the plan and a bar on standard error, if that is a terminal.
+    transport : callable, optional
+        Makes what sends requests (it has ``send`` and ``close``) for one call; by
+        default an `~mantis_astro.services.transport.HttpTransport`.
+    clock : `~mantis_astro.services.scheduler.Clock`, optional
+        Tells the time, and waits.
+    rng : `~numpy.random.Generator`, optional
+        Draws the jitter of waits.
+
+    Raises
+    ------
+    ImportError
+        If a coverage map is a file and mocpy is not installed.
+    ValueError
+        If a limit is not positive, or ``offline`` is given without a store.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from mantis_astro import SurveyCutouts
+    >>> coords = SkyCoord([150.1, 150.2], [2.2, 2.3], unit="deg")
+    >>> source = SurveyCutouts()
+    >>> for index, cutouts, statuses in source.iter_cutouts(
+    ...     coords, ["ps1.g", "galex.NUV"]
+    ... ):  # doctest: +SKIP
+    ...     print(index, cutouts)
+    >>> source.report()  # doctest: +SKIP
+    >>> again = source.iter_cutouts(*source.failed())  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        size=None,
+        pixel_scale=None,
+        coverage=None,
+        store=None,
+        offline=False,
+        connections_per_host=None,
+        requests_per_second=None,
+        deadline=None,
+        progress=True,
+        transport=None,
+        clock=None,
+        rng=None,
+    ):
+        if offline and store is None:
+            msg = "'offline' needs a 'store' to take cutouts from"
+            raise ValueError(msg)
+        if not (pixel_scale is None or isinstance(pixel_scale, Mapping)):
+            msg = (
+                "'pixel_scale' must map surveys to angles, as {'legacysurvey': 0.5 * "
+                f"u.arcsec}} does; got {pixel_scale!r}"
+            )
+            raise TypeError(msg)
+        if deadline is not None and not hasattr(deadline, "unit"):
+            msg = f"'deadline' must be a time with a unit, got {deadline!r}"
+            raise u.UnitsError(msg)
+        for name, value in (
+            ("connections_per_host", connections_per_host),
+            ("requests_per_second", requests_per_second),
+            ("deadline", deadline),
+        ):
+            if value is not None and not value > 0:
+                msg = f"'{name}' must be positive, got {value}"
+                raise ValueError(msg)
+        self.store = store
+        self.offline = offline
+        self._size = size
+        self._pixel_scale = {
+            get_survey(name): scale for name, scale in (pixel_scale or {}).items()
+        }
+        self._footprints = Footprints(coverage)
+        self._connections = connections_per_host
+        self._rate = requests_per_second
+        self._deadline = (
+            None if deadline is None else u.Quantity(deadline).to_value(u.s)
+        )
+        self._progress = progress
+        self._make_transport = transport or self._default_transport
+        self._clock = clock or Clock()
+        self._rng = np.random.default_rng() if rng is None else rng
+        self._last = None
+
+    def __repr__(self):
+        store = "" if self.store is None else f", store={self.store!r}"
+        limit = f"{self.connections_per_host} connections per host"
+        return f"<{type(self).__name__}: {limit}{store}>"
+
+    @property
+    def connections_per_host(self):
+        """Requests under way at one host, an int."""
+        return self._connections or conf.connections_per_host
+
+    @property
+    def requests_per_second(self):
+        """Requests started per second at one host, a float; 0 for no limit."""
+        return self._rate or conf.requests_per_second
+
+    def plan(self, coords, bands=BANDS):
+        """
+        Tell what would be asked of the servers, without asking.
+
+        What a store holds already is not taken off.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord` or `~astropy.table.Table`
+            Positions, shape (n,).
+        bands : sequence of Band or str, optional
+            Bands wanted.
+
+        Returns
+        -------
+        RequestPlan
+            Hosts, requests and expected time; ``print`` it.
+        """
+        coords = _as_coordinates(coords)
+        ra, dec = coords.icrs.ra.deg, coords.icrs.dec.deg
+        counts = []
+        for survey, group in bands_by_survey(bands).items():
+            fetcher = self._make_fetcher(survey)
+            inside = self._footprints.contain(survey, ra, dec)
+            good = inside & np.isfinite(ra) & np.isfinite(dec)
+            n = len(np.unique(np.stack([ra, dec])[:, good], axis=1).T)
+            n_requests = fetcher.count_requests(n, group, conf.positions_per_list)
+            url = fetcher.image_url(0.0, 0.0, group, None)
+            counts.append((survey.name, url, n_requests, int(np.sum(~inside))))
+        return make_plan(
+            counts,
+            len(coords),
+            connections=self.connections_per_host,
+            rate=self.requests_per_second,
+            seconds=conf.seconds_per_request,
+        )
+
+    def iter_cutouts(self, coords, bands=BANDS, *, ordered=False, keys=None):
+        """
+        Yield the cutouts of each object as they come.
+
+        Leaving the loop, closing the generator or Ctrl-C breaks off what is under way
+        and ends all threads.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord` or `~astropy.table.Table`
+            Positions, shape (n,), or a table in which they are found.
+        bands : sequence of Band or str, optional
+            Bands wanted; by default the nine of the published network.
+        ordered : bool, optional
+            Whether objects come in the order of ``coords``. By default they come as
+            they are finished, which is sooner.
+        keys : sequence of str or int, optional
+            Names of the objects in the store; by default their positions.
+
+        Yields
+        ------
+        index : int
+            Index into ``coords``; each comes once.
+        cutouts : MultibandCutout
+            The bands that are ok.
+        statuses : dict of Band to CutoutStatus
+            One for each band asked for.
+
+        Raises
+        ------
+        KeyError
+            `~mantis_astro.exceptions.MissingBandError` for an unknown band.
+        InvalidQueryError
+            If no server of a band is known, or a size is wrong.
+        """
+        coords = _as_coordinates(coords)
+        if keys is not None and len(keys) != len(coords):
+            msg = f"'keys' must name each of {len(coords)} objects, got {len(keys)}"
+            raise ValueError(msg)
+        plan = self.plan(coords, bands)  # a wrong call is an error here and now
+        run = self._last = Run(
+            coords,
+            bands_by_survey(bands),
+            keys,
+            ordered=ordered,
+            footprints=self._footprints,
+            store=self.store,
+            offline=self.offline,
+            clock=self._clock,
+        )
+        return self._iterate(run, None if self.offline else plan)
+
+    def report(self):
+        """
+        Tell how each band of each object of the last call ended.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            Columns ``Local Path``, ``Status``, ``Message`` and ``URL`` as in the
+            manifests of `astroquery.mast`, then ``object`` (index) and ``band``. What
+            was not reached is ``pending``.
+
+        Raises
+        ------
+        ValueError
+            If nothing was asked for yet.
+        """
+        run = self._require_run()
+        fetchers = {survey: self._make_fetcher(survey) for survey in run.groups}
+
+        def make_url(ra, dec, band, file):
+            survey = get_survey(band.survey)
+            group = run.groups[survey] if file is None else (band,)
+            return fetchers[survey].image_url(ra, dec, group, file)
+
+        return run.ledger.to_table(make_url, str(getattr(self.store, "path", "")))
+
+    def failed(self):
+        """
+        Tell what the last call did not get, to be asked for again.
+
+        Returns
+        -------
+        StillMissing
+            ``source.iter_cutouts(*source.failed())`` asks again; ``.index`` leads back
+            to the objects first asked for.
+
+        Raises
+        ------
+        ValueError
+            If nothing was asked for yet.
+        """
+        return self._require_run().ledger.missing()
+
+    def counts(self):
+        """
+        Count the bands of the last call in each state.
+
+        Returns
+        -------
+        dict of str to int
+            Numbers by ``"ok"``, ``"no_coverage"``, ``"failed"`` and ``"pending"``.
+        """
+        return self._require_run().ledger.counts()
+
+    def requests_sent(self):
+        """
+        Count the requests that the last call sent, repetitions included.
+
+        Returns
+        -------
+        dict of str to int
+            Numbers by host.
+        """
+        return self._require_run().requests_sent()
+
+    def _require_run(self):
+        if self._last is None:
+            msg = "nothing was asked for yet: call iter_cutouts first"
+            raise ValueError(msg)
+        return self._last
+
+    def _iterate(self, run, plan):
+        log.info("%s", plan or "offline")
+        bar = _Progress(self._progress, plan, len(run.coords))
+        with contextlib.closing(run), bar:
+            run.start(self._make_scheduler(), self._make_fetcher, self._deadline)
+            while not run.is_finished:
+                for target in run.take_finished():
+                    bar.update()
+                    yield run.hand_over(target)
+                run.advance()
+
+    def _make_scheduler(self):
+        policy = RetryPolicy(
+            retries=conf.retries,
+            backoff=conf.backoff,
+            backoff_max=conf.backoff_max,
+            retry_after_max=conf.retry_after_max,
+            answer_timeout=conf.answer_timeout,
+            total_timeout=conf.total_timeout,
+            give_up_after=conf.give_up_after,
+        )
+        return Scheduler(
+            self._make_transport(),
+            policy,
+            connections_per_host=self.connections_per_host,
+            requests_per_second=self.requests_per_second,
+            clock=self._clock,
+            rng=self._rng,
+        )
+
+    def _default_transport(self):
+        return HttpTransport(
+            connections_per_host=self.connections_per_host,
+            connect_timeout=conf.connect_timeout,
+            read_timeout=conf.timeout,
+        )
+
+    def _make_fetcher(self, survey, scheduler=None, settle=None):
+        service = get_service(survey)
+        size = self._size
+        if isinstance(size, Mapping):
+            size = {get_survey(name): angle for name, angle in size.items()}.get(survey)
+        scale = self._pixel_scale.get(survey)
+        shape = service.settle_shape(size, scale)
+        return make_fetcher(service, scheduler, settle, shape=shape, pixel_scale=scale)
+
+
+class _Progress:
+    """The plan and a bar on standard error, for people who look at a terminal."""
+
+    def __init__(self, wanted, plan, total):
+        self._bar = None
+        here = threading.current_thread() is threading.main_thread()
+        if wanted and here and sys.stderr.isatty():
+            if plan is not None:
+                sys.stderr.write(f"{plan}\n")
+            self._bar = ProgressBar(total, file=sys.stderr)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self._bar is not None:
+            self._bar.__exit__(*exception)
+
+    def update(self):
+        if self._bar is not None:
+            self._bar.update()
+
+
+def _as_coordinates(coords):
+    if isinstance(coords, Table):
+        return find_coordinates(coords)[0]
+    if not isinstance(coords, SkyCoord):
+        msg = f"'coords' must be a SkyCoord or a Table, got {type(coords).__name__}"
+        raise TypeError(msg)
+    if coords.ndim != 1:
+        msg = (
+            f"'coords' must have shape (n,), got {coords.shape}; "
+            "coords.reshape(-1) makes it so"
+        )
+        raise ValueError(msg)
+    return coords

@@ -1,0 +1,1 @@
+"""Surveys as instruments: PSF, noise, observing conditions and pixel grids."""

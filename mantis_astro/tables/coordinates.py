@@ -1,0 +1,141 @@
+"""Tables of galaxies as people have them: finding the coordinates in any of them."""
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+
+__all__ = ["find_coordinates"]
+
+# Spellings of right ascension and declination, in order of preference; catalogues of
+# VizieR carry several pairs.
+_PAIRS = (
+    ("ra", "dec"),
+    ("raj2000", "dej2000"),
+    ("_raj2000", "_dej2000"),
+    ("ra_icrs", "de_icrs"),
+    ("ra_icrs", "dec_icrs"),
+    ("ra_deg", "dec_deg"),
+    ("radeg", "dedeg"),
+    ("radeg", "decdeg"),
+    ("alpha_j2000", "delta_j2000"),
+    ("alpha", "delta"),
+    ("ramean", "decmean"),
+    ("right_ascension", "declination"),
+)
+
+
+def find_coordinates(table, *, ra=None, dec=None):
+    """
+    Find the position of each row of a table.
+
+    A `~astropy.coordinates.SkyCoord` column is used if there is one; else a pair of
+    columns with one of the usual names (``ra``/``dec``, ``RAJ2000``/``DEJ2000``,
+    ``ALPHA_J2000``/``DELTA_J2000`` and so on, in any case). Plain numbers are degrees;
+    text is decimal degrees or, with ``:`` or spaces or letters, sexagesimal (hours for
+    right ascension).
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table; not changed.
+    ra, dec : str, optional
+        Names of the columns, where they are not found or not the ones wanted. ``ra``
+        alone may name a SkyCoord column.
+
+    Returns
+    -------
+    coords : `~astropy.coordinates.SkyCoord`
+        ICRS, shape (n,); NaN in rows whose position is missing.
+    good : `~numpy.ndarray` of bool
+        False where a coordinate is masked, not a number or not on the sphere (a
+        declination beyond 90 degrees, a right ascension outside -180 to 360).
+
+    Raises
+    ------
+    KeyError
+        If the columns are not there.
+    ValueError
+        If there is more than one candidate, or only one of ``ra`` and ``dec`` is given.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from mantis_astro.tables.coordinates import find_coordinates
+    >>> table = Table({"RA": ["00:28:22.5", "bad"], "DEC": ["-10:39:03", "12"]})
+    >>> coords, good = find_coordinates(table)
+    >>> good
+    array([ True, False])
+    >>> coords[0]
+    <SkyCoord (ICRS): (ra, dec) in deg
+        (7.09375, -10.65083333)>
+    """
+    if ra is None and dec is None:
+        ra, dec = _find_columns(table)
+    for name in filter(None, (ra, dec)):
+        if name not in table.colnames:
+            msg = f"no column '{name}'; there are {', '.join(table.colnames)}"
+            raise KeyError(msg)
+    if ra is not None and isinstance(table[ra], SkyCoord):
+        coords = table[ra].icrs
+        lon, lat = coords.ra.deg, coords.dec.deg
+    elif ra is None or dec is None:
+        msg = f"'ra' and 'dec' go together, got ra={ra!r}, dec={dec!r}"
+        raise ValueError(msg)
+    else:
+        lon, lat = _degrees(table[ra], u.hourangle), _degrees(table[dec], u.deg)
+    lon, lat = (np.ma.filled(np.ma.array(x, dtype=float), np.nan) for x in (lon, lat))
+    with np.errstate(invalid="ignore"):
+        good = (np.abs(lat) <= 90) & (lon >= -180) & (lon <= 360)
+    lon, lat = np.where(good, lon, np.nan), np.where(good, lat, np.nan)
+    return SkyCoord(lon, lat, unit="deg"), good
+
+
+def _find_columns(table):
+    skycoords = [name for name in table.colnames if isinstance(table[name], SkyCoord)]
+    if len(skycoords) > 1:
+        msg = f"several SkyCoord columns, {skycoords}: name one with ra="
+        raise ValueError(msg)
+    if skycoords:
+        return skycoords[0], None
+    spelled = {}
+    for name in table.colnames:
+        spelled.setdefault(name.lower(), []).append(name)
+    for ra, dec in _PAIRS:
+        if ra in spelled and dec in spelled:
+            found = spelled[ra] + spelled[dec]
+            if len(found) > 2:
+                msg = f"several candidates, {found}: choose with ra= and dec="
+                raise ValueError(msg)
+            return found
+    msg = (
+        "no coordinates found: name their columns with ra= and dec=; "
+        f"there are {', '.join(table.colnames) or 'no columns'}"
+    )
+    raise KeyError(msg)
+
+
+def _degrees(column, sexagesimal_unit):
+    """Return degrees, a (masked) float array; NaN where a text cannot be read."""
+    mask = getattr(column, "mask", False)
+    unit = getattr(column, "unit", None)
+    if np.asarray(column).dtype.kind in "OSU":
+        texts = np.ma.filled(np.ma.array(column, mask=mask, dtype=str), "")
+        values = [_parse(text, sexagesimal_unit) for text in texts]
+    else:
+        values = np.asarray(getattr(column, "unmasked", column), dtype=float)
+        if unit is not None and unit != u.dimensionless_unscaled:
+            values = u.Quantity(values, unit).to_value(u.deg)
+    return np.ma.array(values, mask=mask)
+
+
+def _parse(text, sexagesimal_unit):
+    text = text.strip()
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    letters = any(c.isalpha() for c in text)  # 12h30m, 5d: they carry their unit
+    try:
+        return Angle(text, None if letters else sexagesimal_unit).deg
+    except (ValueError, u.UnitsError):
+        return np.nan

@@ -1,0 +1,149 @@
+"""`RowJournal`: finished rows of a long run, safe on disk the moment they are done."""
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from mantis_astro.exceptions import MantisError
+
+__all__ = ["RowJournal"]
+
+_MAGIC = b"mantis_astro rows 1\n"
+
+
+class RowJournal:
+    """
+    Append-only file of (row, flags, probability), read back when a run resumes.
+
+    Each record carries a checksum, so that a record torn by a crash is recognised,
+    dropped and computed again. The header says what the rows belong to; a journal of
+    another table or another model is refused.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; made if it does not exist.
+    identity : dict
+        JSON facts that must agree with those in the file: model, table, options.
+    n_bins : int
+        Number of probabilities of a row.
+
+    Raises
+    ------
+    MantisError
+        If the file belongs to another run, or is no journal.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.tables.journal import RowJournal
+    >>> path = getfixture("tmp_path") / "run.journal"
+    >>> with RowJournal(path, {"model": "a"}, n_bins=2) as journal:
+    ...     journal.append(np.array([4]), np.array([0]), np.array([[0.25, 0.75]]))
+    >>> with RowJournal(path, {"model": "a"}, n_bins=2) as journal:
+    ...     rows, flags, probability = journal.read()
+    >>> rows, probability
+    (array([4]), array([[0.25, 0.75]], dtype=float32))
+    """
+
+    def __init__(self, path, identity, n_bins):
+        self.path = Path(path)
+        self._record = np.dtype(
+            [
+                ("row", "<i8"),
+                ("flags", "<i4"),
+                ("probability", "<f4", n_bins),
+                ("crc", "<u4"),
+            ]
+        )
+        header = _MAGIC + json.dumps({**identity, "n_bins": n_bins}).encode() + b"\n"
+        if self.path.exists() and self.path.stat().st_size:
+            self._check_header(header)
+        else:
+            self.path.write_bytes(header)
+        self._start = len(header)
+        self._file = self.path.open("r+b")
+        self._drop_torn_tail()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """Close the file; what was appended stays."""
+        self._file.close()
+
+    def append(self, rows, flags, probability):
+        """
+        Append finished rows and flush them to the operating system.
+
+        Parameters
+        ----------
+        rows : array_like of int, shape (n,)
+            Their numbers in the table.
+        flags : array_like of int, shape (n,)
+            Quality flags.
+        probability : array_like, shape (n, n_bins)
+            Probability per bin.
+        """
+        records = np.zeros(len(rows), self._record)
+        records["row"], records["flags"] = rows, flags
+        records["probability"] = probability
+        records["crc"] = [_checksum(record) for record in records]
+        self._file.seek(0, 2)
+        self._file.write(records.tobytes())
+        self._file.flush()
+
+    def read(self):
+        """
+        Read all finished rows.
+
+        Returns
+        -------
+        rows : `~numpy.ndarray` of int, shape (n,)
+            Their numbers in the table.
+        flags : `~numpy.ndarray` of int, shape (n,)
+            Quality flags.
+        probability : `~numpy.ndarray` of float32, shape (n, n_bins)
+            Probability per bin.
+        """
+        self._file.seek(self._start)
+        records = np.frombuffer(self._file.read(), self._record)
+        return tuple(records[name].copy() for name in ("row", "flags", "probability"))
+
+    def _check_header(self, expected):
+        with self.path.open("rb") as file:
+            magic, found = file.readline(), file.readline()
+        if magic != _MAGIC:
+            msg = f"{self.path} is not a journal of rows; it is left as it is"
+            raise MantisError(msg)
+        wanted = json.loads(expected[len(_MAGIC) :])
+        found = json.loads(found)
+        if found != wanted:
+            differs = [key for key in wanted if wanted[key] != found.get(key)]
+            msg = (
+                f"{self.path} holds rows of another run: {', '.join(differs)} differ; "
+                "remove it to start over, or resume with the same table and model"
+            )
+            raise MantisError(msg)
+
+    def _drop_torn_tail(self):
+        size = self.path.stat().st_size - self._start
+        n = size // self._record.itemsize
+        self._file.seek(self._start)
+        records = np.frombuffer(
+            self._file.read(n * self._record.itemsize), self._record
+        )
+        while n and records[n - 1]["crc"] != _checksum(records[n - 1]):
+            n -= 1
+        self._file.truncate(self._start + n * self._record.itemsize)
+
+
+def _checksum(record):
+    return zlib.crc32(record.tobytes()[: -record["crc"].itemsize])

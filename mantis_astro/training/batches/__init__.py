@@ -1,0 +1,1 @@
+"""Batches: drawing, making ahead of time, augmenting and preparing them."""

@@ -1,0 +1,1 @@
+"""Training data: tables, stores of cutouts, and the simulation."""

@@ -1,0 +1,1 @@
+"""Optimization: losses, schedule, first weights, and the tricks that save time."""

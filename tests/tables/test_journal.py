@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from mantis_astro.exceptions import MantisError
+from mantis_astro.tables.journal import RowJournal
+
+IDENTITY = {"model": "a", "table": "1234"}
+P = np.random.default_rng(0).random((5, 3), dtype=np.float32)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "rows"
+    with RowJournal(path, IDENTITY, 3) as journal:
+        journal.append([4, 2], [0, 8], P[:2])
+        journal.append([0], [1], P[2:3])
+    return path
+
+
+def test_rows_come_back_in_the_order_they_were_finished(path):
+    with RowJournal(path, IDENTITY, 3) as journal:
+        rows, flags, probability = journal.read()
+    assert rows.tolist() == [4, 2, 0]
+    assert flags.tolist() == [0, 8, 1]
+    np.testing.assert_array_equal(probability, P[:3])
+
+
+def test_a_new_journal_is_empty(tmp_path):
+    with RowJournal(tmp_path / "new", IDENTITY, 3) as journal:
+        assert [len(x) for x in journal.read()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("cut", [1, 10, 27])
+def test_a_torn_last_record_is_dropped_and_appending_goes_on(path, cut):
+    path.write_bytes(path.read_bytes()[:-cut])  # a record has 28 bytes
+    with RowJournal(path, IDENTITY, 3) as journal:
+        assert journal.read()[0].tolist() == [4, 2]
+        journal.append([7], [0], P[3:4])
+    with RowJournal(path, IDENTITY, 3) as journal:
+        assert journal.read()[0].tolist() == [4, 2, 7]
+
+
+def test_a_last_record_of_wrong_bytes_is_dropped(path):
+    data = bytearray(path.read_bytes())
+    data[-10] ^= 1
+    path.write_bytes(data)
+    with RowJournal(path, IDENTITY, 3) as journal:
+        assert journal.read()[0].tolist() == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("identity", "n_bins", "what"),
+    [
+        ({"model": "b", "table": "1234"}, 3, "model"),
+        ({"model": "a", "table": "9"}, 3, "table"),
+        (IDENTITY, 4, "n_bins"),
+    ],
+)
+def test_a_journal_of_another_run_is_refused_and_kept(path, identity, n_bins, what):
+    before = path.read_bytes()
+    with pytest.raises(MantisError, match=f"another run: {what} differ"):
+        RowJournal(path, identity, n_bins)
+    assert path.read_bytes() == before
+
+
+def test_another_file_is_refused_and_kept(tmp_path):
+    path = tmp_path / "thesis.tex"
+    path.write_text("years of work")
+    with pytest.raises(MantisError, match="is not a journal of rows"):
+        RowJournal(path, IDENTITY, 3)
+    assert path.read_text() == "years of work"

@@ -1,0 +1,90 @@
+"""Losses against the scores of `mantis_astro.metrics`, and their gradients."""
+
+import numpy as np
+import pytest
+import torch
+
+from mantis_astro import RedshiftPDF, metrics
+from mantis_astro.exceptions import InputSpecError
+from mantis_astro.training import LossConfig
+from mantis_astro.training.optimization.losses import RedshiftLoss
+
+EDGES = np.array([0.0, 0.05, 0.15, 0.4, 0.5, 0.9, 1.6])  # of unequal width
+
+
+@pytest.fixture
+def made():
+    rng = np.random.default_rng(1)
+    logits = torch.tensor(rng.normal(0, 2, (200, 6)), dtype=torch.float64)
+    z = torch.tensor(rng.uniform(0, 1.6, 200))
+    probability = torch.softmax(logits, 1).numpy()
+    return logits, z, RedshiftPDF(EDGES, probability)
+
+
+@pytest.mark.parametrize(
+    ("loss", "score"),
+    [
+        (LossConfig(cross_entropy=0, crps=1), metrics.crps),
+        (LossConfig(cross_entropy=0, cde=1), metrics.cde_loss),
+    ],
+)
+def test_losses_are_the_scores_that_are_reported(made, loss, score):
+    logits, z, pdf = made
+    mine = RedshiftLoss(loss, EDGES)(logits, z).mean().item()
+    assert mine == pytest.approx(score(pdf, z.numpy()), rel=2e-5)
+
+
+def test_cross_entropy_is_minus_the_log_score_but_for_the_widths_of_bins(made):
+    logits, z, pdf = made
+    mine = RedshiftLoss(LossConfig(), EDGES)(logits, z).mean().item()
+    bins = np.searchsorted(EDGES, z.numpy(), side="right") - 1
+    widths = np.log(np.diff(EDGES))[bins].mean()
+    assert mine == pytest.approx(-metrics.log_score(pdf, z.numpy()) - widths, rel=1e-5)
+
+
+def test_losses_add_up_with_their_weights(made):
+    logits, z, _ = made
+    each = [
+        RedshiftLoss(LossConfig(**{"cross_entropy": 0} | {name: 1}), EDGES)(logits, z)
+        for name in ("cross_entropy", "crps", "cde")
+    ]
+    total = RedshiftLoss(LossConfig(2.0, 3.0, 0.5), EDGES)(logits, z)
+    torch.testing.assert_close(total, 2 * each[0] + 3 * each[1] + 0.5 * each[2])
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "crps", "cde"])
+def test_the_true_density_has_the_lowest_mean_loss(name):
+    """Proper scores: the gradient of the expectation is zero at the truth."""
+    p = torch.tensor([0.1, 0.2, 0.3, 0.05, 0.25, 0.1])
+    logits = p.log().requires_grad_()
+    middles = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    total = 0
+    for k in range(6):
+        z = EDGES[k] + middles * (EDGES[k + 1] - EDGES[k])
+        loss = RedshiftLoss(LossConfig(**{"cross_entropy": 0} | {name: 1}), EDGES)
+        total = total + p[k] * loss(logits.expand(len(z), -1), z).mean()
+    (gradient,) = torch.autograd.grad(total, logits)
+    assert gradient.abs().max() < 2e-6
+
+
+def test_label_smoothing_spreads_part_of_the_target():
+    logits = torch.zeros(1, 6)
+    logits[0, 2] = 3.0
+    z = torch.tensor([0.2], dtype=torch.float64)
+    log_p = torch.log_softmax(logits, 1)[0]
+    loss = RedshiftLoss(LossConfig(label_smoothing=0.3), EDGES)(logits, z)
+    expected = -0.7 * log_p[2] - 0.3 * log_p.mean()
+    torch.testing.assert_close(loss[0], expected)
+
+
+@pytest.mark.parametrize("z", [-0.1, 1.7, np.nan])
+def test_a_redshift_outside_the_bins_is_refused(z):
+    loss = RedshiftLoss(LossConfig(), EDGES)
+    with pytest.raises(InputSpecError, match=r"'z' must be within 0 to 1.6, got"):
+        loss(torch.zeros(1, 6), torch.tensor([z], dtype=torch.float64))
+
+
+def test_the_upper_edge_belongs_to_the_last_bin():
+    loss = RedshiftLoss(LossConfig(), EDGES)
+    logits = torch.tensor([[0.0, 0, 0, 0, 0, 50]])
+    assert loss(logits, torch.tensor([1.6], dtype=torch.float64)).item() < 1e-6

@@ -457,3 +457,41 @@ def test_five_real_bands_through_the_command(real_data, tmp_path):
     for flag in (Flag.MISSING_GALEX, Flag.MISSING_UNWISE, Flag.EBV_ASSUMED):
         assert row["flags"] & flag
     assert not row["flags"] & (Flag.NO_DATA | Flag.MISSING_PS1 | Flag.BAD_WCS)
+
+
+@pytest.fixture
+def plug_in(tmp_path, monkeypatch):
+    """Make an installed package that adds commands: name to module text."""
+
+    def install(commands):
+        info = tmp_path / "plugged-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\n")
+        lines = ["[mantis_astro.commands]"]
+        for name, text in commands.items():
+            (tmp_path / f"plugged_{name}.py").write_text(text)
+            lines.append(f"{name} = plugged_{name}")
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return install
+
+
+def test_another_package_adds_a_command(plug_in, capsys):
+    plug_in(
+        {
+            "greet": "SUMMARY = 'Greet somebody.'\n"
+            "def add_arguments(sub): sub.add_argument('name')\n"
+            "def run(options): print('hello', options.name)\n"
+        }
+    )
+    assert main(["greet", "Vera"]) == 0
+    assert capsys.readouterr().out == "hello Vera\n"
+
+
+def test_a_broken_plug_in_stops_no_other_command(plug_in, caplog, capsys):
+    plug_in({"broken": "1 / 0", "flags": "SUMMARY = 'not ours'"})
+    assert main(["flags", "1"]) == 0
+    assert "NO_DATA" in capsys.readouterr().out
+    assert "the command 'broken' is broken: division by zero" in caplog.text
+    assert "the command 'flags' is taken" in caplog.text

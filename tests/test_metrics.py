@@ -363,6 +363,27 @@ def test_the_point_estimate_is_the_one_asked_for(pdf, z_spec, point, method):
     assert table["bias_mean"][0] == metrics.bias_mean(z_phot, z_spec[:50])
 
 
+def test_a_score_of_ones_own_is_averaged_with_an_error(pdf, z_spec):
+    own = {"own_crps": lambda p, z: metrics.object_scores(p, z)["crps"]}
+    gap = z_spec.copy()
+    gap[3] = np.nan  # left out of every metric alike
+    table = evaluate(pdf, gap, scores=own, n_bootstrap=50, by=gap, bins=2)
+    np.testing.assert_array_equal(table["own_crps"], table["crps"])
+    np.testing.assert_array_equal(table["own_crps_err"], table["crps_err"])
+    assert "own_crps" in metrics.summarize(table)
+
+
+@pytest.mark.parametrize("name", ["crps", "sigma_nmad", "pit"])
+def test_a_score_of_ones_own_needs_a_name_of_its_own(pdf, z_spec, name):
+    with pytest.raises(ValueError, match=f"names of their own; {name} is taken"):
+        evaluate(pdf, z_spec, scores={name: lambda p, z: z})
+
+
+def test_a_score_has_one_number_a_galaxy(pdf, z_spec):
+    with pytest.raises(ValueError, match=r"'mean' must return one number for each"):
+        evaluate(pdf, z_spec, scores={"mean": lambda p, z: 1.0})
+
+
 def test_another_point_estimate_is_refused(pdf, z_spec):
     with pytest.raises(ValueError, match="one of mean, median, mode, risk, got 'best'"):
         evaluate(pdf, z_spec, point="best")

@@ -2,7 +2,8 @@
 The command ``mantis-astro``: parse, call, print.
 
 Each command is a module of its own with ``SUMMARY``, ``add_arguments(sub)`` and
-``run(options)``, which returns an exit code or None.
+``run(options)``, which returns an exit code or None. Another package adds a command by
+an entry point of the group ``mantis_astro.commands`` that names such a module.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import contextlib
 import logging
 import sys
 import warnings
+from importlib.metadata import entry_points
 
 from mantis_astro import __version__
 from mantis_astro.cli import (
@@ -129,13 +131,27 @@ def _parser():
     parser.add_argument("--version", action="version", version=_versions())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    for name, command in _COMMANDS.items():
+    for name, command in (_COMMANDS | _further_commands()).items():
         sub = commands.add_parser(
             name, parents=[common], help=command.SUMMARY, description=command.SUMMARY
         )
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)
     return parser
+
+
+def _further_commands():
+    """Commands of other packages; one that cannot be imported is named, not fatal."""
+    commands = {}
+    for entry_point in entry_points(group="mantis_astro.commands"):
+        if entry_point.name in _COMMANDS:
+            log.warning("the command %r is taken: %s", entry_point.name, entry_point)
+            continue
+        try:
+            commands[entry_point.name] = entry_point.load()
+        except Exception as error:  # noqa: BLE001  somebody else's code
+            log.warning("the command %r is broken: %s", entry_point.name, error)
+    return commands
 
 
 def _versions():

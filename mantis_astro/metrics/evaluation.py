@@ -15,6 +15,7 @@ from mantis_astro.metrics.uniformity import pit_ad, pit_cvm, pit_kld, pit_ks
 __all__ = ["evaluate", "summarize"]
 
 _RESAMPLE = 50_000  # galaxies a bootstrap draws at most
+_MEANS = ("crps", "cde_loss", "log_score")  # metrics that are means of scores
 
 _DESCRIPTIONS = {
     "sample": "Galaxies of this row",
@@ -51,6 +52,7 @@ def evaluate(
     bins=None,
     sample="all",
     exclude=Flag.NO_DATA,
+    scores=None,
     n_bootstrap=100,
     rng=0,
 ):
@@ -76,6 +78,9 @@ def evaluate(
         What to call the whole sample in its row.
     exclude : Flag, optional
         Galaxies with any of these bits in ``pdf.flags`` are left out and counted.
+    scores : dict of str to callable, optional
+        Further metrics: each ``function(pdf, z_spec)`` returns one number a galaxy,
+        shape (n,); its mean and the error of that make two columns of this name.
     n_bootstrap : int, optional
         Number of bootstrap samples; 0 for no errors.
     rng : int or `~numpy.random.Generator`, optional
@@ -91,7 +96,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        If ``point`` is another word, shapes do not match or bins are not increasing.
+        If ``point`` is another word, shapes do not match, bins are not increasing, or
+        a further metric has a name that is taken.
 
     Notes
     -----
@@ -115,13 +121,14 @@ def evaluate(
     --- ---------- -------------- --------------------
     500    0.01503      0.0007034                0.002
     """
-    scores = object_scores(pdf, z_spec, point=point)
-    scores = {name: as_redshift(scores[name]) for name in scores.colnames}
+    further = _further_scores(scores or {}, pdf, z_spec)
+    objects = object_scores(pdf, z_spec, point=point)
+    objects = {name: as_redshift(objects[name]) for name in objects.colnames} | further
     flags = getattr(pdf, "flags", None)
     flagged = np.broadcast_to(
         np.asarray(0 if flags is None else flags) & int(exclude) != 0, (len(pdf),)
     )
-    known = ~np.isnan(scores["z_spec"])
+    known = ~np.isnan(objects["z_spec"])
     groups, unit = ([], None) if by is None else _split(by, bins, len(pdf))
     groups.insert(0, ({"sample": sample}, np.ones(len(pdf), bool)))
     rng = np.random.default_rng(rng)
@@ -135,7 +142,10 @@ def evaluate(
             "point": point,
         }
         numbers = _with_errors(
-            {name: values[used] for name, values in scores.items()}, n_bootstrap, rng
+            {name: values[used] for name, values in objects.items()},
+            (*_MEANS, *further),
+            n_bootstrap,
+            rng,
         )
         rows.append(label | counts | numbers)
     table = _table(rows, unit)
@@ -235,24 +245,40 @@ def _edges(values, bins):
     return edges
 
 
-def _statistics(scores):
-    """Metrics that have a bootstrap error."""
+def _further_scores(scores, pdf, z_spec):
+    """Evaluate the caller's own scores, shape (n,) each."""
+    if taken := sorted(scores.keys() & (_DESCRIPTIONS.keys() | {"pit", "delta_z"})):
+        msg = f"'scores' must have names of their own; {', '.join(taken)} is taken"
+        raise ValueError(msg)
+    values = {
+        name: np.asarray(function(pdf, z_spec), dtype=float)
+        for name, function in scores.items()
+    }
+    for name, value in values.items():
+        if value.shape != (len(pdf),):
+            msg = (
+                f"the score {name!r} must return one number for each p(z): expected "
+                f"shape ({len(pdf)},), got {value.shape}"
+            )
+            raise ValueError(msg)
+    return values
+
+
+def _statistics(scores, means):
+    """Metrics that have a bootstrap error; ``means`` names scores to average."""
     pit = scores["pit"]
     return point_statistics(scores["delta_z"]) | {
         "coverage_68": share_within(pit, 0.68),
         "coverage_95": share_within(pit, 0.95),
-        "crps": mean(scores["crps"]),
-        "cde_loss": mean(scores["cde_loss"]),
-        "log_score": mean(scores["log_score"]),
+        **{name: mean(scores[name]) for name in means},
     }
 
 
-def _with_errors(scores, n_bootstrap, rng):
+def _with_errors(scores, means, n_bootstrap, rng):
     """Return all metrics of one row of the table, errors next to each."""
-    n = len(scores["pit"])
-    numbers = _statistics(scores)
+    numbers = _statistics(scores, means)
     if n_bootstrap:
-        errors = _bootstrap(scores, n, n_bootstrap, rng)
+        errors = _bootstrap(scores, means, n_bootstrap, rng)
         pairs = [
             {name: value, f"{name}_err": errors[name]}
             for name, value in numbers.items()
@@ -267,16 +293,18 @@ def _with_errors(scores, n_bootstrap, rng):
     }
 
 
-def _bootstrap(scores, n, n_bootstrap, rng):
+def _bootstrap(scores, means, n_bootstrap, rng):
     """Return the standard deviation of each metric over resampled galaxies."""
-    names = list(_statistics(scores))
+    n = len(scores["pit"])
+    names = list(_statistics(scores, means))
     if n < 2:
         return dict.fromkeys(names, np.nan)
     drawn = min(n, _RESAMPLE)
     samples = []
     for _ in range(n_bootstrap):
         index = rng.integers(n, size=drawn)
-        sample = _statistics({name: values[index] for name, values in scores.items()})
+        drawn_scores = {name: values[index] for name, values in scores.items()}
+        sample = _statistics(drawn_scores, means)
         samples.append([sample[name] for name in names])
     with np.errstate(invalid="ignore"):  # a log score of minus infinity has no error
         errors = np.std(samples, axis=0) * np.sqrt(drawn / n)

@@ -19,6 +19,7 @@ from mantis_astro.training.data.stores import StoreData
 from mantis_astro.training.data.tables import SkySplit, TableData
 from mantis_astro.training.finetuning import FinetuningReport, finetune
 from mantis_astro.training.loop import TrainingError, TrainingResult, describe, train
+from mantis_astro.training.optimization.losses import register_loss
 
 __all__ = [
     "ArrayData",
@@ -44,6 +45,7 @@ __all__ = [
     "iter_simulated",
     "list_recipes",
     "predict_simulated",
+    "register_loss",
     "split_by_sky",
     "train",
 ]

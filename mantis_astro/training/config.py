@@ -9,6 +9,7 @@ import numpy as np
 
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.records import from_plain, to_plain
+from mantis_astro.training.optimization.losses import check_losses
 from mantis_astro.training.toml_text import to_toml
 
 __all__ = [
@@ -72,7 +73,7 @@ class OptimizerConfig:
 @dataclass(frozen=True)
 class LossConfig:
     """
-    Weights of the three losses, which are added.
+    Weights of the losses, which are added.
 
     Attributes
     ----------
@@ -80,18 +81,23 @@ class LossConfig:
         Weight of each, see `mantis_astro.training.optimization.losses`.
     label_smoothing : float
         Share of the target of the cross entropy that is spread over all bins.
+    other : dict of str to float
+        Weights of losses that `~mantis_astro.training.register_loss` named.
     """
 
     cross_entropy: float = 1.0
     crps: float = 0.0
     cde: float = 0.0
     label_smoothing: float = 0.0
+    other: dict = field(default_factory=dict)
 
     def __post_init__(self):
         for name in ("cross_entropy", "crps", "cde"):
             _require(getattr(self, name) >= 0, self, name, "0 or more")
-        if not self.cross_entropy + self.crps + self.cde > 0:
-            msg = "'cross_entropy', 'crps' or 'cde' must have a positive weight"
+        check_losses(self.other)
+        total = self.cross_entropy + self.crps + self.cde + sum(self.other.values())
+        if not total > 0:
+            msg = "'cross_entropy', 'crps', 'cde' or another loss must have a weight"
             raise InputSpecError(msg)
         smooth = self.label_smoothing
         _require(0 <= smooth < 1, self, "label_smoothing", "from 0 to below 1")

@@ -2,7 +2,8 @@
 Losses of logits of redshift bins, one number for each galaxy.
 
 All three are proper scores: their mean is lowest for the true p(z). They are exact for
-densities that are constant within bins, and agree with `mantis_astro.metrics`.
+densities that are constant within bins, and agree with `mantis_astro.metrics`. Another
+loss is a function of ``(logits, bins, z, z_edges)`` that `register_loss` gives a name.
 """
 
 import torch
@@ -10,7 +11,79 @@ from torch.nn import functional
 
 from mantis_astro.exceptions import InputSpecError
 
-__all__ = ["RedshiftLoss", "cde_loss", "cross_entropy", "crps_loss"]
+__all__ = [
+    "RedshiftLoss",
+    "cde_loss",
+    "check_losses",
+    "cross_entropy",
+    "crps_loss",
+    "register_loss",
+]
+
+_BUILT_IN = ("cross_entropy", "crps", "cde")
+_registered = {}
+
+
+def register_loss(name, loss):
+    """
+    Give a loss of one's own a name, to be weighted in ``LossConfig(other=...)``.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    loss : callable
+        ``loss(logits, bins, z, z_edges)`` returns one number for each galaxy, shape
+        (n_object,), from logits of shape (n_object, n_bins), the bin of the true
+        redshift (int64), the true redshift (float32) and the edges of the bins.
+
+    Returns
+    -------
+    callable
+        The same loss.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mantis_astro.training import LossConfig, register_loss
+    >>> def brier(logits, bins, z, z_edges):
+    ...     p = torch.softmax(logits, 1)
+    ...     return (p * p).sum(1) - 2 * p.gather(1, bins[:, None])[:, 0]
+    >>> _ = register_loss("example-brier", brier)
+    >>> LossConfig(cross_entropy=1.0, other={"example-brier": 0.1}).other
+    {'example-brier': 0.1}
+    """
+    if _registered.get(name, loss) is not loss or name in _BUILT_IN:
+        msg = f"the loss {name!r} is already registered"
+        raise ValueError(msg)
+    _registered[name] = loss
+    return loss
+
+
+def check_losses(names):
+    """
+    Refuse names that belong to no registered loss.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` naming the first one.
+    """
+    for name in names:
+        if name not in _registered:
+            there = ", ".join(sorted(_registered)) or "none"
+            msg = f"no loss {name!r} is registered (register_loss); there are {there}"
+            raise InputSpecError(msg)
 
 
 def cross_entropy(logits, bins, *, label_smoothing=0.0):
@@ -161,4 +234,7 @@ class RedshiftLoss:
             total = total + config.crps * crps_loss(logits, bins, z.float(), edges)
         if config.cde:
             total = total + config.cde * cde_loss(logits, bins, edges)
+        for name, weight in config.other.items():
+            loss = _registered[name](logits, bins, z.float(), edges)
+            total = total + weight * loss
         return total

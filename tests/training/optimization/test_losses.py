@@ -6,7 +6,7 @@ import torch
 
 from mantis_astro import RedshiftPDF, metrics
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.training import LossConfig
+from mantis_astro.training import LossConfig, TrainingConfig, register_loss
 from mantis_astro.training.optimization.losses import RedshiftLoss
 
 EDGES = np.array([0.0, 0.05, 0.15, 0.4, 0.5, 0.9, 1.6])  # of unequal width
@@ -88,3 +88,45 @@ def test_the_upper_edge_belongs_to_the_last_bin():
     loss = RedshiftLoss(LossConfig(), EDGES)
     logits = torch.tensor([[0.0, 0, 0, 0, 0, 50]])
     assert loss(logits, torch.tensor([1.6], dtype=torch.float64)).item() < 1e-6
+
+
+def test_a_registered_loss_is_weighted_and_added(made):
+    logits, z, _ = made
+
+    def own(logits, bins, z, z_edges):
+        centres = (z_edges[1:] + z_edges[:-1]) / 2
+        return (centres[bins] - z) ** 2 + 0 * logits.sum(1)
+
+    register_loss("test-own", own)
+    both = RedshiftLoss(LossConfig(other={"test-own": 3.0}), EDGES)(logits, z)
+    alone = RedshiftLoss(LossConfig(), EDGES)(logits, z)
+    bins = np.searchsorted(EDGES, z.numpy(), side="right") - 1
+    expected = 3 * ((EDGES[1:] + EDGES[:-1])[bins] / 2 - z.numpy()) ** 2
+    np.testing.assert_allclose(both - alone, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_loss_without_others_can_be_the_only_one():
+    register_loss("test-only", lambda logits, bins, z, z_edges: logits[:, 0])
+    assert LossConfig(cross_entropy=0.0, other={"test-only": 1.0}).other
+    with pytest.raises(InputSpecError, match="must have a weight"):
+        LossConfig(cross_entropy=0.0, other={"test-only": 0.0})
+
+
+def test_a_configuration_with_an_unknown_loss_is_refused():
+    with pytest.raises(InputSpecError, match="no loss 'focal' is registered"):
+        LossConfig(other={"focal": 1.0})
+
+
+@pytest.mark.parametrize("name", ["crps", "test-twice"])
+def test_the_name_of_a_loss_is_given_once(name):
+    register_loss("test-twice", abs)
+    with pytest.raises(ValueError, match=f"'{name}' is already registered"):
+        register_loss(name, max)
+
+
+def test_a_loss_of_ones_own_goes_through_toml(tmp_path):
+    register_loss("test-toml", abs)
+    config = TrainingConfig.read("photometric")
+    config = config.with_options(loss=LossConfig(crps=1.0, other={"test-toml": 0.5}))
+    (tmp_path / "own.toml").write_text(config.to_toml())
+    assert TrainingConfig.read(tmp_path / "own.toml").loss == config.loss

@@ -185,6 +185,15 @@ def test_a_truth_that_is_excluded_scores_minus_infinity():
     assert metrics.log_score(pdf, 0.5) == -np.inf
 
 
+def test_a_truth_on_an_edge_belongs_to_the_bin_above_and_the_last_to_the_last():
+    pdf = RedshiftPDF([0, 0.5, 1, 3], np.tile([0.1, 0.3, 0.6], (4, 1)))
+    density = np.array([0.2, 0.6, 0.3, 0.3])  # of each bin; the upper edge is inside
+    scores = metrics.object_scores(pdf, pdf.bin_edges)
+    np.testing.assert_allclose(scores["log_score"], np.log(density))
+    squared = 0.1**2 / 0.5 + 0.3**2 / 0.5 + 0.6**2 / 2
+    np.testing.assert_allclose(scores["cde_loss"], squared - 2 * density)
+
+
 def test_crps_of_a_point_is_its_distance():
     pdf = RedshiftPDF([0, 0.5, 0.5 + 1e-9, 1], [0, 1, 0])
     assert metrics.crps(pdf, 0.2) == pytest.approx(0.3)

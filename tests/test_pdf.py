@@ -74,6 +74,13 @@ def test_density_times_width_is_probability(pdf):
 
 
 @given(pdfs())
+def test_a_bin_owns_its_lower_edge_and_the_last_its_upper_edge_too(pdf):
+    density = pdf.probability / pdf.bin_widths
+    at_edges = np.concatenate([density, density[:, -1:]], axis=1)
+    np.testing.assert_array_equal(pdf[:, None].pdf(pdf.bin_edges), at_edges)
+
+
+@given(pdfs())
 def test_cdf_at_the_edges_sums_the_bins(pdf):
     below = pdf[:, None].cdf(pdf.bin_edges)
     np.testing.assert_allclose(np.diff(below), pdf.probability, atol=1e-14)

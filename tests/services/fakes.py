@@ -134,3 +134,19 @@ def position_at_edge_of_skycell():
             if cells[0].origin[1] + ny - y < 40 and cells[0].origin[0] + 200 < x:
                 return SkyCoord(121.0, dec, unit="deg")
     raise AssertionError
+
+
+def position_between_skycells(best):
+    """
+    A position in the strip that two skycells share, and the path of one in band g.
+
+    A field of 175 arcsec, which is wider than the strip, ends beyond either: the cell
+    that is listed first (``best`` 0) or second (1) covers 60 pixels more of it than if
+    both covered as much.
+    """
+    edge = position_at_edge_of_skycell()  # 40 of the 490 pixels of the strip to its end
+    south = (245 - 40 + (60, -60)[best]) * 0.25 / 3600
+    ra, dec = edge.ra.deg, edge.dec.deg - south
+    cells = find_skycells(ra, dec)
+    assert len(cells) == 2
+    return SkyCoord(ra, dec, unit="deg"), cells[best].file_name("g")

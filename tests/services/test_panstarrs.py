@@ -8,7 +8,13 @@ from mantis_astro import get_band
 from mantis_astro.services import PanSTARRS, PanSTARRSClass, conf
 from mantis_astro.services.validation import BadAnswerError
 from mantis_astro.simulation.server import Fault
-from tests.services.fakes import DATA, DEC, RA, position_at_edge_of_skycell
+from tests.services.fakes import (
+    DATA,
+    DEC,
+    RA,
+    position_at_edge_of_skycell,
+    position_between_skycells,
+)
 
 LIST = (DATA / "ps1filenames.txt").read_bytes()
 G, R = get_band("ps1.g"), get_band("ps1.r")
@@ -155,6 +161,16 @@ def test_of_several_skycells_the_one_that_covers_is_taken(sky, service):
     edge = position_at_edge_of_skycell()
     (image,) = service.get_images(edge, bands="g", size=40 * u.arcsec)
     assert image.mask is None
+    assert sky.count("fitscut") == 2
+
+
+@pytest.mark.parametrize("best", [0, 1])
+def test_where_no_skycell_covers_the_field_the_one_that_covers_most_is_taken(
+    sky, service, best
+):
+    coord, path = position_between_skycells(best)
+    (image,) = service.get_images(coord, bands="g", size=175 * u.arcsec)
+    assert image.meta["url"].endswith(path)
     assert sky.count("fitscut") == 2
 
 

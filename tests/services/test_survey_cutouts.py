@@ -17,7 +17,11 @@ from mantis_astro.cutouts import NO_COVERAGE, OK, CutoutSource, failed
 from mantis_astro.exceptions import MissingBandError
 from mantis_astro.services import conf
 from mantis_astro.simulation.server import FAULTS, Fault, LocalSky, mixed_faults
-from tests.services.fakes import FakeClock, position_at_edge_of_skycell
+from tests.services.fakes import (
+    FakeClock,
+    position_at_edge_of_skycell,
+    position_between_skycells,
+)
 
 BANDS = ["galex.NUV", "galex.FUV", "ps1.g", "ps1.r", "unwise.W1"]
 SIZE = {"ps1": 10 * u.arcsec, "galex": 12 * u.arcsec, "unwise": 22 * u.arcsec}
@@ -180,6 +184,16 @@ def test_of_several_skycells_the_one_that_covers_best_is_taken(sky):
     assert sky.count("fitscut") == 2
     better = sky.find_requests("fitscut")[1].query["red"]
     assert source.report()["URL"][0].endswith(better)
+
+
+@pytest.mark.parametrize("best", [0, 1])
+def test_where_no_skycell_covers_the_field_the_one_that_covers_most_is_taken(sky, best):
+    coord, path = position_between_skycells(best)
+    source = make_source(size=175 * u.arcsec)
+    results = fetch(source, coord.reshape(1), ["ps1.g"])
+    assert results[0][0]["ps1.g"].meta["url"].endswith(path)
+    assert source.report()["URL"][0].endswith(path)
+    assert sky.count("fitscut") == 2
 
 
 def test_half_an_image_does_not_stand_in_for_a_skycell_that_failed(sky):

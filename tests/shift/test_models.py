@@ -27,6 +27,7 @@ from mantis_astro.models.reference_files import (
 )
 from mantis_astro.photometry import column_suffix
 from mantis_astro.shift import ShiftReport
+from mantis_astro.shift.support import Support
 from mantis_astro.simulation.server.made_spectra import draw_made_galaxies, made_fluxes
 from mantis_astro.tables import read_table, write_table
 
@@ -169,6 +170,23 @@ class TestPredictions:
         np.testing.assert_array_equal(flagged, score > Flag.OOD_FEATURE.threshold)
         assert flagged[:5].all()
         assert flagged[5:].mean() < 0.15
+
+    def test_a_score_at_the_threshold_is_not_flagged(self, photoz):
+        """One in a hundred of the training set exceeds the threshold."""
+        table, reference = galaxies(60, 3), photoz.card.reference
+        features = photoz.features(table, ebv=0.02)
+
+        def measure(threshold):
+            support = Support("neighbours", threshold=threshold)
+            return dataclasses.replace(reference, support=support)
+
+        distance = measure(1.0).ood_score(features)
+        middle = np.sort(distance)[30]
+        card = dataclasses.replace(photoz.card, reference=measure(middle))
+        output = PhotoZ(photoz.network, card).add_redshifts(table, ebv=0.02)
+        flagged = (output["flags"] & Flag.OOD_FEATURE) != 0
+        assert output["ood_score"][distance == middle] == Flag.OOD_FEATURE.threshold
+        np.testing.assert_array_equal(flagged, distance > middle)
 
     def test_a_row_without_data_has_no_score(self, photoz):
         table = galaxies(4, 3)

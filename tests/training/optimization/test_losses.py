@@ -84,6 +84,16 @@ def test_a_redshift_outside_the_bins_is_refused(z):
         loss(torch.zeros(1, 6), torch.tensor([z], dtype=torch.float64))
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "cde"])
+def test_an_edge_belongs_to_the_bin_above(name):
+    logits = torch.tensor([[0.0, 3, 1, 5, 2, 4]])
+    loss = RedshiftLoss(LossConfig(**{"cross_entropy": 0} | {name: 1}), EDGES)
+    edges = torch.tensor(EDGES[:-1])
+    on_edge, inside = (loss(logits.expand(6, -1), z) for z in (edges, edges + 0.01))
+    torch.testing.assert_close(on_edge, inside, rtol=0, atol=0)
+    assert len(set(inside.tolist())) == 6
+
+
 def test_the_upper_edge_belongs_to_the_last_bin():
     loss = RedshiftLoss(LossConfig(), EDGES)
     logits = torch.tensor([[0.0, 0, 0, 0, 0, 50]])

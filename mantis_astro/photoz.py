@@ -1,72 +1,24 @@
-"""`PhotoZ`: a network, its card, and what one does with them."""
+"""`PhotoZ`: a predictor with the ways in and out that people use."""
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
-from importlib import metadata
-from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
 
-from mantis_astro import __version__, redshift_table, refitting
-from mantis_astro.bands import get_band, get_survey
-from mantis_astro.calibration import recalibrator_from_plain
-from mantis_astro.calibration.recalibrator import META_KEY
-from mantis_astro.cutouts import MultibandCutout
+from mantis_astro import redshift_table, refitting
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
-from mantis_astro.extinction import select_ebv
-from mantis_astro.flags import FLAG_TABLE, Flag
-from mantis_astro.models import (
-    load_model,
-    predict_both,
-    predict_features,
-    predict_probability,
-    save_model,
-)
+from mantis_astro.models import load_model, save_model
 from mantis_astro.models.reference_files import encoder_sha256
-from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.prediction import Inference, Predictor
 from mantis_astro.shift import ReferenceStatistics, ShiftReport
+from mantis_astro.shift.verdict import LEVEL
 from mantis_astro.tables.coordinates import find_coordinates
 
 __all__ = ["Inference", "PhotoZ"]
 
-_CHUNK = 64  # objects prepared at once: 32 MB of images as the published network reads
-_ROWS = 8192  # rows of photometry prepared at once
-_PACKAGES = ("astropy", "numpy", "torch")
 
-
-class Inference(NamedTuple):
-    """
-    What a network says about some objects.
-
-    Attributes
-    ----------
-    probability : `~numpy.ndarray`
-        Shape (n, n_bins), float32; uniform in density where nothing was usable or the
-        network's answer is not finite.
-    flags : `~numpy.ndarray`
-        Quality flags of the input, of the shape of p(z) and of the features, shape
-        (n,), int32.
-    ood_score : `~numpy.ndarray`
-        How little the training set supports a redshift; see
-        `~mantis_astro.shift.ReferenceStatistics.ood_score`. Shape (n,), float32; NaN
-        where nothing was usable
-        or the model has no statistics of its training set.
-    components : `~numpy.ndarray`
-        `~mantis_astro.shift.ReferenceStatistics.components` of the features, shape
-        (n, n_component), float32; without columns if the model has no statistics.
-    """
-
-    probability: np.ndarray
-    flags: np.ndarray
-    ood_score: np.ndarray
-    components: np.ndarray
-
-
-class PhotoZ:
+class PhotoZ(Predictor):
     """
     Redshift probability densities from images or photometry.
 
@@ -87,24 +39,6 @@ class PhotoZ:
     >>> photoz
     <PhotoZ simulated-early: early_fusion of 9 bands, z = 0 to ...>
     """
-
-    def __init__(self, network, card):
-        self.network = network
-        self.card = card
-        if card.placeholder:
-            msg = (
-                f"'{card.name}' is a stand-in trained on made data, for trying things "
-                "out: its redshifts of real galaxies mean nothing. For science use "
-                'PhotoZ.from_pretrained("mantis-shrimp-early")'
-            )
-            warnings.warn(msg, PlaceholderModelWarning, stacklevel=3)
-
-    def __repr__(self):
-        edges = self.card.bin_edges
-        return (
-            f"<{type(self).__name__} {self.card.name}: {self.card.network.kind} of "
-            f"{len(self.card.bands)} bands, z = {edges[0]:g} to {edges[-1]:g}>"
-        )
 
     @classmethod
     def from_pretrained(cls, name=None, *, device=None):
@@ -176,164 +110,28 @@ class PhotoZ:
         """
         save_model(path, self.network, self.card, dtype=dtype)
 
-    def predict(self, data, *, ebv=None, dihedral=False):
-        """
-        Compute p(z), without touching the network of computers.
-
-        Parameters
-        ----------
-        data : MultibandCutout, iterable of MultibandCutout, or `~astropy.table.Table`
-            Images of one object or of many, which are read a chunk at a time; or, for
-            a photometric model, a table with columns such as ``flux_ps1_g`` and
-            ``flux_err_ps1_g`` (nJy; masked where not observed).
-        ebv : float, array_like or mapping, optional
-            Galactic E(B-V) in magnitudes, for all objects or one each; a mapping gives
-            it map by map (``{"csfd": ..., "planck": ...}``). Where it is not given or
-            not finite the model's default is used, and flagged.
-        dihedral : bool, optional
-            Average p(z) over the eight orientations of each image, at eight times the
-            cost.
-
-        Returns
-        -------
-        RedshiftPDF
-            Shape () for one MultibandCutout, else (n,). ``flags`` says what was the
-            matter with each object; one of which nothing could be used gets a uniform
-            density and ``NO_DATA``. ``meta`` says what made it.
-
-        Raises
-        ------
-        TypeError
-            If the data are not what the model reads.
-        ValueError
-            `~mantis_astro.exceptions.InputSpecError` if ``ebv`` or the columns do not
-            fit.
-
-        Notes
-        -----
-        The p(z) carry the n(z) that the model was trained with, see
-        ``card.training_prior``; `RedshiftPDF.reweight` brings in another.
-        """
-        if isinstance(data, MultibandCutout):
-            return self._predict_cutouts([data], ebv, dihedral=dihedral)[0]
-        if isinstance(data, Table):
-            return self._predict_table(data, ebv)
-        return self._predict_cutouts(data, ebv, dihedral=dihedral)
-
-    def features(self, data, *, ebv=None):
-        """
-        Compute what the last layer of the network reads.
-
-        Parameters
-        ----------
-        data, ebv
-            As for `predict`.
-
-        Returns
-        -------
-        `~numpy.ndarray`
-            Shape (n, n_feature), float32.
-        """
-        if isinstance(data, MultibandCutout):
-            data = [data]
-        prepared = self.prepare(data if isinstance(data, Table) else list(data), ebv)
-        return predict_features(self.network, prepared.images, prepared.ebv)
-
-    def prepare(self, data, ebv=None):
-        """
-        Prepare data as the network reads them.
-
-        Parameters
-        ----------
-        data : sequence of MultibandCutout, or `~astropy.table.Table`
-            What the model reads.
-        ebv : float, array_like or mapping, optional
-            As for `predict`.
-
-        Returns
-        -------
-        `~mantis_astro.models.NetworkInput`
-            Tensors, flags and usability.
-
-        Raises
-        ------
-        TypeError
-            If the data are not what the model reads.
-        """
-        if isinstance(data, Table) != self.card.is_photometric:
-            reads = "a table of fluxes" if self.card.is_photometric else "cutouts"
-            got = "a table" if isinstance(data, Table) else "cutouts"
-            msg = f"'{self.card.name}' reads {reads}, got {got}"
-            if isinstance(data, Table):
-                msg += (
-                    "; add_redshifts takes a table of positions and finds the cutouts"
-                )
-            raise TypeError(msg)
-        return self.card.spec.to_tensor(data, ebv)
-
-    def infer(self, prepared, *, dihedral=False):
-        """
-        Run the network on prepared data.
-
-        Parameters
-        ----------
-        prepared : `~mantis_astro.models.NetworkInput`
-            What `prepare` returned.
-        dihedral : bool, optional
-            As for `predict`.
-
-        Returns
-        -------
-        Inference
-            Probability, flags, and how little the training set supports a redshift.
-        """
-        if dihedral and self.card.is_photometric:
-            msg = "photometry has no orientation: leave 'dihedral' out"
-            raise InputSpecError(msg)
-        options = {"dihedral": True} if dihedral else {}
-        arguments = (self.network, prepared.images, prepared.ebv)
-        usable = prepared.usable
-        score = np.full(len(usable), np.nan, np.float32)
-        components = np.empty((len(usable), 0), np.float32)
-        if self.card.reference is None:
-            probability = predict_probability(*arguments, **options)
-        else:
-            probability, features = predict_both(*arguments, **options)
-            score[usable] = self.card.reference.ood_score(features[usable])
-            components = self.card.reference.components(features)
-        probability[~prepared.usable] = 0  # nothing is known: made uniform, flagged
-        pdf = RedshiftPDF.from_batch(
-            self.card.bin_edges, probability, flags=prepared.flags
-        )
-        if self.recalibrator is not None:
-            pdf = self.recalibrator.transform(pdf)
-        flags = pdf.flags | pdf.shape_flags()
-        if self.card.placeholder:
-            flags |= int(Flag.PLACEHOLDER_MODEL)
-        flags[score > Flag.OOD_FEATURE.threshold] |= int(Flag.OOD_FEATURE)
-        return Inference(pdf.probability, flags.astype(np.int32), score, components)
-
-    def infer_features(self, prepared):
-        """
-        Run the network on prepared data, up to its last layer.
-
-        Parameters
-        ----------
-        prepared : `~mantis_astro.models.NetworkInput`
-            What `prepare` returned.
-
-        Returns
-        -------
-        `~numpy.ndarray`
-            Shape (n, n_feature), float32; NaN where nothing was usable.
-        """
-        features = predict_features(self.network, prepared.images, prepared.ebv)
-        features[~prepared.usable] = np.nan
-        return features
-
-    def add_redshifts(self, table, source=None, **options):
+    def add_redshifts(
+        self,
+        table,
+        source=None,
+        *,
+        ra=None,
+        dec=None,
+        ebv=None,
+        prefix="",
+        columns=None,
+        dihedral=False,
+        rng=None,
+        chunk=64,
+        progress=False,
+        resume=None,
+    ):
         """
         Add redshift columns to a table of galaxies.
+
+        Rows are predicted as their cutouts come, so that memory does not grow with the
+        table beyond the columns themselves. Trouble with a row is a flag and a masked
+        value, and never stops the others.
 
         Parameters
         ----------
@@ -343,31 +141,89 @@ class PhotoZ:
             photometric model. Not changed.
         source : CutoutSource, optional
             Where cutouts come from: `FitsFolder`, `CutoutStore`, `SimulatedSky`, ...;
-            by default the surveys' servers, through `SurveyCutouts`.
-        **options
-            Keywords of `mantis_astro.redshift_table.add_redshifts`: ``ra``, ``dec``,
-            ``ebv``, ``prefix``, ``columns``, ``dihedral``, ``rng``, ``chunk``,
-            ``progress``, ``resume``.
+            by default the surveys' servers, through `SurveyCutouts`. Not allowed with
+            a photometric model, which reads fluxes from the table.
+        ra, dec : str, optional
+            Names of the columns of coordinates, where they are not found.
+        ebv : float, array_like, mapping or str, optional
+            Galactic E(B-V) in magnitudes, or the name of its column, or a mapping of
+            dust map to either. By default a column ``ebv`` if there is one, else the
+            model's default, which is flagged.
+        prefix : str, optional
+            Put before the names of all new columns.
+        columns : sequence of str, optional
+            Which of the new columns to keep, without prefix; by default all.
+        dihedral : bool, optional
+            Average p(z) over the eight orientations of each image.
+        rng : `numpy.random.Generator`, optional
+            Adds a column ``z_mc``: one draw from each p(z).
+        chunk : int, optional
+            How many objects are predicted at once. Answers do not depend on it.
+        progress : bool, optional
+            Whether to show a progress bar on standard error.
+        resume : str or path-like, optional
+            A file that keeps finished rows as they come. If it is there already, its
+            rows are not computed again: call again with the same arguments after a
+            crash, a kill or Ctrl-C. Rows of which a cutout failed to be fetched are
+            not kept, so that they are tried again.
 
         Returns
         -------
         `~astropy.table.QTable`
-            All that the table had, and the redshift columns.
+            All columns, units, masks, meta and indices of the input; then the columns
+            of `RedshiftPDF.to_table`. Rows without data have masked estimates, a
+            ``pz`` uniform in density, and say why in ``flags``. ``ood_score`` says how
+            little the training set supports a redshift of each galaxy, as it has none
+            alike or those disagree; masked if the model has no statistics of that.
+            ``meta`` tells model, versions, thresholds and redshift bins.
 
         Raises
         ------
         KeyError
-            If coordinates or fluxes are not found in the table.
+            If coordinates, fluxes or a named column are not there.
+        TypeError
+            If ``table`` is no table, or ``source`` no source of cutouts.
         ValueError
-            If a column of that name is there already: choose another ``prefix``.
-        """
-        return redshift_table.add_redshifts(self, table, source, **options)
+            If a new column has the name of an old one, or an argument does not fit.
+        MantisError
+            If the file to resume from belongs to another table or model.
 
-    @cached_property
-    def recalibrator(self):
-        """What every p(z) goes through, a `Recalibrator`, or None."""
-        plain = self.card.recalibration
-        return None if plain is None else recalibrator_from_plain(plain)
+        Warns
+        -----
+        OutOfDistributionWarning
+            If the sample as a whole is unlike the training set. All its rows are then
+            flagged ``OOD_DOMAIN``. At least 50 rows are needed to tell; of more than
+            2,000 as many, evenly spaced, are looked at.
+
+        Examples
+        --------
+        >>> from astropy.table import QTable
+        >>> from mantis_astro import FitsFolder, PhotoZ
+        >>> photoz = PhotoZ.from_pretrained("simulated-early")
+        >>> empty_sky = FitsFolder(getfixture("tmp_path"))
+        >>> table = QTable({"name": ["NGC 1"], "ra": [1.816], "dec": [27.708]})
+        >>> columns = ["z_median", "flags"]
+        >>> table = photoz.add_redshifts(table, empty_sky, columns=columns)
+        >>> table.colnames
+        ['name', 'ra', 'dec', 'z_median', 'flags']
+        >>> table["z_median"].mask
+        array([ True])
+        """
+        return redshift_table.add_redshifts(
+            self,
+            table,
+            source,
+            ra=ra,
+            dec=dec,
+            ebv=ebv,
+            prefix=prefix,
+            columns=columns,
+            dihedral=dihedral,
+            rng=rng,
+            chunk=chunk,
+            progress=progress,
+            resume=resume,
+        )
 
     def with_recalibration(self, recalibrator):
         """
@@ -411,12 +267,12 @@ class PhotoZ:
             )
             raise InputSpecError(msg)
         plain = None if recalibrator is None else recalibrator.to_plain()
-        return self._with_card(replace(self.card, recalibration=plain))
+        return self._with(self.network, replace(self.card, recalibration=plain))
 
-    def _with_card(self, card):
+    def _with(self, network, card):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
-            return type(self)(self.network, card)
+            return type(self)(network, card)
 
     def with_reference(self, features, *, rng, z_spec=None, n_vector=2000, sample=None):
         """
@@ -464,10 +320,21 @@ class PhotoZ:
             sample=self.card.training_sample if sample is None else sample,
             encoder=encoder_sha256(self.network),
         )
-        return self._with_card(replace(self.card, reference=reference))
+        return self._with(self.network, replace(self.card, reference=reference))
 
     def shift_report(
-        self, data, source=None, *, rng, ebv=None, ra=None, dec=None, **options
+        self,
+        data,
+        source=None,
+        *,
+        rng,
+        ebv=None,
+        ra=None,
+        dec=None,
+        n_permutation=500,
+        level=LEVEL,
+        max_objects=1000,
+        clip=20.0,
     ):
         """
         Tell whether a sample looks like the training set.
@@ -485,9 +352,15 @@ class PhotoZ:
             As for `predict`, or `add_redshifts` if it is a table.
         ra, dec : str, optional
             Names of the columns of coordinates, where they are not found.
-        **options
-            Keywords of `~mantis_astro.shift.ShiftReport.compare`: ``n_permutation``,
-            ``level``, ``max_objects``, ``clip``.
+        n_permutation : int, optional
+            Number of permutations behind each p-value.
+        level : float, optional
+            False alarm rate of the verdict.
+        max_objects : int, optional
+            Of larger samples as many objects are drawn for the tests. Their cost grows
+            with the cube.
+        clip : float, optional
+            Largest ratio of densities in the weights, and inverse of the smallest.
 
         Returns
         -------
@@ -515,9 +388,34 @@ class PhotoZ:
             prepared = self.prepare(list(data), ebv)
             features = self.infer_features(prepared)
         known = features[np.isfinite(features).all(1)]
-        return ShiftReport.compare(self.card.reference, known, rng=rng, **options)
+        return ShiftReport.compare(
+            self.card.reference,
+            known,
+            rng=rng,
+            n_permutation=n_permutation,
+            level=level,
+            max_objects=max_objects,
+            clip=clip,
+        )
 
-    def refit(self, data, z_spec, *, source=None, ebv=None, coords=None, **options):
+    def refit(
+        self,
+        data,
+        z_spec,
+        *,
+        source=None,
+        ebv=None,
+        coords=None,
+        sample_weight=None,
+        method="logistic",
+        alphas=None,
+        smoothing=0.02,
+        validation_fraction=0.3,
+        nside=64,
+        n_folds=3,
+        n_bootstrap=500,
+        rng=0,
+    ):
         """
         Fit the last layer to galaxies with redshifts of one's own, if that helps.
 
@@ -537,10 +435,29 @@ class PhotoZ:
         coords : `~astropy.coordinates.SkyCoord`, optional
             Positions, shape (n,), so that whole patches of sky are held out; those of
             a table of positions are used unless others are given.
-        **options
-            Keywords of `mantis_astro.refitting.refit`: ``sample_weight``, ``method``,
-            ``alphas``, ``smoothing``, ``validation_fraction``, ``nside``, ``n_folds``,
-            ``n_bootstrap``, ``rng``.
+        sample_weight : array_like, optional
+            Weights, shape (n,), such as `ShiftReport.weights`; they count in the fit
+            and in the decision.
+        method : {"logistic", "ridge"}, optional
+            Multinomial logistic regression that begins at the last layer and is
+            penalised for leaving it; or one step along a ridge regression, which is
+            several times faster and gains less.
+        alphas : sequence of float, optional
+            Penalties to choose from by cross-validation, as a share of the mean
+            squared length of a feature vector; by default 10, 1, 0.1, 0.01, 0.001.
+        smoothing : float, optional
+            Width, in units of 1 + z, of the Gaussian that a redshift is spread over.
+        validation_fraction : float, optional
+            Share of the galaxies that is held out to decide.
+        nside : int, optional
+            HEALPix resolution of the patches that are held out whole; doubled until
+            there are ten of them with galaxies.
+        n_folds : int, optional
+            Folds of the cross-validation.
+        n_bootstrap : int, optional
+            Number of bootstrap samples of the held-out galaxies.
+        rng : int or `~numpy.random.Generator`, optional
+            Seed of the split and the bootstrap.
 
         Returns
         -------
@@ -573,13 +490,22 @@ class PhotoZ:
                 coords, _ = find_coordinates(data)
             data = redshift_table.table_features(self, data, source, ebv=ebv)
         network, card, report = refitting.refit(
-            self, data, z_spec, ebv=ebv, coords=coords, **options
+            self,
+            data,
+            z_spec,
+            ebv=ebv,
+            coords=coords,
+            sample_weight=sample_weight,
+            method=method,
+            alphas=alphas,
+            smoothing=smoothing,
+            validation_fraction=validation_fraction,
+            nside=nside,
+            n_folds=n_folds,
+            n_bootstrap=n_bootstrap,
+            rng=rng,
         )
-        if not report.accepted:
-            return self, report
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
-            return type(self)(network, card), report
+        return (self._with(network, card) if report.accepted else self), report
 
     def explain(self, data, reference, *, k=5, source=None, ebv=None):
         """
@@ -623,91 +549,3 @@ class PhotoZ:
             and not self.card.is_photometric
             and "features" not in data.colnames
         )
-
-    def provenance(self):
-        """
-        Collect facts to keep beside results.
-
-        Returns
-        -------
-        dict
-            Flat, with keys that fit FITS headers: model, SHA-256 of its weights, the
-            prior its p(z) carry, how they were recalibrated, bands they rest on,
-            versions of packages, thresholds of flags, what to cite.
-        """
-        versions = [f"mantis_astro {__version__}"]
-        versions += [f"{name} {metadata.version(name)}" for name in _PACKAGES]
-        thresholds = [
-            f"{flag.name} {flag.threshold}" for flag in FLAG_TABLE if flag.threshold
-        ]
-        facts = {
-            "PZMODEL": self.card.name,
-            "PZSHA256": self.card.sha256,
-            "PZPRIOR": self.card.training_prior,
-            "PZBANDS": ", ".join(map(str, self.card.bands)),
-            "PZVERS": ", ".join(versions),
-            "PZTHRESH": ", ".join(thresholds),
-            "PZCITE": ", ".join(self.citations()),
-        }
-        if self.recalibrator is not None:
-            facts[META_KEY] = self.recalibrator.note
-        return facts
-
-    def citations(self):
-        """
-        List what to cite when these redshifts are used.
-
-        Returns
-        -------
-        list of str
-            ADS bibcodes or arXiv numbers: the model's, then the surveys'.
-        """
-        surveys = [get_survey(get_band(band).survey) for band in self.card.bands]
-        papers = [*self.card.citations, *(survey.reference for survey in surveys)]
-        return list(dict.fromkeys(papers))
-
-    def _predict_cutouts(self, cutouts, ebv, *, dihedral):
-        if isinstance(cutouts, str | bytes | dict) or not hasattr(cutouts, "__iter__"):
-            msg = (
-                "'data' must be a MultibandCutout, an iterable of them, or a table of "
-                f"photometry, got {type(cutouts)}"
-            )
-            raise TypeError(msg)
-        cutouts = iter(cutouts)
-        parts, n = [], 0
-        while chunk := list(islice(cutouts, _CHUNK)):
-            rows = slice(n, n + len(chunk))
-            prepared = self.prepare(chunk, select_ebv(ebv, rows))
-            parts.append(self.infer(prepared, dihedral=dihedral))
-            n += len(chunk)
-        _check_used_up(ebv, n)
-        return self._joined(parts)
-
-    def _predict_table(self, table, ebv):
-        _check_used_up(ebv, len(table))
-        parts = []
-        for start in range(0, len(table), _ROWS):
-            rows = slice(start, start + _ROWS)
-            prepared = self.prepare(table[rows], select_ebv(ebv, rows))
-            parts.append(self.infer(prepared))
-        return self._joined(parts)
-
-    def _joined(self, parts):
-        n_bins = self.card.n_bins
-        probability = [np.empty((0, n_bins), np.float32)]
-        probability += [part.probability for part in parts]
-        flags = [np.empty(0, np.int32), *(part.flags for part in parts)]
-        return RedshiftPDF(
-            self.card.bin_edges,
-            np.concatenate(probability),
-            flags=np.concatenate(flags),
-            meta=self.provenance(),
-        )
-
-
-def _check_used_up(ebv, n):
-    """E(B-V) given one each must have been given for as many as there were."""
-    for values in ebv.values() if isinstance(ebv, Mapping) else [ebv]:
-        if np.ndim(values) and len(values) != n:
-            msg = f"'ebv' has {len(values)} values for {n} objects"
-            raise InputSpecError(msg)

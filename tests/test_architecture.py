@@ -1,9 +1,12 @@
 """What importing costs, and what the public names promise."""
 
+import ast
+import inspect
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +84,52 @@ def test_nothing_is_fetched_or_written_at_import(tmp_path):
     )
     assert not (tmp_path / "ours").exists()
     assert not list(tmp_path.rglob("*.dustmapsrc"))
+
+
+#: Functions whose open keywords are the point: others call them with their own.
+OPEN_KEYWORDS = {
+    "training/config.py: with_options",  # as dataclasses.replace, any field
+    "services/request.py: build_url",  # whatever a server's query may hold
+    "simulation/server/local_sky.py: count",  # any fact of a request
+    "simulation/server/local_sky.py: find_requests",
+    "photometry/table.py: add",  # any column of its table
+    # prospector calls a prior with keywords of its own
+    "priors/prospector_prior.py: bounds",
+    "priors/prospector_prior.py: __call__",
+    "priors/prospector_prior.py: sample",
+    "priors/prospector_prior.py: unit_transform",
+    "priors/prospector_prior.py: inverse_unit_transform",
+    "services/transport.py: init_poolmanager",  # overrides that of requests
+}
+
+
+def test_no_public_function_hides_its_keywords():
+    package = Path(mantis_astro.__file__).parent
+    found = {
+        f"{path.relative_to(package).as_posix()}: {node.name}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.args.kwarg
+        if not node.name.startswith("_") or node.name.startswith("__")
+    }
+    assert found == OPEN_KEYWORDS
+
+
+def test_a_method_that_passes_a_job_on_has_the_same_keywords():
+    from mantis_astro import PhotoZ, redshift_table, refitting
+    from mantis_astro.shift import ShiftReport
+
+    for method, function in (
+        (PhotoZ.add_redshifts, redshift_table.add_redshifts),
+        (PhotoZ.refit, refitting.refit),
+        (PhotoZ.shift_report, ShiftReport.compare),
+    ):
+        given = inspect.signature(method).parameters
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and name in given:
+                assert given[name].default == parameter.default
+        missing = set(inspect.signature(function).parameters) - set(given)
+        assert missing <= {"predictor", "photoz", "reference", "target"} | {
+            # what travels with the model has these
+            *("z_spec", "distance"),
+        }

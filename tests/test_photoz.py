@@ -45,14 +45,14 @@ def test_the_same_input_gives_the_same_bits(photoz, galaxies):
 
 
 def test_a_generator_is_read_a_chunk_at_a_time(photoz, galaxies, monkeypatch):
-    monkeypatch.setattr("mantis_astro.photoz._CHUNK", 5)
+    monkeypatch.setattr("mantis_astro.prediction._CHUNK", 5)
     ebv = np.linspace(0, 0.1, 13)
     streamed = photoz.predict((galaxy for galaxy in galaxies), ebv=ebv)
     assert streamed == photoz.predict(galaxies, ebv=ebv)
 
 
 def test_ebv_is_matched_to_its_object_across_chunks(photoz, galaxies, monkeypatch):
-    monkeypatch.setattr("mantis_astro.photoz._CHUNK", 4)
+    monkeypatch.setattr("mantis_astro.prediction._CHUNK", 4)
     ebv = np.linspace(0, 0.5, 13)
     together = photoz.predict(galaxies, ebv={"csfd": ebv, "planck": 2 * ebv})
     for i in (0, 6, 12):
@@ -204,7 +204,7 @@ def fluxes(photometric):
 def test_rows_of_a_table_are_predicted_alone(photometric, fluxes, monkeypatch):
     ebv = np.linspace(0, 0.1, 20)
     whole = photometric.predict(fluxes, ebv=ebv)
-    monkeypatch.setattr("mantis_astro.photoz._ROWS", 6)
+    monkeypatch.setattr("mantis_astro.prediction._ROWS", 6)
     assert photometric.predict(fluxes, ebv=ebv) == whole
     assert photometric.predict(fluxes[7:8], ebv=ebv[7]) == whole[7:8]
 

@@ -187,7 +187,19 @@ def logistic_regression(
     return LogisticSolution(toward + change, alpha, loss, largest, converged)
 
 
-def kernel_logistic_regression(kernel, x, targets, *, alpha, **options):
+def kernel_logistic_regression(
+    kernel,
+    x,
+    targets,
+    *,
+    alpha,
+    n_classes=None,
+    sample_weight=None,
+    toward=None,
+    start=None,
+    tolerance=1e-8,
+    max_iterations=1000,
+):
     """
     Logistic regression in the feature space of a kernel.
 
@@ -201,8 +213,8 @@ def kernel_logistic_regression(kernel, x, targets, *, alpha, **options):
         As for `logistic_regression`.
     alpha : float
         Penalty of the squared norm of the function in the kernel's space.
-    **options
-        Keywords of `logistic_regression`.
+    n_classes, sample_weight, toward, start, tolerance, max_iterations
+        As for `logistic_regression`.
 
     Returns
     -------
@@ -214,7 +226,17 @@ def kernel_logistic_regression(kernel, x, targets, *, alpha, **options):
     ValueError
         As `logistic_regression`.
     """
-    return logistic_regression(kernel.features(x), targets, alpha=alpha, **options)
+    return logistic_regression(
+        kernel.features(x),
+        targets,
+        alpha=alpha,
+        n_classes=n_classes,
+        sample_weight=sample_weight,
+        toward=toward,
+        start=start,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
 
 
 class _Problem:

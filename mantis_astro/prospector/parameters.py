@@ -13,7 +13,7 @@ __all__ = ["as_prior", "configure_zred"]
 _MOST_LOST = 0.01
 
 
-def as_prior(pdf, **options):
+def as_prior(pdf, *, floor=None, temper=None, support=None):
     """
     Give the prior of a p(z), or the prior itself.
 
@@ -21,8 +21,8 @@ def as_prior(pdf, **options):
     ----------
     pdf : RedshiftPDF or RedshiftPrior
         Of one galaxy.
-    **options
-        Of `RedshiftPDF.to_prior`; a prior has settled them.
+    floor, temper, support : optional
+        As for `RedshiftPDF.to_prior`, whose defaults hold; a prior has settled them.
 
     Returns
     -------
@@ -34,6 +34,8 @@ def as_prior(pdf, **options):
     TypeError
         If it is something else, or options are given for what is a prior already.
     """
+    options = {"floor": floor, "temper": temper, "support": support}
+    options = {name: value for name, value in options.items() if value is not None}
     if isinstance(pdf, RedshiftPDF):
         return pdf.to_prior(**options)
     if not isinstance(pdf, RedshiftPrior):
@@ -48,7 +50,7 @@ def as_prior(pdf, **options):
     return pdf
 
 
-def configure_zred(model_params, pdf, **options):
+def configure_zred(model_params, pdf, *, floor=None, temper=None, support=None):
     """
     Free the redshift of a prospector model, and put p(z) on it as its prior.
 
@@ -58,9 +60,17 @@ def configure_zred(model_params, pdf, **options):
         Parameters of a model, as `prospect.models.SpecModel` takes them. Not changed.
     pdf : RedshiftPDF or RedshiftPrior
         Of one galaxy.
-    **options
-        ``floor``, ``temper`` and ``support`` of `RedshiftPDF.to_prior`, unless a
-        `RedshiftPrior` is given.
+    floor : float, optional
+        Share of the prior spread evenly over the support, so that data may overrule a
+        p(z) that is wrong; by default 0.001. Not with a `RedshiftPrior`, which has its
+        own.
+    temper : float, optional
+        Power, from 0 (flat) to 1 (full strength, the default), to which the density is
+        raised: below 1 where the fit uses data that made p(z). Not with a
+        `RedshiftPrior`.
+    support : tuple of float, optional
+        Lowest and highest redshift; by default the range of the prior that ``zred``
+        had, as far as p(z) reaches. Not with a `RedshiftPrior`.
 
     Returns
     -------
@@ -77,8 +87,9 @@ def configure_zred(model_params, pdf, **options):
     ImportError
         If prospector is not installed, or beside a dynesty that it cannot run.
     TypeError
-        If ``model_params`` is not a dict, ``pdf`` not a p(z), or the prior of a free
-        ``tage`` neither uniform nor log-uniform.
+        If ``model_params`` is not a dict, ``pdf`` not a p(z), an option is given with a
+        `RedshiftPrior`, or the prior of a free ``tage`` is neither uniform nor
+        log-uniform.
     ValueError
         If the redshift belongs to a joint prior (``NzSFH``, ``PhiSFH`` and the like),
         or more than 1 % of p(z) lies outside the range of the prior that ``zred`` had.
@@ -106,7 +117,9 @@ def configure_zred(model_params, pdf, **options):
     require_prospector("models.priors")
     _refuse_joint_priors(model_params)
     changes = []
-    prior = _within_model(model_params, as_prior(pdf, **options), options, changes)
+    prior = as_prior(pdf, floor=floor, temper=temper, support=support)
+    if support is None:
+        prior = _within_model(model_params, prior, changes)
     new_params = {name: dict(entry) for name, entry in model_params.items()}
     _free_zred(new_params, prior, changes)
     if new_params.pop("lumdist", None) is not None:
@@ -139,10 +152,10 @@ def _refuse_joint_priors(model_params):
             raise ValueError(msg)
 
 
-def _within_model(model_params, prior, options, changes):
+def _within_model(model_params, prior, changes):
     """Cut the prior at the range of the prior that it replaces."""
     old = model_params.get("zred", {}).get("prior")
-    if old is None or "support" in options:
+    if old is None:
         return prior
     low, high = (float(np.ravel(end)[0]) for end in old.bounds())
     share = binned.overlap(prior.bin_edges, np.array([low, high]))

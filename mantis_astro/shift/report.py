@@ -355,7 +355,7 @@ class _Sides(NamedTuple):
     ood_score: np.ndarray
 
 
-def _prepare(reference, target, rng, **options):
+def _prepare(reference, target, rng, *, z_spec, distance):
     """Bring both sides to matrices of the same features, and score the targets."""
     y, target_names = as_features(target, "target")
     if len(y) < _FEWEST:
@@ -368,7 +368,9 @@ def _prepare(reference, target, rng, **options):
     x, names = as_features(reference, "reference")
     check_same(target_names, names)
     x_full, y_full = _completed(x, y)
-    statistics = ReferenceStatistics.from_features(x_full, rng=rng, **options)
+    statistics = ReferenceStatistics.from_features(
+        x_full, rng=rng, z_spec=z_spec, distance=distance
+    )
     return _Sides(statistics, x, y, names, statistics.ood_score(y_full))
 
 

@@ -71,7 +71,10 @@ def test_toml_of_nested_tables_and_lists():
         ({"n_steps": None}, r"give 'n_steps' or 'minutes'"),
         ({"optimizer": {"warmup": 1.0}}, r"'warmup' must be from 0 to below 1"),
         ({"validation": {"keep": "all"}}, r"'keep' must be 'best' or 'last'"),
-        ({"loss": {"cross_entropy": 0}}, r"'cross_entropy', 'crps', 'cde' or another loss must"),
+        (
+            {"loss": {"cross_entropy": 0}},
+            r"'cross_entropy', 'crps', 'cde' or another loss must",
+        ),
         ({"augmentation": {"drop_band": 1.0}}, r"'drop_band' must be below 1"),
         ({"z_edges": {"start": 0}}, r"'z_edges' must have start, stop and n_bins"),
         ({"z_edges": [0, 0.5, 0.3]}, r"'z_edges' must be increasing"),

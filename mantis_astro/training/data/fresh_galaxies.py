@@ -72,7 +72,9 @@ def iter_simulated(card, n, *, seed=1000, donors="test", neighbours=True):
         yield NetworkInput(ready.images, ready.ebv, flags, usable), z_spec
 
 
-def predict_simulated(photoz, n, *, progress=False, **options):
+def predict_simulated(
+    photoz, n, *, seed=1000, donors="test", neighbours=True, progress=False
+):
     """
     Predict redshifts of simulated galaxies that no training has seen.
 
@@ -82,10 +84,10 @@ def predict_simulated(photoz, n, *, progress=False, **options):
         The model.
     n : int
         Number of galaxies.
+    seed, donors, neighbours : optional
+        As for `iter_simulated`.
     progress : bool, optional
         Whether to show a progress bar on standard error.
-    **options
-        Keywords of `iter_simulated`: ``seed``, ``donors``, ``neighbours``.
 
     Returns
     -------
@@ -100,8 +102,11 @@ def predict_simulated(photoz, n, *, progress=False, **options):
         As `iter_simulated`.
     """
     probability, flags, truths = [], [], []
+    galaxies = iter_simulated(
+        photoz.card, n, seed=seed, donors=donors, neighbours=neighbours
+    )
     with ProgressBar(max(n, 1), file=sys.stderr if progress else io.StringIO()) as bar:
-        for prepared, z_spec in iter_simulated(photoz.card, n, **options):
+        for prepared, z_spec in galaxies:
             answer = photoz.infer(prepared)
             probability.append(answer.probability)
             flags.append(answer.flags)

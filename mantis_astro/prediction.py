@@ -1,0 +1,342 @@
+"""`Predictor`: a network and its card, from prepared input to p(z)."""
+
+import warnings
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import metadata
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import Table
+
+from mantis_astro import __version__
+from mantis_astro.bands import get_band, get_survey
+from mantis_astro.calibration import recalibrator_from_plain
+from mantis_astro.calibration.recalibrator import META_KEY
+from mantis_astro.cutouts import MultibandCutout
+from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
+from mantis_astro.extinction import select_ebv
+from mantis_astro.flags import FLAG_TABLE, Flag
+from mantis_astro.models import predict_both, predict_features, predict_probability
+from mantis_astro.pdf import RedshiftPDF
+
+__all__ = ["Inference", "Predictor"]
+
+_CHUNK = 64  # objects prepared at once: 32 MB of images as the published network reads
+_ROWS = 8192  # rows of photometry prepared at once
+_PACKAGES = ("astropy", "numpy", "torch")
+
+
+class Inference(NamedTuple):
+    """
+    What a network says about some objects.
+
+    Attributes
+    ----------
+    pdf : RedshiftPDF
+        Shape (n,): float32, uniform in density where nothing was usable or the
+        network's answer is not finite; with the quality flags of the input, of the
+        shape of p(z) and of the features.
+    ood_score : `~numpy.ndarray`
+        How little the training set supports a redshift; see
+        `~mantis_astro.shift.ReferenceStatistics.ood_score`. Shape (n,), float32; NaN
+        where nothing was usable
+        or the model has no statistics of its training set.
+    components : `~numpy.ndarray`
+        `~mantis_astro.shift.ReferenceStatistics.components` of the features, shape
+        (n, n_component), float32; without columns if the model has no statistics.
+    """
+
+    pdf: RedshiftPDF
+    ood_score: np.ndarray
+    components: np.ndarray
+
+    @property
+    def probability(self):
+        """Probability of each redshift bin, shape (n, n_bins), float32."""
+        return self.pdf.probability
+
+    @property
+    def flags(self):
+        """Quality flags, shape (n,)."""
+        return self.pdf.flags
+
+
+class Predictor:
+    """
+    Redshift probability densities of what a network reads.
+
+    It holds nothing else than a network and its card, never changes, and does not use
+    the internet; what it computes depends on the input alone, bit for bit, whatever
+    else is computed with it.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        Called as ``network(images, ebv)``; gives logits of redshift bins.
+    card : `~mantis_astro.models.ModelCard`
+        What the network reads and means.
+    """
+
+    def __init__(self, network, card):
+        self.network = network
+        self.card = card
+        if card.placeholder:
+            msg = (
+                f"'{card.name}' is a stand-in trained on made data, for trying things "
+                "out: its redshifts of real galaxies mean nothing. For science use "
+                'PhotoZ.from_pretrained("mantis-shrimp-early")'
+            )
+            warnings.warn(msg, PlaceholderModelWarning, stacklevel=3)
+
+    def __repr__(self):
+        edges = self.card.bin_edges
+        return (
+            f"<{type(self).__name__} {self.card.name}: {self.card.network.kind} of "
+            f"{len(self.card.bands)} bands, z = {edges[0]:g} to {edges[-1]:g}>"
+        )
+
+    def predict(self, data, *, ebv=None, dihedral=False):
+        """
+        Compute p(z). Does not use the internet.
+
+        Parameters
+        ----------
+        data : MultibandCutout, iterable of MultibandCutout, or `~astropy.table.Table`
+            Images of one object or of many, which are read a chunk at a time; or, for
+            a photometric model, a table with columns such as ``flux_ps1_g`` and
+            ``flux_err_ps1_g`` (nJy; masked where not observed).
+        ebv : float, array_like or mapping, optional
+            Galactic E(B-V) in magnitudes, for all objects or one each; a mapping gives
+            it map by map (``{"csfd": ..., "planck": ...}``). Where it is not given or
+            not finite the model's default is used, and flagged.
+        dihedral : bool, optional
+            Average p(z) over the eight orientations of each image, at eight times the
+            cost.
+
+        Returns
+        -------
+        RedshiftPDF
+            Shape () for one MultibandCutout, else (n,). ``flags`` says what was the
+            matter with each object; one of which nothing could be used gets a uniform
+            density and ``NO_DATA``. ``meta`` says what made it.
+
+        Raises
+        ------
+        TypeError
+            If the data are not what the model reads.
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if ``ebv`` or the columns do not
+            fit.
+
+        Notes
+        -----
+        The p(z) carry the n(z) that the model was trained with, see
+        ``card.training_prior``; `RedshiftPDF.reweight` brings in another.
+        """
+        if isinstance(data, MultibandCutout):
+            return self._predict_cutouts([data], ebv, dihedral=dihedral)[0]
+        if isinstance(data, Table):
+            return self._predict_table(data, ebv)
+        return self._predict_cutouts(data, ebv, dihedral=dihedral)
+
+    def features(self, data, *, ebv=None):
+        """
+        Compute what the last layer of the network reads.
+
+        Parameters
+        ----------
+        data, ebv
+            As for `predict`.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n, n_feature), float32.
+        """
+        if isinstance(data, MultibandCutout):
+            data = [data]
+        prepared = self.prepare(data if isinstance(data, Table) else list(data), ebv)
+        return predict_features(self.network, prepared.images, prepared.ebv)
+
+    def prepare(self, data, ebv=None):
+        """
+        Prepare data as the network reads them.
+
+        Parameters
+        ----------
+        data : sequence of MultibandCutout, or `~astropy.table.Table`
+            What the model reads.
+        ebv : float, array_like or mapping, optional
+            As for `predict`.
+
+        Returns
+        -------
+        `~mantis_astro.models.NetworkInput`
+            Tensors, flags and usability.
+
+        Raises
+        ------
+        TypeError
+            If the data are not what the model reads.
+        """
+        if isinstance(data, Table) != self.card.is_photometric:
+            reads = "a table of fluxes" if self.card.is_photometric else "cutouts"
+            got = "a table" if isinstance(data, Table) else "cutouts"
+            msg = f"'{self.card.name}' reads {reads}, got {got}"
+            if isinstance(data, Table):
+                msg += (
+                    "; add_redshifts takes a table of positions and finds the cutouts"
+                )
+            raise TypeError(msg)
+        return self.card.spec.to_tensor(data, ebv)
+
+    def infer(self, prepared, *, dihedral=False):
+        """
+        Run the network on prepared data.
+
+        Parameters
+        ----------
+        prepared : `~mantis_astro.models.NetworkInput`
+            What `prepare` returned.
+        dihedral : bool, optional
+            As for `predict`.
+
+        Returns
+        -------
+        Inference
+            Probability, flags, and how little the training set supports a redshift.
+        """
+        if dihedral and self.card.is_photometric:
+            msg = "photometry has no orientation: leave 'dihedral' out"
+            raise InputSpecError(msg)
+        options = {"dihedral": True} if dihedral else {}
+        arguments = (self.network, prepared.images, prepared.ebv)
+        usable = prepared.usable
+        score = np.full(len(usable), np.nan, np.float32)
+        components = np.empty((len(usable), 0), np.float32)
+        if self.card.reference is None:
+            probability = predict_probability(*arguments, **options)
+        else:
+            probability, features = predict_both(*arguments, **options)
+            score[usable] = self.card.reference.ood_score(features[usable])
+            components = self.card.reference.components(features)
+        probability[~prepared.usable] = 0  # nothing is known: made uniform, flagged
+        pdf = RedshiftPDF.from_batch(
+            self.card.bin_edges, probability, flags=prepared.flags
+        )
+        if self.recalibrator is not None:
+            pdf = self.recalibrator.transform(pdf)
+        flags = np.array(pdf.shape_flags())
+        if self.card.placeholder:
+            flags |= int(Flag.PLACEHOLDER_MODEL)
+        flags[score > Flag.OOD_FEATURE.threshold] |= int(Flag.OOD_FEATURE)
+        return Inference(pdf.add_flags(flags), score, components)
+
+    def infer_features(self, prepared):
+        """
+        Run the network on prepared data, up to its last layer.
+
+        Parameters
+        ----------
+        prepared : `~mantis_astro.models.NetworkInput`
+            What `prepare` returned.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n, n_feature), float32; NaN where nothing was usable.
+        """
+        features = predict_features(self.network, prepared.images, prepared.ebv)
+        features[~prepared.usable] = np.nan
+        return features
+
+    @cached_property
+    def recalibrator(self):
+        """What every p(z) goes through, a `Recalibrator`, or None."""
+        plain = self.card.recalibration
+        return None if plain is None else recalibrator_from_plain(plain)
+
+    def provenance(self):
+        """
+        Collect facts to keep beside results.
+
+        Returns
+        -------
+        dict
+            Flat, with keys that fit FITS headers: model, SHA-256 of its weights, the
+            prior its p(z) carry, how they were recalibrated, bands they rest on,
+            versions of packages, thresholds of flags, what to cite.
+        """
+        versions = [f"mantis_astro {__version__}"]
+        versions += [f"{name} {metadata.version(name)}" for name in _PACKAGES]
+        thresholds = [
+            f"{flag.name} {flag.threshold}" for flag in FLAG_TABLE if flag.threshold
+        ]
+        facts = {
+            "PZMODEL": self.card.name,
+            "PZSHA256": self.card.sha256,
+            "PZPRIOR": self.card.training_prior,
+            "PZBANDS": ", ".join(map(str, self.card.bands)),
+            "PZVERS": ", ".join(versions),
+            "PZTHRESH": ", ".join(thresholds),
+            "PZCITE": ", ".join(self.citations()),
+        }
+        if self.recalibrator is not None:
+            facts[META_KEY] = self.recalibrator.note
+        return facts
+
+    def citations(self):
+        """
+        List what to cite when these redshifts are used.
+
+        Returns
+        -------
+        list of str
+            ADS bibcodes or arXiv numbers: the model's, then the surveys'.
+        """
+        surveys = [get_survey(get_band(band).survey) for band in self.card.bands]
+        papers = [*self.card.citations, *(survey.reference for survey in surveys)]
+        return list(dict.fromkeys(papers))
+
+    def _predict_cutouts(self, cutouts, ebv, *, dihedral):
+        if isinstance(cutouts, str | bytes | dict) or not hasattr(cutouts, "__iter__"):
+            msg = (
+                "'data' must be a MultibandCutout, an iterable of them, or a table of "
+                f"photometry, got {type(cutouts)}"
+            )
+            raise TypeError(msg)
+        cutouts = iter(cutouts)
+        parts, n = [], 0
+        while chunk := list(islice(cutouts, _CHUNK)):
+            rows = slice(n, n + len(chunk))
+            prepared = self.prepare(chunk, select_ebv(ebv, rows))
+            parts.append(self.infer(prepared, dihedral=dihedral))
+            n += len(chunk)
+        _check_used_up(ebv, n)
+        return self._joined(parts)
+
+    def _predict_table(self, table, ebv):
+        _check_used_up(ebv, len(table))
+        parts = []
+        for start in range(0, len(table), _ROWS):
+            rows = slice(start, start + _ROWS)
+            prepared = self.prepare(table[rows], select_ebv(ebv, rows))
+            parts.append(self.infer(prepared))
+        return self._joined(parts)
+
+    def _joined(self, parts):
+        none = np.empty((0, self.card.n_bins), np.float32)
+        none = RedshiftPDF(self.card.bin_edges, none)
+        pdf = RedshiftPDF.concatenate([none, *(part.pdf for part in parts)])
+        pdf.meta.update(self.provenance())
+        return pdf
+
+
+def _check_used_up(ebv, n):
+    """E(B-V) given one each must have been given for as many as there were."""
+    for values in ebv.values() if isinstance(ebv, Mapping) else [ebv]:
+        if np.ndim(values) and len(values) != n:
+            msg = f"'ebv' has {len(values)} values for {n} objects"
+            raise InputSpecError(msg)

@@ -1,0 +1,6 @@
+"""Redshift columns on a table: streaming, resumable, nothing of the table lost."""
+
+from mantis_astro.redshift_table.addition import add_redshifts
+from mantis_astro.redshift_table.features import table_features
+
+__all__ = ["add_redshifts", "table_features"]

@@ -1,0 +1,282 @@
+"""The rows of a table, some at a time, as a network reads them."""
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Mapping
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import Table
+
+from mantis_astro.cutouts import CutoutSource
+from mantis_astro.flags import Flag
+from mantis_astro.tables.coordinates import find_coordinates
+
+__all__ = ["Batch", "find_ebv", "fingerprint", "open_rows"]
+
+_ROWS = 8192  # rows of photometry prepared at once
+
+log = logging.getLogger(__name__)
+
+
+class Batch(NamedTuple):
+    """
+    Some rows of a table.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n,)
+        Their numbers in the table.
+    data : sequence of MultibandCutout, `~astropy.table.Table` or None
+        What the network reads; None where the source gave no answer.
+    flags : ndarray of int, shape (n,)
+        What their source says of them.
+    """
+
+    rows: np.ndarray
+    data: object
+    flags: np.ndarray
+
+
+def open_rows(card, table, source=None, *, ra=None, dec=None, chunk=64):
+    """
+    Find in a table what a model reads.
+
+    Parameters
+    ----------
+    card : ModelCard
+        The model's.
+    table, source, ra, dec, chunk
+        As for `PhotoZ.add_redshifts`.
+
+    Returns
+    -------
+    FluxRows or CutoutRows
+        With ``good``, which rows can be read; ``flags`` of the others; ``fingerprint``
+        of what identifies the rows; and ``batches(rows)``, an iterator of `Batch`.
+
+    Raises
+    ------
+    KeyError
+        If there are no coordinates.
+    TypeError
+        If ``table`` is no table, ``source`` no source, or not for this model.
+    ValueError
+        If ``chunk`` is not positive, or it is not clear which are the coordinates.
+    """
+    if not isinstance(table, Table):
+        msg = (
+            f"'table' must be an astropy Table, got {type(table)}; QTable.read reads "
+            "files, QTable.from_pandas takes a DataFrame"
+        )
+        raise TypeError(msg)
+    if chunk < 1:
+        msg = f"'chunk' must be at least 1, got {chunk}"
+        raise ValueError(msg)
+    if not card.is_photometric:
+        coords, good = find_coordinates(table, ra=ra, dec=dec)
+        return CutoutRows(coords, good, _check_source(source), card.bands, chunk)
+    if source is not None:
+        msg = f"'{card.name}' reads fluxes from the table: leave 'source' out"
+        raise TypeError(msg)
+    return FluxRows(table)
+
+
+class FluxRows:
+    """
+    Rows of a table that holds the fluxes.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    """
+
+    flags = 0
+
+    def __init__(self, table):
+        self._table = table
+        self.good = np.ones(len(table), bool)
+
+    @property
+    def fingerprint(self):
+        """What identifies the rows: all columns of numbers."""
+        return fingerprint(self._table.itercols())
+
+    def batches(self, rows):
+        """
+        Yield rows some thousand at a time.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Which rows.
+
+        Yields
+        ------
+        Batch
+            In order.
+        """
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            yield Batch(part, self._table[part], np.zeros(len(part), int))
+
+
+class CutoutRows:
+    """
+    Rows of a table whose cutouts are elsewhere.
+
+    Parameters
+    ----------
+    coords : `~astropy.coordinates.SkyCoord`, shape (n,)
+        Positions.
+    good : ndarray of bool, shape (n,)
+        Where there is one.
+    source : CutoutSource
+        Where the cutouts are.
+    bands : sequence of Band or str
+        Which are wanted.
+    chunk : int
+        How many objects make a batch.
+    """
+
+    flags = Flag.BAD_COORDINATES
+
+    def __init__(self, coords, good, source, bands, chunk):
+        self._coords, self.good = coords, good
+        self._source, self._bands, self._chunk = source, bands, chunk
+
+    @property
+    def fingerprint(self):
+        """What identifies the rows: their positions."""
+        return fingerprint([self._coords.ra.deg, self._coords.dec.deg])
+
+    def batches(self, rows):
+        """
+        Yield rows as their cutouts come.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Which rows.
+
+        Yields
+        ------
+        Batch
+            In the order of the source; last, those of which it said nothing.
+
+        Raises
+        ------
+        ValueError
+            If the source answers twice.
+        """
+        awaited = np.ones(len(rows), bool)
+        answers = iter(self._source.iter_cutouts(self._coords[rows], self._bands))
+        with contextlib.ExitStack() as stack:
+            if hasattr(answers, "close"):  # a source may hold connections
+                stack.callback(answers.close)
+            while batch := list(islice(answers, self._chunk)):
+                index, cutouts, statuses = zip(*batch, strict=True)
+                index = np.array(index)
+                if not awaited[index].all() or len(set(index.tolist())) < len(index):
+                    msg = (
+                        "'source' yielded an index twice: the answers cannot be trusted"
+                    )
+                    raise ValueError(msg)
+                awaited[index] = False
+                flags = np.array([_status_flags(s.values()) for s in statuses])
+                yield Batch(rows[index], cutouts, flags)
+        lost = rows[awaited]
+        if len(lost):
+            log.warning("the source gave no answer for %d positions", len(lost))
+            flags = np.full(len(lost), Flag.FETCH_FAILED | Flag.NO_DATA, int)
+            yield Batch(lost, None, flags)
+
+
+def _status_flags(statuses):
+    flags = 0
+    for status in statuses:
+        if status.state == "no_coverage":
+            flags |= int(Flag.OUT_OF_FOOTPRINT)
+        elif status.state == "failed":
+            flags |= int(Flag.FETCH_FAILED)
+    return flags
+
+
+def _check_source(source):
+    if source is None:
+        from mantis_astro.services import SurveyCutouts
+
+        return SurveyCutouts()  # logs its plan first: hosts, requests, minutes
+    if not isinstance(source, CutoutSource):
+        msg = (
+            "'source' must have a method iter_cutouts(coords, bands), as FitsFolder or "
+            f"CutoutStore have, got {type(source)}"
+        )
+        raise TypeError(msg)
+    return source
+
+
+def find_ebv(table, ebv):
+    """
+    Find E(B-V) of each row.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    ebv : None, float, array_like, str or mapping of str to these
+        As for `PhotoZ.add_redshifts`.
+
+    Returns
+    -------
+    None, float, array_like or dict of str to these
+        Names of columns replaced by the columns.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        If there is not one value for each row.
+    """
+    if ebv is None:
+        ebv = next((name for name in table.colnames if name.lower() == "ebv"), None)
+    if isinstance(ebv, str):
+        if ebv not in table.colnames:
+            msg = f"no column '{ebv}' of E(B-V); there are {', '.join(table.colnames)}"
+            raise KeyError(msg)
+        return table[ebv]
+    if isinstance(ebv, Mapping):
+        return {dust_map: find_ebv(table, values) for dust_map, values in ebv.items()}
+    if np.ndim(ebv) and len(ebv) != len(table):
+        msg = f"'ebv' has {len(ebv)} values for {len(table)} rows"
+        raise ValueError(msg)
+    return ebv
+
+
+def fingerprint(columns):
+    """
+    Fingerprint numbers.
+
+    Parameters
+    ----------
+    columns : iterable
+        Columns, arrays or numbers; what is no number is left out, and what is masked
+        counts as NaN.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for column in columns:
+        values = np.ma.asarray(getattr(column, "unmasked", column))
+        if values.dtype.kind in "iuf":
+            mask = getattr(column, "mask", False)
+            values = np.ma.array(values, float, mask=mask).filled(np.nan)
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()[:16]

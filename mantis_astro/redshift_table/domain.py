@@ -1,0 +1,86 @@
+"""`DomainWatch`: whether the rows of a table, as a whole, are like the training set."""
+
+import logging
+import warnings
+
+import numpy as np
+
+from mantis_astro.exceptions import OutOfDistributionWarning
+from mantis_astro.flags import Flag
+from mantis_astro.shift import ShiftReport
+
+__all__ = ["DomainWatch"]
+
+_WATCHED = 2000  # rows by which the sample as a whole is judged
+_FEWEST_WATCHED = 50
+
+log = logging.getLogger(__name__)
+
+
+class DomainWatch:
+    """
+    Components of the features of some rows, to judge the sample as a whole.
+
+    Parameters
+    ----------
+    reference : `~mantis_astro.shift.ReferenceStatistics` or None
+        Of the training set; without it no shift is ever found.
+    n_row : int
+        Length of the table. Of more than 2,000 rows as many, evenly spaced, are kept.
+    """
+
+    def __init__(self, reference, n_row):
+        self._reference = reference
+        self.n_component = 0 if reference is None else reference.n_component
+        rows = np.linspace(0, max(n_row - 1, 0), min(n_row, _WATCHED)).astype(int)
+        self._rows = np.unique(rows)
+        shape = len(self._rows), self.n_component
+        self._components = np.full(shape, np.nan, np.float32)
+
+    def add(self, rows, components):
+        """
+        Take note of finished rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Their numbers in the table.
+        components : ndarray, shape (n, n_component)
+            `~mantis_astro.shift.ReferenceStatistics.components` of their features.
+        """
+        _, place, index = np.intersect1d(self._rows, rows, return_indices=True)
+        self._components[place] = components[index]
+
+    def is_shifted(self, usable):
+        """
+        Compare with the training set, and warn of a difference.
+
+        Parameters
+        ----------
+        usable : ndarray of bool, shape (n_row,)
+            Rows that have redshifts.
+
+        Returns
+        -------
+        bool
+            False, too, if there is no reference or too few rows to tell.
+        """
+        there = usable[self._rows] & np.isfinite(self._components).all(1)
+        if self._reference is None or there.sum() < _FEWEST_WATCHED:
+            return False
+        reference = self._reference.components(self._reference.sample_features)
+        try:
+            report = ShiftReport.compare(reference, self._components[there], rng=0)
+        except ValueError as error:  # too few different objects
+            log.info("not compared with the training set: %s", error)
+            return False
+        auc, threshold = report.domain.statistic, Flag.OOD_DOMAIN.threshold
+        if not (report.is_shifted and auc >= threshold):
+            return False
+        msg = (
+            "the sample is unlike the training set: a classifier tells them apart with "
+            f"AUC {auc:.2f} (flagged OOD_DOMAIN from {threshold}; 0.5 is chance). "
+            "Expect larger errors than the model's own; PhotoZ.shift_report says more"
+        )
+        warnings.warn(msg, OutOfDistributionWarning, stacklevel=4)
+        return True

@@ -30,7 +30,7 @@ class Server(ThreadingHTTPServer):
 
     Each step is a dict: ``status``, ``headers``, ``body`` (all of it), ``cut`` (bytes
     sent before the connection closes), ``ranges`` (False: Range ignored), ``hang``
-    (no answer), ``stall`` (the answer ends in silence).
+    (no answer), ``stall`` (the answer ends in silence), ``drip`` (a byte at a time).
     """
 
     daemon_threads = True
@@ -69,6 +69,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         body = body[: step.get("cut", len(body))]
         server.sent.append(len(body))
+        if step.get("drip"):
+            for i in range(len(body)):
+                self.wfile.write(body[i : i + 1])
+                if server.released.wait(0.01):
+                    return
         self.wfile.write(body)
         if step.get("stall"):
             server.released.wait(20)
@@ -389,6 +394,23 @@ def test_a_fetch_ends_at_its_deadline(known):
         pytest.raises(FetchError, match="deadline of 0 s passed.*further call resumes"),
     ):
         fetch_file(known)
+
+
+def test_the_deadline_holds_against_a_drip(known, server):
+    """Each byte comes in time; the whole would take most of an hour."""
+    server.plan = [{"drip": True}]
+    with (
+        conf.set_temp("deadline", 0.3),
+        pytest.raises(FetchError, match="deadline of 0.3 s passed with"),
+    ):
+        fetch_file(known)
+    assert 0 < length(local_path(known).with_suffix(".pt.part")) < 8192
+
+
+def test_servers_learn_who_asks(known, server):
+    fetch_file(known)
+    assert "mantis_astro/" in server.requests[0]["User-Agent"]
+    assert "https://github.com/mantis-astro" in server.requests[0]["User-Agent"]
 
 
 def test_no_server_at_all_is_said(known):

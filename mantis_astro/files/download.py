@@ -6,11 +6,11 @@ import random
 import re
 import shutil
 import time
-from email.utils import parsedate_to_datetime
 from functools import partial
 
 from mantis_astro.exceptions import FetchError
 from mantis_astro.files.configuration import conf
+from mantis_astro.politeness import backoff, retry_after, user_agent
 
 __all__ = ["discard", "download", "length"]
 
@@ -53,6 +53,7 @@ def download(known, part, timeouts, progress):
     import requests
 
     start = time.monotonic()
+    rng = random.Random()  # noqa: S311  not for secrets
     failures, most = 0, 0
     if length(part) > known.size:
         discard(part)
@@ -74,30 +75,31 @@ def download(known, part, timeouts, progress):
                 problem += f"; tried {failures} times in a row, {seconds:.0f} s in all"
                 raise _failure(known, part, problem)
             if wait is None:
-                jitter = random.uniform(0.5, 1.5)  # noqa: S311  not for secrets
-                wait = conf.backoff * 2 ** (failures - 1) * jitter
+                wait = backoff(
+                    failures, first=conf.backoff, longest=_LONGEST_WAIT, rng=rng
+                )
             log.info("%s: %s; trying again in %.1f s", known.name, problem, wait)
-            time.sleep(min(wait, _LONGEST_WAIT))
+            left = max(start + conf.deadline - time.monotonic(), 0.0)
+            time.sleep(min(wait, _LONGEST_WAIT, left))
 
 
 def _attempt(receive):
     """Make one request; tell what stopped it, and the wait that the server wants."""
     import requests
+    import urllib3
 
     try:
         receive()
     except _TryAgainError as error:
         return str(error), error.wait
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         return f"{type(error).__name__} ({error})", None
     return "the connection closed early", None
 
 
 def _headers():
-    import mantis_astro
-
     return {
-        "User-Agent": f"mantis_astro/{mantis_astro.__version__}",
+        "User-Agent": user_agent(),
         "Accept-Encoding": "identity",  # lengths and ranges are those of the file
     }
 
@@ -125,7 +127,7 @@ def _receive(session, known, part, timeouts, deadline, progress):
             _note_etag(response, part)
         done = start
         with part.open("ab" if start else "wb") as handle:
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in _pieces(response):
                 done += len(chunk)
                 if done > known.size:
                     break
@@ -140,6 +142,13 @@ def _receive(session, known, part, timeouts, deadline, progress):
     if done < known.size and time.monotonic() > deadline:
         problem = f"conf.deadline of {conf.deadline:g} s passed with {done:,} bytes"
         raise _failure(known, part, problem)
+
+
+def _pieces(response):
+    """Yield what has come, be it one byte: of a drip no chunk would ever be full."""
+    read = getattr(response.raw, "read1", response.raw.read)  # since urllib3 2.1
+    while piece := read(_CHUNK, decode_content=True):
+        yield piece
 
 
 def _range_headers(part, have):
@@ -174,7 +183,7 @@ def _start_of_answer(response, known, part, have):
     status = response.status_code
     if status in _TEMPORARY:
         problem = f"the server answered HTTP {status}"
-        raise _TryAgainError(problem, _retry_after(response))
+        raise _TryAgainError(problem, retry_after(response.headers))
     if status == 200:
         _check_announced(response, known, part)
         return 0
@@ -201,17 +210,6 @@ def _check_announced(response, known, part):
         kind = response.headers.get("Content-Type", "unnamed type")
         got = f"{int(announced):,} bytes of {kind}"
         raise _failure(known, part, f"{got} (a log-in or error page?)")
-
-
-def _retry_after(response):
-    """Seconds that the server asks to wait, from either form of the header, or None."""
-    value = response.headers.get("Retry-After", "")
-    if value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _failure(known, part, problem):

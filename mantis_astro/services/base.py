@@ -20,24 +20,11 @@ from astroquery.query import BaseQuery
 from astroquery.utils import parse_coordinates
 
 from mantis_astro.bands import get_bands, get_survey
+from mantis_astro.politeness import user_agent
 from mantis_astro.services.configuration import conf
 from mantis_astro.services.validation import check_status, read_images
 
-__all__ = ["CutoutServiceClass", "user_agent"]
-
-
-def user_agent():
-    """
-    Make the User-Agent that servers see: who asks, and whom to write to.
-
-    Returns
-    -------
-    str
-        Name, version and the contact in ``conf.contact``.
-    """
-    from mantis_astro import __version__
-
-    return f"mantis_astro/{__version__} (+{conf.contact}) requests"
+__all__ = ["CutoutServiceClass"]
 
 
 class CutoutServiceClass(BaseQuery):
@@ -52,7 +39,6 @@ class CutoutServiceClass(BaseQuery):
 
     def __init__(self, survey):
         super().__init__()
-        self._session.headers["User-Agent"] = user_agent()
         self.survey = get_survey(survey)
         self._timeout = None
 
@@ -239,6 +225,7 @@ class CutoutServiceClass(BaseQuery):
     def _send(self, http):
         """Return the body of an answer."""
         try:
+            self._session.headers["User-Agent"] = user_agent(conf.contact)
             response = self._session.request(
                 http.method,
                 http.url,

@@ -2,6 +2,8 @@
 
 from astropy import config
 
+from mantis_astro.politeness import PROJECT_PAGE
+
 __all__ = ["Conf", "conf"]
 
 _SECTION = "mantis_astro.services"
@@ -62,7 +64,7 @@ class Conf(config.ConfigNamespace):
         0.8, "Typical seconds per answer, for the time that a plan expects."
     )
     contact = _item(
-        "https://github.com/mantis-astro/mantis-astro",
+        PROJECT_PAGE,
         "Contact that servers are told in the User-Agent; your e-mail is better.",
     )
     cache = _item(

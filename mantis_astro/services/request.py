@@ -22,12 +22,15 @@ class HttpRequest:
     files : dict or None
         Files of a form, ``{field: (name, bytes)}``. Bytes, not open files: a request
         that is sent again must send them again.
+    max_bytes : int or None
+        Length beyond which a body cannot be an answer to this; None for no limit.
     """
 
     url: str
     method: str = "GET"
     data: dict | None = None
     files: dict | None = None
+    max_bytes: int | None = None
 
     @property
     def host(self):

@@ -9,6 +9,7 @@ from astropy.coordinates import SkyCoord
 from mantis_astro.bands import get_survey
 from mantis_astro.cutouts import NO_COVERAGE, OK, MultibandCutout, failed
 from mantis_astro.services.configuration import conf
+from mantis_astro.services.interruption import DeferredInterrupt
 from mantis_astro.services.report import Ledger
 from mantis_astro.services.validation import BadAnswerError, check_geometry
 
@@ -170,9 +171,10 @@ class Run:
 
     def close(self):
         """Break off what is under way, keep what has come and end all threads."""
-        if self._scheduler is not None:
-            self._scheduler.close()
-        self._save()
+        with DeferredInterrupt():
+            if self._scheduler is not None:
+                self._scheduler.close()
+            self._save()
 
     def _save(self):
         """Put on disk what was fetched since the last time, of all objects together."""

@@ -1,6 +1,5 @@
 """`Scheduler`: who is asked next, how often again, and how long to wait."""
 
-import email.utils
 import heapq
 import itertools
 import queue
@@ -9,8 +8,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from mantis_astro.politeness import backoff, retry_after
 from mantis_astro.services.request import HttpRequest
 from mantis_astro.services.transport import TransportError
 from mantis_astro.services.validation import BadAnswerError
@@ -19,6 +18,9 @@ __all__ = ["Clock", "Job", "RetryPolicy", "Scheduler"]
 
 _REFUSALS = 2  # a 404 or the like may be an accident once
 _UNREAD_ANSWERS = 64  # the network waits when the caller is that far behind
+# Seconds. A signal that comes just before a wait begins is seen when the wait ends.
+_LONGEST_WAIT = 0.2
+_FAREWELL = 0.5  # seconds that threads have to end; a name look-up may take longer
 
 
 class Clock:
@@ -50,22 +52,23 @@ class Clock:
 
     def get(self, results, seconds):
         """
-        Take from a queue, waiting at most some time.
+        Take from a queue, waiting some time and never for long.
 
         Parameters
         ----------
         results : `queue.Queue`
             The queue.
         seconds : float or None
-            How long; None for as long as it takes.
+            At most how long; None for no limit of the caller's.
 
         Returns
         -------
         object or None
-            None if the time is over.
+            None if nothing came.
         """
+        limits = [_LONGEST_WAIT] if seconds is None else [_LONGEST_WAIT, seconds]
         try:
-            return results.get(timeout=seconds)
+            return results.get(timeout=min(limits))
         except queue.Empty:
             return None
 
@@ -115,8 +118,7 @@ class RetryPolicy:
         float
             Half to all of ``backoff * 2**(tries - 1)``, at most ``backoff_max``.
         """
-        longest = min(self.backoff * 2.0 ** min(tries - 1, 30), self.backoff_max)
-        return longest * rng.uniform(0.5, 1.0)
+        return backoff(tries, first=self.backoff, longest=self.backoff_max, rng=rng)
 
 
 @dataclass(slots=True, eq=False)
@@ -216,17 +218,12 @@ class Scheduler:
 
     def step(self, until=None):
         """
-        Wait for one answer and deal with it.
+        Wait a moment for an answer, and deal with it if it comes.
 
         Parameters
         ----------
         until : float, optional
             Time to come back at the latest.
-
-        Returns
-        -------
-        bool
-            False if the time came before an answer.
         """
         self._release_due()
         moments = [due for due, *_ in self._delayed[:1]]
@@ -234,21 +231,19 @@ class Scheduler:
             moments.append(until)
         wait = max(min(moments) - self._clock.now(), 0.0) if moments else None
         result = self._clock.get(self._results, wait)
-        if result is None:
-            return until is None or self._clock.now() < until
-        self._judge(*result)
-        return True
+        if result is not None:
+            self._judge(*result)
 
     def close(self):
-        """Break off all that is under way and wait for the threads to end."""
+        """Break off all that is under way and end the threads."""
         self._stop.set()
         for host in self._hosts.values():
             host.wake()
         self._transport.close()
+        until = time.monotonic() + _FAREWELL
         for host in self._hosts.values():
             for thread in host.threads:
-                if thread.ident is not None:  # Ctrl-C may come before it is started
-                    thread.join()
+                thread.join(max(until - time.monotonic(), 0.0))
 
     def _host(self, job):
         name = job.http.host
@@ -283,11 +278,22 @@ class Scheduler:
         self.sent[host.name] += 1
         left = job.started + self._policy.total_timeout - now
         try:
-            return self._transport.send(
+            answer = self._transport.send(
                 job.http, seconds=min(self._policy.answer_timeout, left)
             )
         except Exception as error:  # noqa: BLE001  raised where the caller sees it
             return error
+        asked = self._asked_wait(answer)
+        if asked is not None:  # at once: the caller may look at the answer much later
+            host.pause(self._clock.now() + asked)
+        return answer
+
+    def _asked_wait(self, outcome):
+        """Seconds that a refusing server asks to be left alone, or None."""
+        if getattr(outcome, "status", 200) < 400:
+            return None
+        asked = retry_after(outcome.headers)
+        return None if asked is None else min(asked, self._policy.retry_after_max)
 
     def _deliver(self, job, outcome):
         arrival = self._clock.now()
@@ -327,9 +333,9 @@ class Scheduler:
         job.refusals += getattr(error, "lasting", False)
         spent = job.tries > self._policy.retries or job.refusals >= _REFUSALS
         wait = self._policy.wait(job.tries, self._rng)
-        asked = _retry_after(outcome)
+        asked = self._asked_wait(outcome)
         if asked is not None:
-            wait = max(wait, min(asked, self._policy.retry_after_max))
+            wait = max(wait, asked)
             host.pause(now + wait)
         if spent or now + wait > job.started + self._policy.total_timeout:
             self._finish(job, _final(error, job, now))
@@ -418,25 +424,6 @@ class _Host:
                 f"{self.name} counts as down: {self._failures} tries in "
                 f"{self._failing:.0f} s without one good answer; last: {error}"
             )
-
-
-def _retry_after(outcome):
-    """Seconds that the server asks to wait, or None."""
-    headers = getattr(outcome, "headers", None)
-    text = headers.get("Retry-After") if headers else None
-    if text is None:
-        return None
-    try:
-        return max(float(text), 0.0)
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _final(error, job, now):

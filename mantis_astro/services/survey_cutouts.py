@@ -17,6 +17,7 @@ from mantis_astro.services.base import bands_by_survey
 from mantis_astro.services.configuration import conf
 from mantis_astro.services.fetchers import make_fetcher
 from mantis_astro.services.footprint import Footprints
+from mantis_astro.services.interruption import DeferredInterrupt
 from mantis_astro.services.plan import make_plan
 from mantis_astro.services.routing import get_service
 from mantis_astro.services.run import Run
@@ -329,8 +330,11 @@ class SurveyCutouts:
             while not run.is_finished:
                 for target in run.take_finished():
                     bar.update()
-                    yield run.hand_over(target)
-                run.advance()
+                    with DeferredInterrupt():
+                        handed_over = run.hand_over(target)
+                    yield handed_over
+                with DeferredInterrupt():
+                    run.advance()
 
     def _make_scheduler(self):
         policy = RetryPolicy(

@@ -1,26 +1,52 @@
 """`HttpTransport`: sends requests, one pool of connections for each host."""
 
-import contextlib
+import os
+import selectors
 import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NameResolutionError,
+    NewConnectionError,
+)
+from urllib3.util.connection import allowed_gai_family
 
-from mantis_astro.services.base import user_agent
+from mantis_astro.politeness import user_agent
+from mantis_astro.services.configuration import conf
 
 __all__ = ["Answer", "HttpTransport", "TransportError"]
 
 _WATCH_INTERVAL = 0.05  # s
+_CHUNK = 1 << 14  # bytes read at a time: a gzip bomb makes a thousand times as many
 
 
 class TransportError(OSError):
-    """No answer came, or not all of it; asking again may help."""
+    """
+    No answer came, or not all of it; asking again may help.
+
+    Parameters
+    ----------
+    message : str
+        What happened, in a sentence.
+    timed_out : bool, optional
+        Whether the server was too slow.
+    unreachable : bool, optional
+        Whether there was not even a connection.
+    """
+
+    def __init__(self, message, *, timed_out=False, unreachable=False):
+        super().__init__(message)
+        self.timed_out = timed_out
+        self.unreachable = unreachable
 
 
 @dataclass(slots=True)
@@ -48,15 +74,17 @@ class HttpTransport:
     Sends requests with time-outs that hold, whatever a server does.
 
     A read time-out alone does not end an answer that comes byte by byte, and nothing
-    wakes a thread that waits for a silent server: each request is watched, and its
-    socket is shut down when its time is over or the transport is closed.
+    wakes a thread that waits for a silent server: each request is watched. When its
+    time is over or the transport is closed, its connection is shut down, or no longer
+    waited for if it is not there yet.
 
     Parameters
     ----------
     connections_per_host : int
         Connections kept open for each host.
     connect_timeout, read_timeout : float
-        Seconds for the connection, and between two bytes.
+        Seconds for the connection (the look-up of the name included), and between two
+        bytes.
     """
 
     def __init__(self, *, connections_per_host, connect_timeout, read_timeout):
@@ -87,7 +115,7 @@ class HttpTransport:
         Raises
         ------
         TransportError
-            If there is no whole answer.
+            If there is no whole answer, or it has more than ``http.max_bytes``.
         """
         flight = _Flight(time.monotonic() + seconds)
         _this_thread.flight = flight
@@ -96,18 +124,11 @@ class HttpTransport:
             return self._exchange(http)
         except (requests.RequestException, OSError, ValueError) as error:
             # ValueError: reading from a socket that the watch has just shut down
-            if self._closed.is_set():
-                msg = "cancelled"
-            elif flight.overdue:
-                msg = f"{http.host} gave no whole answer within {seconds:.3g} s"
-            elif isinstance(error, requests.Timeout):
-                msg = f"{http.host} was silent for more than {max(self._timeout):g} s"
-            else:
-                msg = f"{http.host} cannot be reached or broke off ({_cause(error)})"
-            raise TransportError(msg) from error
+            raise self._explain(error, http, flight, seconds) from error
         finally:
             with self._lock:
                 self._flights.discard(flight)
+                flight.land()
 
     def close(self):
         """Break off what is under way and close all connections."""
@@ -141,14 +162,33 @@ class HttpTransport:
             stream=True,
         )
         with response:
-            return Answer(response.status_code, response.content, response.headers)
+            body = _read_body(response, http)
+            return Answer(response.status_code, body, response.headers)
+
+    def _explain(self, error, http, flight, seconds):
+        if isinstance(error, TransportError):
+            return error
+        host, unreachable = http.host, not flight.is_connected
+        if self._closed.is_set():
+            return TransportError("cancelled")
+        if flight.overdue:
+            msg = f"{host} gave no whole answer within {seconds:.3g} s"
+            return TransportError(msg, timed_out=True, unreachable=unreachable)
+        if isinstance(error, requests.Timeout):
+            msg = f"{host} was silent for more than {max(self._timeout):g} s"
+            if unreachable:
+                msg = f"{host} cannot be reached within {self._timeout[0]:g} s"
+            return TransportError(msg, timed_out=True, unreachable=unreachable)
+        problem = "cannot be reached" if unreachable else "broke off"
+        msg = f"{host} {problem} ({_cause(error)})"
+        return TransportError(msg, unreachable=unreachable)
 
     def _session(self, host):
         with self._lock:
             self._check_open()
             if host not in self._sessions:
                 session = requests.Session()
-                session.headers["User-Agent"] = user_agent()
+                session.headers["User-Agent"] = user_agent(conf.contact)
                 session.max_redirects = 5
                 adapter = _WatchedAdapter(pool_maxsize=self._pool_size)
                 session.mount("http://", adapter)
@@ -165,45 +205,150 @@ class HttpTransport:
         while not self._closed.wait(_WATCH_INTERVAL):
             now = time.monotonic()
             with self._lock:
-                late = [flight for flight in self._flights if flight.deadline < now]
-            for flight in late:
-                flight.overdue = True
-                flight.abort()
+                for flight in self._flights:
+                    if flight.deadline < now:
+                        flight.overdue = True
+                        flight.abort()
+
+
+def _read_body(response, http):
+    """Read no more of a body than any answer to this request may have."""
+    limit = http.max_bytes
+    announced = response.headers.get("Content-Length", "")
+    parts, n_bytes = [], int(announced) if announced.isdigit() else 0
+    if limit is None or n_bytes <= limit:
+        n_bytes = 0
+        for part in response.iter_content(_CHUNK):
+            parts.append(part)
+            n_bytes += len(part)
+            if limit is not None and n_bytes > limit:
+                break
+        else:
+            return b"".join(parts)
+    msg = f"{http.host} sent more than {limit:,} bytes, far more than was asked for"
+    raise TransportError(msg)
 
 
 class _Flight:
-    """A request under way: when its time is over, and its socket once it has one."""
+    """A request under way: when its time is over, and its connection."""
 
     def __init__(self, deadline):
         self.deadline = deadline
         self.overdue = False
-        self.socket = None
-        self._aborted = False
+        self.aborted = False
+        self.is_connected = False
+        self._socket = None
 
     def board(self, sock):
-        self.socket = sock
-        if self._aborted:
+        """Keep a socket of one's own for the connection: TLS renews the other."""
+        self.land()
+        self._socket = socket.socket(fileno=os.dup(sock.fileno()))
+        self.is_connected = True
+        if self.aborted:
             self.abort()
 
+    def land(self):
+        if self._socket is not None:
+            self._socket.close()
+
     def abort(self):
-        self._aborted = True
-        if self.socket is not None:
-            with contextlib.suppress(OSError):  # closed already
-                # not SSLSocket's own: it would pull the TLS object from under a reader
-                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+        self.aborted = True
+        if self._socket is not None:
+            with suppress(OSError):  # closed already
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 _this_thread = threading.local()
 
 
 class _Boarding:
-    """A connection that tells the flight of its thread which socket it uses."""
+    """A connection that can be shut down from its first moment."""
 
-    def getresponse(self):
-        flight = getattr(_this_thread, "flight", None)
-        if flight is not None:
-            flight.board(self.sock)
-        return super().getresponse()
+    def _new_conn(self):
+        flight = _this_thread.flight
+        try:
+            sock = _connect(self, flight)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, str(error)) from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+        flight.board(sock)
+        return sock
+
+    def putrequest(self, *args, **kwargs):
+        if self.sock is not None:
+            _this_thread.flight.board(self.sock)
+        return super().putrequest(*args, **kwargs)
+
+
+def _connect(connection, flight):
+    """Connect as urllib3 does, but look up whether to go on every now and then."""
+    until = time.monotonic() + connection.timeout
+    problem = OSError("the name has no address")
+    for family, kind, protocol, _, address in _resolve(connection, flight, until):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            _reach(sock, address, flight, until)
+            sock.settimeout(connection.timeout)
+        except OSError as error:
+            sock.close()
+            problem = error
+        else:
+            return sock
+    raise problem
+
+
+def _reach(sock, address, flight, until):
+    sock.settimeout(0)
+    with suppress(BlockingIOError):
+        sock.connect(address)
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_WRITE)
+        while not selector.select(_WATCH_INTERVAL):
+            _check_patience(flight, until)
+    if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(code, os.strerror(code))
+
+
+def _resolve(connection, flight, until):
+    """Addresses of a name, from a thread: nothing ends a look-up that hangs."""
+    found = []
+
+    def look_up():
+        try:
+            found.append(
+                socket.getaddrinfo(
+                    connection._dns_host,
+                    connection.port,
+                    allowed_gai_family(),
+                    socket.SOCK_STREAM,
+                )
+            )
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=look_up, name="look-up of a host", daemon=True)
+    thread.start()
+    while not found:
+        thread.join(_WATCH_INTERVAL)
+        if not found:
+            _check_patience(flight, until)
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
+
+
+def _check_patience(flight, until):
+    if flight.aborted:
+        msg = "broken off"
+        raise OSError(msg)
+    if time.monotonic() > until:
+        msg = "no connection in time"
+        raise TimeoutError(msg)
 
 
 class _Http(_Boarding, HTTPConnection):
@@ -222,13 +367,19 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
 class _WatchedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args, **kwargs):
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _HttpPool,
-            "https": _HttpsPool,
-        }
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy, **kwargs):
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.startswith("socks"):  # those have connections of their own
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
 def _cause(error):

@@ -183,6 +183,29 @@ def test_retry_after_holds_for_the_whole_host():
     assert min(times[f"http://a/{i}"] for i in range(1, 5)) >= 50
 
 
+def test_retry_after_holds_before_the_caller_has_looked_at_the_answer():
+    """A caller who is busy must not let the others in."""
+    answers = {f"http://a/{i}": [GOOD] for i in range(20)}
+    answers["http://a/0"] = [Answer(503, headers={"Retry-After": "50"}), GOOD]
+    transport, clock = Script(answers), FakeClock()
+    scheduler = Scheduler(
+        transport,
+        POLICY,
+        connections_per_host=1,
+        requests_per_second=0,
+        clock=clock,
+        rng=np.random.default_rng(0),
+    )
+    for url in answers:
+        scheduler.submit(Job(HttpRequest(url), accept, lambda _: None))
+    while len(transport.sent) < 2:  # nobody looks at the first answer
+        time.sleep(0.001)
+    assert clock.time >= 50
+    while scheduler.pending:
+        scheduler.step()
+    scheduler.close()
+
+
 def test_the_total_time_of_a_request_is_bounded():
     policy = RetryPolicy(
         retries=100,

@@ -305,7 +305,7 @@ class PhotoZ(Predictor):
             `~mantis_astro.exceptions.InputSpecError` if these are not features of this
             model, or there are fewer than ten.
         """
-        width = self.network.fc1.in_features
+        width = self.network.n_features
         if np.ndim(features) != 2 or np.shape(features)[1] != width:
             msg = (
                 f"'features' must be those of '{self.card.name}', of shape (n, {width})"
@@ -478,7 +478,7 @@ class PhotoZ(Predictor):
         >>> import numpy as np
         >>> from mantis_astro import PhotoZ
         >>> photoz = PhotoZ.from_pretrained("simulated-photometric")
-        >>> features = np.zeros((10, photoz.network.fc1.in_features))
+        >>> features = np.zeros((10, photoz.network.n_features))
         >>> new, report = photoz.refit(features, np.linspace(0.1, 0.5, 10))
         >>> new is photoz, report.accepted
         (True, False)

@@ -14,6 +14,7 @@ from mantis_astro.models.card import ModelCard
 from mantis_astro.models.checkpoints import load_model, save_model
 from mantis_astro.models.encoders import EncoderConfig
 from mantis_astro.models.geometry import CommonGrid, NativeCrops, SurveyGrids
+from mantis_astro.models.heads import RedshiftNetwork
 from mantis_astro.models.inference import (
     predict_both,
     predict_features,
@@ -27,6 +28,7 @@ from mantis_astro.models.networks import (
     LateFusionConfig,
     Photometric,
     PhotometricConfig,
+    SurveyFusionConfig,
     build_network,
 )
 from mantis_astro.models.onnx_session import OnnxNetwork
@@ -54,6 +56,8 @@ __all__ = [
     "Photometric",
     "PhotometricConfig",
     "PhotometrySpec",
+    "RedshiftNetwork",
+    "SurveyFusionConfig",
     "SurveyGrids",
     "accelerate",
     "attribution_by_redshift",

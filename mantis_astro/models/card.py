@@ -135,7 +135,7 @@ class ModelCard:
     @property
     def is_photometric(self):
         """Whether it reads a table of fluxes rather than images."""
-        return self.network.kind == "photometric"
+        return self.spec.kind == "photometry"
 
     def to_plain(self):
         """

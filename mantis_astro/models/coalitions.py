@@ -1,18 +1,14 @@
 """What a network says with every combination of groups of bands present."""
 
-import copy
-
 import numpy as np
 from torch import nn
 
 from mantis_astro.models.absent_bands import observed_bands, without_bands
 from mantis_astro.models.acceleration import accelerate
+from mantis_astro.models.heads import with_modules
 from mantis_astro.models.inference import predict_probability
-from mantis_astro.models.networks import LateFusion
 
 __all__ = ["iter_coalitions", "present_groups", "take"]
-
-_ENCODERS = ("model_galex", "model_ps", "model_unwise")  # in the order of the images
 
 
 def iter_coalitions(network, prepared, members):
@@ -127,14 +123,11 @@ class _Remembering(nn.Module):
 
 
 def _remembering(network):
-    """Give a network's fast form; in late fusion, with encoders that remember."""
+    """Give a network's fast form; encoders of single images remember."""
     network = accelerate(network)
-    if not isinstance(network, LateFusion):
-        return network, []
-    encoders = [_Remembering(getattr(network, name)) for name in _ENCODERS]
-    network = copy.copy(network)
-    network._modules = network._modules | dict(zip(_ENCODERS, encoders, strict=True))
-    return network, encoders
+    names = getattr(network, "encoder_names", ())  # any module can be asked
+    encoders = {name: _Remembering(network.get_submodule(name)) for name in names}
+    return with_modules(network, encoders), list(encoders.values())
 
 
 def _each_part(encoders, images, absent):

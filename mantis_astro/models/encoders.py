@@ -14,6 +14,10 @@ class EncoderConfig:
     """
     Size of a ConvNeXt encoder.
 
+    Another encoder is a record with ``in_channels``, ``n_features`` and a method
+    ``build``, which makes a module that turns images of shape (n_object, in_channels,
+    ny, nx) into features of shape (n_object, n_features).
+
     Attributes
     ----------
     in_channels : int
@@ -78,6 +82,10 @@ class EncoderConfig:
     def n_features(self):
         """Length of the feature vector."""
         return self.widths[-1]
+
+    def build(self):
+        """Make the encoder, with random weights."""
+        return ConvNeXt(self)
 
 
 class ConvNeXt(nn.Module):

@@ -1,15 +1,20 @@
 """What stands behind the encoders, the classifier head, and what goes around them."""
 
+import copy
+
 import torch
 from torch import nn
 from torch.nn import functional
 
+from mantis_astro.exceptions import InputSpecError
+
 __all__ = [
     "ApertureSums",
-    "Head",
     "Perceptron",
     "PhotometryBranch",
+    "RedshiftNetwork",
     "full_precision",
+    "with_modules",
 ]
 
 
@@ -33,32 +38,87 @@ def full_precision(tensor):
     return torch.autocast(tensor.device.type, enabled=False)
 
 
-class Head(nn.Module):
+class RedshiftNetwork(nn.Module):
     """
-    Two linear layers to the logits of redshift bins; the base of all networks.
+    What all networks share: a vector for each object, the head, logits.
+
+    Another set of encoders is a class that derives from this one and has a method
+    ``join(images, ebv)``, which returns the vector that the head reads. Another head is
+    a record with a method ``build(n_inputs, n_bins)``, the ``head`` of a configuration:
+    it returns a module with a method ``features(x)`` and a `torch.nn.Linear` named
+    ``last_layer``, which turns the features into logits.
 
     Parameters
     ----------
     n_inputs : int
-        Length of the vector that ``fc0`` reads.
-    hidden : int
-        Length of the features, which ``fc1`` reads.
-    n_bins : int
-        Number of redshift bins.
+        Length of the vector that the head reads.
+    config : object
+        Has ``n_bins`` and ``head``; where that is None, ``hidden`` is the width of the
+        layer before the last one of the published head, two linear layers.
 
     Attributes
     ----------
+    last_layer_name : str
+        Path of the last layer among the modules of the network.
     micro_batch : int
         Objects in one call when many are predicted. Always as many, so that answers do
         not depend on how many objects are predicted together.
+    encoder_names : tuple of str
+        Paths of encoders of which each reads one of the images and nothing else, in
+        the order of the images; empty where there are none such.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if the head is not as described.
     """
 
     micro_batch = 8
+    encoder_names = ()
+    activation = staticmethod(functional.gelu)  # of the published head
 
-    def __init__(self, n_inputs, hidden, n_bins):
+    def __init__(self, n_inputs, config):
         super().__init__()
-        self.fc0 = nn.Linear(n_inputs, hidden)
-        self.fc1 = nn.Linear(hidden, n_bins)
+        if config.head is None:
+            self.fc0 = nn.Linear(n_inputs, config.hidden)
+            self.fc1 = nn.Linear(config.hidden, config.n_bins)
+            self.last_layer_name = "fc1"
+        else:
+            self.head = config.head.build(n_inputs, config.n_bins)
+            _check_head(self.head, config.n_bins)
+            self.last_layer_name = "head.last_layer"
+
+    @property
+    def last_layer(self):
+        """The linear layer that turns features into logits."""
+        return self.get_submodule(self.last_layer_name)
+
+    @property
+    def n_features(self):
+        """Length of the features."""
+        return self.last_layer.in_features
+
+    def features(self, images, ebv):
+        """
+        Vector that the last layer turns into logits.
+
+        Parameters
+        ----------
+        images : `torch.Tensor` or tuple of `torch.Tensor`
+            What the model's spec prepares.
+        ebv : `torch.Tensor`
+            E(B-V) in magnitudes, shape (n_object, n_ebv).
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (n_object, n_features).
+        """
+        x = self.join(images, ebv)
+        with full_precision(ebv):
+            if self.last_layer_name == "fc1":
+                return self.activation(self.fc0(x))
+            return self.head.features(x)
 
     def forward(self, images, ebv):
         """
@@ -67,7 +127,7 @@ class Head(nn.Module):
         Parameters
         ----------
         images : `torch.Tensor` or tuple of `torch.Tensor`
-            What the model's spec prepares; see ``features``.
+            What the model's spec prepares.
         ebv : `torch.Tensor`
             E(B-V) in magnitudes, shape (n_object, n_ebv).
 
@@ -78,7 +138,51 @@ class Head(nn.Module):
         """
         features = self.features(images, ebv)
         with full_precision(features):
-            return self.fc1(features)
+            return self.last_layer(features)
+
+
+def with_modules(network, modules):
+    """
+    Give a network other modules; all else is shared.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        Not changed.
+    modules : dict of str to `torch.nn.Module`
+        The new modules, by their paths.
+
+    Returns
+    -------
+    `torch.nn.Module`
+        A copy.
+    """
+    clone = copy.copy(network)
+    clone._modules = dict(network._modules)
+    for path, module in modules.items():
+        name, _, rest = path.partition(".")
+        child = clone._modules[name]
+        clone._modules[name] = with_modules(child, {rest: module}) if rest else module
+    return clone
+
+
+def _check_head(head, n_bins):
+    layer = getattr(head, "last_layer", None)
+    if not isinstance(layer, nn.Linear) or layer.bias is None:
+        msg = (
+            "a head must have a linear layer with a bias as its attribute "
+            f"'last_layer', got {layer!r}"
+        )
+        raise InputSpecError(msg)
+    if layer.out_features != n_bins:
+        msg = (
+            f"the 'last_layer' of a head must give {n_bins} numbers, one for each "
+            f"redshift bin, got {layer.out_features}"
+        )
+        raise InputSpecError(msg)
+    if not callable(getattr(head, "features", None)):
+        msg = f"a head must have a method 'features', {type(head).__name__} has none"
+        raise InputSpecError(msg)
 
 
 class Perceptron(nn.ModuleList):

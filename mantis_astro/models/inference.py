@@ -85,7 +85,7 @@ def predict_features(network, images, ebv, *, device=None):
     Returns
     -------
     `~numpy.ndarray`
-        Shape (n_object, hidden), float32.
+        Shape (n_object, n_features), float32.
     """
     network = accelerate(network)
     return _in_micro_batches(network.features, network, images, ebv, device)
@@ -105,19 +105,19 @@ def predict_both(network, images, ebv, *, dihedral=False, device=None):
     probability : `~numpy.ndarray`
         Shape (n_object, n_bins), float32; those of `predict_probability` to the bit.
     features : `~numpy.ndarray`
-        Shape (n_object, hidden), float32; of the images as they are, not turned.
+        Shape (n_object, n_features), float32; of the images as they are, not turned.
     """
     network = accelerate(network)
     turns = range(8 if dihedral else 1)
 
     def both(images, ebv):
         features = [network.features(_turned(images, turn), ebv) for turn in turns]
-        logits = map(network.fc1, features)
+        logits = map(network.last_layer, features)
         probability = sum(torch.softmax(row, -1) for row in logits) / len(turns)
         return torch.cat([probability, features[0]], 1)
 
     joined = _in_micro_batches(both, network, images, ebv, device)
-    n_bins = joined.shape[1] - network.fc1.in_features
+    n_bins = joined.shape[1] - network.n_features
     return joined[:, :n_bins].copy(), joined[:, n_bins:].copy()
 
 

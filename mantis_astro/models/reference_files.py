@@ -19,8 +19,6 @@ PREFIX = "reference."
 #: Key of the rest, as JSON, in the metadata of a file of weights.
 REFERENCE_KEY = "mantis_astro.reference"
 
-_LAST_LAYER = "fc1."
-
 
 def encoder_sha256(network):
     """
@@ -46,8 +44,9 @@ def encoder_sha256(network):
     64
     """
     digest = hashlib.sha256()
+    last_layer = f"{network.last_layer_name}."
     for name, tensor in sorted(network.state_dict().items()):
-        if name.startswith(_LAST_LAYER):
+        if name.startswith(last_layer):
             continue
         values = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

@@ -33,7 +33,7 @@ def table_features(
     """
     found = open_rows(predictor.card, table, source, ra=ra, dec=dec, chunk=chunk)
     ebv = find_ebv(table, ebv)
-    n_feature = predictor.network.fc1.in_features
+    n_feature = predictor.network.n_features
     features = np.full((len(table), n_feature), np.nan, np.float32)
     for rows, data, _ in found.batches(np.flatnonzero(found.good)):
         if data is not None:

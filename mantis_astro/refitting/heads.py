@@ -1,6 +1,5 @@
 """The last layer, solved: logistic regression pulled toward it, or a ridge step."""
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import nn
 
 from mantis_astro import binned
 from mantis_astro.kernels import logistic_regression, ridge_solutions
+from mantis_astro.models.heads import with_modules
 
 __all__ = ["HeadFit", "fit_head", "last_layer", "soft_targets", "with_last_layer"]
 
@@ -54,7 +54,7 @@ def last_layer(network):
     `~numpy.ndarray`
         Weights with the bias as the last row, shape (n_feature + 1, n_bins), float64.
     """
-    layer = network.fc1
+    layer = network.last_layer
     rows = torch.cat([layer.weight.detach().T, layer.bias.detach()[None]])
     return rows.to("cpu", torch.float64).numpy()
 
@@ -75,15 +75,13 @@ def with_last_layer(network, coef):
     `torch.nn.Module`
         In evaluation mode.
     """
-    old = network.fc1
+    old = network.last_layer
     with torch.device("meta"):
         layer = nn.Linear(old.in_features, old.out_features)
     values = torch.as_tensor(coef).to(old.weight)
     layer.weight = nn.Parameter(values[:-1].T.contiguous())
     layer.bias = nn.Parameter(values[-1].clone())
-    clone = copy.copy(network)
-    clone._modules = network._modules | {"fc1": layer}
-    return clone.eval()
+    return with_modules(network, {network.last_layer_name: layer}).eval()
 
 
 def soft_targets(bin_edges, z, smoothing):

@@ -185,11 +185,7 @@ def _computed(photoz, data, ebv):
         yield photoz.infer_features(photoz.prepare(chunk, select_ebv(ebv, rows)))
         n += len(chunk)
     if n == 0:
-        yield np.empty((0, _width(photoz)), np.float32)
-
-
-def _width(photoz):
-    return photoz.network.fc1.in_features
+        yield np.empty((0, photoz.network.n_features), np.float32)
 
 
 def _check_encoder(photoz, meta):
@@ -213,9 +209,10 @@ def _check_width(photoz, features):
     if hasattr(features, "detach"):
         features = features.detach().cpu().numpy()
     features = np.ma.filled(np.ma.asarray(features, dtype=float), np.nan)
-    if features.ndim != 2 or features.shape[1] != _width(photoz):
+    width = photoz.network.n_features
+    if features.ndim != 2 or features.shape[1] != width:
         msg = (
-            f"features of '{photoz.card.name}' must have shape (n, {_width(photoz)}), "
+            f"features of '{photoz.card.name}' must have shape (n, {width}), "
             f"got {features.shape}: those of another model cannot be used"
         )
         raise InputSpecError(msg)

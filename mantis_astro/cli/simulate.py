@@ -1,7 +1,6 @@
 """``mantis-astro simulate``: simulated galaxies, their catalogue and their cutouts."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from mantis_astro.cli.options import DONE, check_output, split
@@ -51,6 +50,7 @@ def run(options):
 
     from mantis_astro import CutoutStore, SimulatedSky
     from mantis_astro.bands import BANDS, get_bands
+    from mantis_astro.progress import progress_bar
     from mantis_astro.tables import write_table
 
     if not (options.catalog or options.store):
@@ -76,30 +76,9 @@ def run(options):
         print(f"{options.catalog}: {len(table)} galaxies")
     if options.store:
         coords = SkyCoord(table["ra"], table["dec"])
-        bar = _Bar(len(table), wanted=not options.quiet)
-        with CutoutStore(options.store, mode="a") as store, bar:
+        bar = progress_bar(len(table), wanted=not options.quiet)
+        with CutoutStore(options.store, mode="a") as store, bar as update:
             for done in sky.fill_store(store, coords, bands):
-                bar.update(done)
+                update(done)
         print(f"{options.store}: cutouts of {len(table)} galaxies")
     return DONE
-
-
-class _Bar:
-    """A bar on standard error, for people who look at a terminal."""
-
-    def __init__(self, total, *, wanted):
-        self._total, self._wanted = total, wanted and sys.stderr.isatty()
-
-    def __enter__(self):
-        from astropy.utils.console import ProgressBar
-
-        self._bar = ProgressBar(self._total, file=sys.stderr) if self._wanted else None
-        return self
-
-    def __exit__(self, *exception):
-        if self._bar is not None:
-            self._bar.__exit__(*exception)
-
-    def update(self, done):
-        if self._bar is not None:
-            self._bar.update(done)

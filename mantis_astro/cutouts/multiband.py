@@ -1,9 +1,7 @@
 """`MultibandCutout`: one galaxy's images, band by band, on disk as FITS."""
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -17,6 +15,7 @@ from astropy.nddata import (
 )
 from astropy.wcs import WCS
 
+from mantis_astro.atomic import atomic_file
 from mantis_astro.bands import get_band, get_survey, list_bands
 from mantis_astro.exceptions import MissingBandError
 
@@ -193,10 +192,6 @@ class MultibandCutout(Mapping):
         OSError
             If the file exists and ``overwrite`` is False, or cannot be written.
         """
-        path = Path(path)
-        if path.exists() and not overwrite:
-            msg = f"{path} exists; pass overwrite=True to replace it"
-            raise FileExistsError(msg)
         primary = fits.PrimaryHDU()
         primary.header["RA"] = (self.coord.icrs.ra.deg, "[deg] target, ICRS")
         primary.header["DEC"] = (self.coord.icrs.dec.deg, "[deg] target, ICRS")
@@ -205,12 +200,8 @@ class MultibandCutout(Mapping):
         hdus = [primary]
         for band, cutout in self.items():
             hdus += _to_hdus(band, cutout)
-        temporary = path.with_name(f".{os.getpid()}-{path.name}")
-        try:
+        with atomic_file(path, overwrite=overwrite) as temporary:
             fits.HDUList(hdus).writeto(temporary, overwrite=True, checksum=True)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path):

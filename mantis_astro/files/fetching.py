@@ -5,14 +5,14 @@ import errno
 import hashlib
 import json
 import logging
-import os
-import sys
 import time
 
+from mantis_astro.atomic import put_in_place
 from mantis_astro.exceptions import FetchError
 from mantis_astro.files.configuration import conf
 from mantis_astro.files.download import discard, download, length
 from mantis_astro.files.known import get_file, local_path
+from mantis_astro.progress import progress_bar
 
 __all__ = ["fetch_file"]
 
@@ -79,8 +79,7 @@ def fetch_file(name, *, progress=False, timeout=None):
             with _reporter(progress, known) as report:
                 download(known, part, _timeouts(timeout), report)
             _verify_part(known, part)
-            _flush(part)
-            part.replace(path)
+            put_in_place(part, path)
             discard(part)
             _write_stamp(known, path)
     except FetchError:
@@ -111,18 +110,8 @@ def _reporter(progress, known):
     if callable(progress) or not progress:
         yield progress or None
         return
-    from astropy.utils.console import ProgressBar
-
-    with ProgressBar(known.size, file=sys.stderr) as bar:
-        shown = 0
-
-        def report(done, total):
-            nonlocal shown
-            if done == total or abs(done - shown) > total / 200:
-                bar.update(done)
-                shown = done
-
-        yield report
+    with progress_bar(known.size, wanted=True) as update:
+        yield lambda done, _: update(done)
 
 
 def _check_internet_allowed(known, path):
@@ -204,12 +193,6 @@ def _verify_part(known, part):
             "more; if it stays so, the file was changed at its source: please report it"
         )
         raise FetchError(msg)
-
-
-def _flush(part):
-    """Put the bytes on the disk, so that a crash cannot leave a hollow file."""
-    with part.open("r+b") as handle:
-        os.fsync(handle.fileno())
 
 
 @contextlib.contextmanager

@@ -1,13 +1,10 @@
 """How much each band or survey contributes to p(z): exact Shapley values."""
 
-import io
 import logging
-import sys
 from collections.abc import Mapping
 
 import numpy as np
 from astropy.table import MaskedColumn, QTable, Table
-from astropy.utils.console import ProgressBar
 
 from mantis_astro import binned
 from mantis_astro.bands import get_band, get_survey
@@ -19,6 +16,7 @@ from mantis_astro.models.coalitions import iter_coalitions, present_groups, take
 from mantis_astro.models.inputs import NetworkInput
 from mantis_astro.models.shapley import exact_shapley
 from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.progress import progress_bar
 
 __all__ = ["shapley_values"]
 
@@ -138,7 +136,7 @@ def shapley_values(
     values = np.empty((n, 1 << len(names)))
     log.info("%d coalitions of %d galaxies", values.shape[1], n)
     step = max(_CHUNK, photoz.network.micro_batch)
-    with ProgressBar(max(n, 1), file=sys.stderr if progress else io.StringIO()) as bar:
+    with progress_bar(n, wanted=progress) as update:
         for start in range(0, n, step):
             rows = slice(start, start + step)
             if isinstance(data, NetworkInput):
@@ -148,7 +146,7 @@ def shapley_values(
             part = _values(photoz.network, prepared, members, worth, z_spec[rows])
             part[~prepared.usable] = np.nan
             values[rows] = part
-            bar.update(min(start + step, n))
+            update(min(start + step, n))
     return _table(values, names, value)
 
 

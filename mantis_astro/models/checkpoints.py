@@ -13,6 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from mantis_astro.atomic import atomic_file
 from mantis_astro.exceptions import FetchError, InputSpecError
 from mantis_astro.models.card import CARD_KEY, read_card
 from mantis_astro.models.networks import build_network
@@ -154,19 +155,12 @@ def save_model(path, network, card, *, dtype="float32"):
     _check_finite(weights, dtype)
     statistics, metadata = write_reference(card.reference, network)
     plain = replace(card, sha256="").to_plain()
-    temporary = path.with_name(path.name + ".part")
-    temporary.touch()
-    mode = temporary.stat().st_mode  # as the user wants new files; safetensors does not
-    try:
+    with atomic_file(path) as temporary:
         safetensors.torch.save_file(
             {**weights, **statistics},
             temporary,
             metadata={CARD_KEY: json.dumps(plain), **metadata},
         )
-        temporary.chmod(mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def as_kept(name, tensor, dtype):

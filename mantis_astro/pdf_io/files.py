@@ -1,8 +1,6 @@
 """Files of binned densities: ECSV, FITS, Parquet, and HDF5 as qp writes it."""
 
 import json
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +8,7 @@ import numpy as np
 
 from mantis_astro import binned
 from mantis_astro._optional import require
+from mantis_astro.atomic import atomic_file
 from mantis_astro.pdf_io.ensembles import from_ensemble, to_ensemble
 
 __all__ = ["FORMATS", "PDFParts", "parts_from_table", "read_parts", "write_parts"]
@@ -76,10 +75,7 @@ def write_parts(path, parts, *, format=None, overwrite=False):
     write = _pick(
         {"fits": _write_fits, "hdf5": _write_hdf5}, path, format, _write_table
     )
-    if path.exists() and not overwrite:
-        msg = f"{path} exists; pass overwrite=True to replace it"
-        raise FileExistsError(msg)
-    with _whole_or_not(path) as temporary:
+    with atomic_file(path, overwrite=overwrite) as temporary:
         write(temporary, parts)
 
 
@@ -184,20 +180,6 @@ def _pick(functions, path, format, otherwise):
     return function or (lambda *args: otherwise(*args, name))
 
 
-@contextmanager
-def _whole_or_not(path):
-    """Give a temporary path beside the target, which it replaces at the end."""
-    try:
-        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-")
-    except OSError as error:
-        msg = f"cannot write to {path.parent}: {error.strerror}"
-        raise type(error)(error.errno, msg) from None
-    with folder:
-        temporary = Path(folder.name) / path.name
-        yield temporary
-        temporary.replace(path)
-
-
 def _flat(parts):
     """Rows of probability and flags."""
     return parts.probability.reshape(-1, parts.probability.shape[-1]), np.ravel(
@@ -236,7 +218,8 @@ def _write_table(path, parts, name):
         require("pyarrow", extra="parquet")
     elif len(table) == 0:
         del table["pz"]  # astropy would write such a column and then fail to read it
-    table.write(path, format={"ecsv": "ascii.ecsv"}.get(name, name))
+    layout = {"ecsv": "ascii.ecsv"}.get(name, name)
+    table.write(path, format=layout, overwrite=True)
 
 
 def _read_table(path, name):
@@ -265,7 +248,8 @@ def _write_fits(path, parts):
     rows.header[_META.upper()] = _dump(parts.meta)
     rows.header["PDFSHAPE"] = json.dumps(parts.flags.shape)
     edges = fits.ImageHDU(parts.bin_edges, name="BIN_EDGES")
-    fits.HDUList([fits.PrimaryHDU(), rows, edges]).writeto(path, checksum=True)
+    hdus = fits.HDUList([fits.PrimaryHDU(), rows, edges])
+    hdus.writeto(path, overwrite=True, checksum=True)
 
 
 def _read_fits(path):

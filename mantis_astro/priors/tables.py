@@ -1,10 +1,9 @@
 """Priors of many objects in one table or file."""
 
-from pathlib import Path
-
 import numpy as np
 from astropy.table import QTable, Table
 
+from mantis_astro.atomic import atomic_file
 from mantis_astro.priors.redshift_prior import RedshiftPrior
 
 __all__ = ["eazy_table", "quantile_table", "write_redrock"]
@@ -179,7 +178,8 @@ def write_redrock(
         },
         meta={"EXTNAME": "PRIORS"},
     )
-    table.write(Path(path), format="fits", overwrite=overwrite)
+    with atomic_file(path, overwrite=overwrite) as temporary:
+        table.write(temporary, format="fits", overwrite=True)
     return table
 
 

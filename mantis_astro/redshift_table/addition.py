@@ -2,17 +2,16 @@
 
 import contextlib
 import logging
-import sys
 from collections.abc import Mapping
 
 import numpy as np
 from astropy.table import Column, MaskedColumn, QTable
-from astropy.utils.console import ProgressBar
 
 from mantis_astro.extinction import select_ebv
 from mantis_astro.flags import FLAG_TABLE, Flag
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.pdf.columns import OOD_SCORE, OUTPUT_COLUMNS
+from mantis_astro.progress import progress_bar
 from mantis_astro.redshift_table.batches import find_ebv, fingerprint, open_rows
 from mantis_astro.redshift_table.domain import DomainWatch
 from mantis_astro.tables.journal import RowJournal
@@ -87,7 +86,8 @@ def add_redshifts(
             todo[done] = False
             if len(done):
                 log.info("%d of %d rows were finished before", len(done), n)
-        with _progress_bar(np.count_nonzero(todo), progress) as bar:
+        finished = 0
+        with progress_bar(np.count_nonzero(todo), wanted=progress) as update:
             for rows, data, status in found.batches(np.flatnonzero(todo)):
                 if data is None:
                     flags[rows] = status
@@ -100,7 +100,8 @@ def add_redshifts(
                     if journal is not None:
                         final = (row_flags & Flag.FETCH_FAILED) == 0
                         journal.append(rows[final], row_flags[final], values[final])
-                bar(len(rows))
+                finished += len(rows)
+                update(finished)
 
     empty = (flags & Flag.NO_DATA) != 0
     probability[empty] = 0  # made uniform in density
@@ -143,23 +144,6 @@ def _open_journal(path, identity, n_bins):
     if path is None:
         return contextlib.nullcontext()
     return RowJournal(path, identity, n_bins)
-
-
-@contextlib.contextmanager
-def _progress_bar(total, wanted):
-    """Give a function to call with the number of rows just finished."""
-    if not wanted or total == 0:
-        yield lambda _: None
-        return
-    with ProgressBar(total, file=sys.stderr) as bar:
-        done = 0
-
-        def advance(n):
-            nonlocal done
-            done += n
-            bar.update(done)
-
-        yield advance
 
 
 def _report(flags):

@@ -1,11 +1,8 @@
 """`CutoutServiceClass`: what all cutout services share, in astroquery's manner."""
 
 import hashlib
-import os
-import tempfile
 import time
 import warnings
-from pathlib import Path
 
 import astropy.units as u
 import requests
@@ -19,6 +16,7 @@ from astroquery.exceptions import (
 from astroquery.query import BaseQuery
 from astroquery.utils import parse_coordinates
 
+from mantis_astro.atomic import atomic_file
 from mantis_astro.bands import get_bands, get_survey
 from mantis_astro.politeness import user_agent
 from mantis_astro.services.configuration import conf
@@ -219,7 +217,8 @@ class CutoutServiceClass(BaseQuery):
         content = self._send(http)
         parsed = parse(content)
         if path is not None:
-            _keep(path, content)
+            with atomic_file(path) as temporary:  # a torn one would answer for ever
+                temporary.write_bytes(content)
         return parsed
 
     def _send(self, http):
@@ -314,11 +313,3 @@ def _read_kept(path):
         return path.read_bytes()
     except OSError:
         return None
-
-
-def _keep(path, content):
-    """Write whole or not at all: a torn file would be an answer for ever."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    Path(temporary).replace(path)

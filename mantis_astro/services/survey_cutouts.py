@@ -2,17 +2,15 @@
 
 import contextlib
 import logging
-import sys
-import threading
 from collections.abc import Mapping
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
-from astropy.utils.console import ProgressBar
 
 from mantis_astro.bands import BANDS, get_survey
+from mantis_astro.progress import progress_bar
 from mantis_astro.services.base import bands_by_survey
 from mantis_astro.services.configuration import conf
 from mantis_astro.services.fetchers import make_fetcher
@@ -324,12 +322,13 @@ class SurveyCutouts:
 
     def _iterate(self, run, plan):
         log.info("%s", plan or "offline")
-        bar = _Progress(self._progress, plan, len(run.coords))
-        with contextlib.closing(run), bar:
+        bar = progress_bar(len(run.coords), wanted=self._progress, title=plan)
+        done = 0
+        with contextlib.closing(run), bar as update:
             run.start(self._make_scheduler(), self._make_fetcher, self._deadline)
             while not run.is_finished:
                 for target in run.take_finished():
-                    bar.update()
+                    update(done := done + 1)
                     with DeferredInterrupt():
                         handed_over = run.hand_over(target)
                     yield handed_over
@@ -370,29 +369,6 @@ class SurveyCutouts:
         scale = self._pixel_scale.get(survey)
         shape = service.settle_shape(size, scale)
         return make_fetcher(service, scheduler, settle, shape=shape, pixel_scale=scale)
-
-
-class _Progress:
-    """The plan and a bar on standard error, for people who look at a terminal."""
-
-    def __init__(self, wanted, plan, total):
-        self._bar = None
-        here = threading.current_thread() is threading.main_thread()
-        if wanted and here and sys.stderr.isatty():
-            if plan is not None:
-                sys.stderr.write(f"{plan}\n")
-            self._bar = ProgressBar(total, file=sys.stderr)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if self._bar is not None:
-            self._bar.__exit__(*exception)
-
-    def update(self):
-        if self._bar is not None:
-            self._bar.update()
 
 
 def _as_coordinates(coords):

@@ -3,6 +3,8 @@
 import os
 import re
 
+from mantis_astro.atomic import sync_folder
+
 __all__ = ["Segments"]
 
 
@@ -132,12 +134,7 @@ class Segments:
 def _create(path):
     """Make an empty file whose name, too, is on the disk."""
     path.touch()
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync_folder(path.parent)
 
 
 def _write_all(file, data):

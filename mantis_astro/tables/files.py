@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -12,6 +11,7 @@ from astropy.io.fits.verify import VerifyWarning
 from astropy.table import QTable
 
 from mantis_astro._optional import require
+from mantis_astro.atomic import atomic_file, check_folder
 
 __all__ = ["check_writable", "read_table", "write_table"]
 
@@ -121,7 +121,7 @@ def write_table(table, path, *, overwrite=False):
     layout = check_writable(path, overwrite=overwrite)
     if layout in _FLAT_FORMATS:
         header = path.with_name(f"{path.name}.meta.ecsv")
-        _write_atomically(table[:0], header, "ascii.ecsv")
+        _write(table[:0], header, "ascii.ecsv")
         dropped = _multidimensional(table)
         log.warning(
             "%s leaves out %s and the meta, which are in %s; ECSV, FITS and Parquet "
@@ -137,7 +137,7 @@ def write_table(table, path, *, overwrite=False):
             key: json.dumps(value) if isinstance(value, dict) else value
             for key, value in table.meta.items()
         }
-    _write_atomically(table, path, layout)
+    _write(table, path, layout)
 
 
 def check_writable(path, *, overwrite=False):
@@ -173,39 +173,23 @@ def check_writable(path, *, overwrite=False):
     if path.exists() and not overwrite:
         msg = f"{path} exists; overwriting must be asked for"
         raise FileExistsError(msg)
-    _temporary_beside(path).unlink()
+    check_folder(path)
     return layout
-
-
-def _temporary_beside(path):
-    """Make an empty file in the same folder, with the permissions of new files."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        temporary.touch()
-    except OSError as error:
-        msg = f"cannot write to {path.parent}: {error.strerror}"
-        raise type(error)(error.errno, msg) from None
-    return temporary
 
 
 def _multidimensional(table):
     return [name for name in table.colnames if len(table[name].shape) > 1]
 
 
-def _write_atomically(table, path, layout):
+def _write(table, path, layout):
     if layout == "ascii.ecsv" and len(table) == 0:
         # astropy writes such columns without rows and then cannot read them
         table = table.copy()
         table.remove_columns(_multidimensional(table))
-    temporary = _temporary_beside(path)
-    try:
-        with warnings.catch_warnings():
-            # meta keys of more than eight characters become HIERARCH cards: wanted
-            warnings.simplefilter("ignore", VerifyWarning)
-            table.write(temporary, format=layout, overwrite=True)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_file(path) as temporary, warnings.catch_warnings():
+        # meta keys of more than eight characters become HIERARCH cards: wanted
+        warnings.simplefilter("ignore", VerifyWarning)
+        table.write(temporary, format=layout, overwrite=True)
 
 
 def _flatten(table, dropped):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mantis_astro.atomic import atomic_file
 from mantis_astro.exceptions import MantisError
 
 __all__ = ["RowJournal"]
@@ -64,7 +65,8 @@ class RowJournal:
         if self.path.exists() and self.path.stat().st_size:
             self._check_header(header)
         else:
-            self.path.write_bytes(header)
+            with atomic_file(self.path) as temporary:
+                temporary.write_bytes(header)
         self._start = len(header)
         self._file = self.path.open("r+b")
         self._drop_torn_tail()

@@ -1,11 +1,10 @@
 """Checkpoints: all that a training needs to go on as if it had not stopped."""
 
-import os
 import pickle
-from pathlib import Path
 
 import torch
 
+from mantis_astro.atomic import atomic_file
 from mantis_astro.exceptions import FetchError
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
@@ -24,18 +23,8 @@ def write_checkpoint(path, state):
     state : dict
         Tensors, numbers, strings, and lists and dictionaries of those.
     """
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as stream:
-        torch.save({"format": _FORMAT, **state}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name too
-    finally:
-        os.close(folder)
+    with atomic_file(path) as temporary:
+        torch.save({"format": _FORMAT, **state}, temporary)
 
 
 def read_checkpoint(path):

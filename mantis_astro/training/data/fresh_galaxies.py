@@ -1,15 +1,12 @@
 """A test of a model on simulated galaxies that no training has seen."""
 
-import io
-import sys
-
 import numpy as np
-from astropy.utils.console import ProgressBar
 
 from mantis_astro.bands import get_band
 from mantis_astro.flags import Flag
 from mantis_astro.models.inputs import NetworkInput, missing_flags
 from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.progress import progress_bar
 from mantis_astro.training.batches.preparation import prepare_batch
 from mantis_astro.training.data.simulated import SimulatedData, SimulatedGalaxies
 
@@ -105,13 +102,13 @@ def predict_simulated(
     galaxies = iter_simulated(
         photoz.card, n, seed=seed, donors=donors, neighbours=neighbours
     )
-    with ProgressBar(max(n, 1), file=sys.stderr if progress else io.StringIO()) as bar:
+    with progress_bar(n, wanted=progress) as update:
         for prepared, z_spec in galaxies:
             answer = photoz.infer(prepared)
             probability.append(answer.probability)
             flags.append(answer.flags)
             truths.append(z_spec)
-            bar.update(sum(map(len, truths)))
+            update(sum(map(len, truths)))
     pdf = RedshiftPDF(
         photoz.card.bin_edges,
         np.concatenate(probability),

@@ -2,12 +2,12 @@
 
 import json
 import logging
-import shutil
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
+from mantis_astro.atomic import atomic_folder
 from mantis_astro.bands import get_bands
 from mantis_astro.flags import Flag
 from mantis_astro.models.inputs import missing_flags
@@ -99,15 +99,17 @@ def write_cache(folder, cutouts, n, spec, dtype):
     dtype : {"float32", "float16"}
         Of the pixels on disk; half precision keeps their inverse hyperbolic sine.
     """
-    temporary = folder.with_name(folder.name + ".part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    with atomic_folder(folder) as temporary:
+        _fill(temporary, cutouts, n, spec, dtype)
+
+
+def _fill(folder, cutouts, n, spec, dtype):
     scales = _scales(spec) if dtype == "float16" else None
     arrays, start, cutouts = None, 0, iter(cutouts)
     while chunk := list(islice(cutouts, _CHUNK)):
         planes, observed, flags = cutout_arrays(chunk, spec)
         if arrays is None:
-            arrays = _empty(temporary, planes, n, dtype)
+            arrays = _empty(folder, planes, n, dtype)
         rows = slice(start, start + len(chunk))
         channel = 0
         for array, plane in zip(arrays["planes"], planes, strict=True):
@@ -128,8 +130,7 @@ def write_cache(folder, cutouts, n, spec, dtype):
         "scales": None if scales is None else scales.tolist(),
         "spec": to_plain(spec),
     }
-    (temporary / "facts.json").write_text(json.dumps(facts))
-    temporary.rename(folder)
+    (folder / "facts.json").write_text(json.dumps(facts))
 
 
 def _scales(spec):

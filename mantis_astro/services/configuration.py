@@ -18,8 +18,8 @@ class Conf(config.ConfigNamespace):
     Configuration of `mantis_astro.services`.
 
     Set an item for the session (``conf.timeout = 60``), for a block
-    (``with conf.set_temp("timeout", 60):``) or for good, in the file
-    ``mantis_astro.cfg`` of astropy's configuration folder.
+    (``with conf.set_temp("timeout", 60):``) or for good, under ``[services]`` in the
+    file ``mantis_astro.cfg`` of astropy's configuration folder.
     """
 
     panstarrs_filenames = _item(

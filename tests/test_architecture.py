@@ -4,8 +4,10 @@ import ast
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,14 @@ def test_a_method_that_passes_a_job_on_has_the_same_keywords():
             # what travels with the model has these
             *("z_spec", "distance"),
         }
+
+
+def test_the_floors_in_the_documentation_are_those_of_the_import_contracts():
+    root = Path(__file__).parents[1]
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())
+    contract = contracts["tool"]["importlinter"]["contracts"][0]
+    layers = [set(layer.split(" | ")) for layer in contract["layers"]]
+    page = (root / "docs" / "architecture.rst").read_text()
+    table = page.partition(":class: floors")[2].partition("torch is imported")[0]
+    rows = re.findall(r"^   \* - (``.*)$", table, flags=re.MULTILINE)
+    assert [set(re.findall(r"``(\w+)``", row)) for row in rows] == layers

@@ -101,7 +101,10 @@ OPEN_KEYWORDS = {
     "priors/prospector_prior.py: sample",
     "priors/prospector_prior.py: unit_transform",
     "priors/prospector_prior.py: inverse_unit_transform",
-    "services/transport.py: init_poolmanager",  # overrides that of requests
+    # these override methods of requests and urllib3
+    "services/transport.py: init_poolmanager",
+    "services/transport.py: proxy_manager_for",
+    "services/transport.py: putrequest",
 }
 
 

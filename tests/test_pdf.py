@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import integrate, stats
 
-from mantis_astro import Flag, RedshiftPDF
+from mantis_astro import Flag, RedshiftPDF, binned
 
 # The published bins: the first is half as wide as the others.
 PUBLISHED = np.concatenate([[0], np.arange(400) * 0.004 + 0.002])
@@ -879,3 +879,57 @@ def test_importing_it_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+class TestCostlySummaries:
+    """Computed once, of an object that never changes, and never handed out to write."""
+
+    @pytest.fixture
+    def pdf(self):
+        rng = np.random.default_rng(3)
+        return RedshiftPDF(np.linspace(0, 1, 41), rng.random((7, 40)))
+
+    def test_they_are_those_of_the_plain_functions(self, pdf):
+        median, (low, high) = pdf.median(), pdf.interval(0.95)
+        np.testing.assert_array_equal(median, pdf.ppf(0.5))
+        np.testing.assert_allclose(low, pdf.ppf(0.025), rtol=1e-14)
+        np.testing.assert_allclose(high, pdf.ppf(0.975), rtol=1e-14)
+        some = pdf.to_quantiles([0.84, 0.3, 0.16])
+        np.testing.assert_array_equal(some, pdf[:, None].ppf([0.84, 0.3, 0.16]))
+
+    def test_a_table_flags_and_intervals_need_one_search(self, pdf, monkeypatch):
+        calls = []
+
+        def counted(name):
+            function = getattr(binned, name)
+
+            def call(*args):
+                calls.append(name)
+                return function(*args)
+
+            return call
+
+        for name in ("ppf", "mode"):
+            monkeypatch.setattr(binned, name, counted(name))
+        pdf.to_table(), pdf.shape_flags(), pdf.interval(), pdf.median(), pdf.odds()
+        pdf.add_flags(Flag.BLEND).to_table()
+        assert sorted(calls) == ["mode", "ppf"]
+
+    def test_writing_into_an_answer_changes_no_other(self, pdf):
+        before = pdf.to_table()
+        for answer in (
+            pdf.median(),
+            pdf.mode(),
+            *pdf.interval(),
+            pdf.peaks().z,
+            pdf.peaks().number,
+        ):
+            answer[...] = 0
+        after = pdf.to_table()
+        for name in ("z_median", "z_mode", "z_err68_low", "n_peaks"):
+            np.testing.assert_array_equal(after[name], before[name])
+
+    def test_a_slice_has_its_own(self, pdf):
+        pdf.median(), pdf.peaks()
+        np.testing.assert_array_equal(pdf[2:4].median(), pdf.median()[2:4])
+        assert pdf[1].median().shape == ()

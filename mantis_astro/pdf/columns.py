@@ -123,7 +123,7 @@ def make_table(pdf, *, prefix=""):
     if pdf.ndim > 1:
         msg = f"galaxies must be in one dimension, got shape {pdf.shape}: ravel() first"
         raise ValueError(msg)
-    pdf = pdf.reshape(-1)
+    pdf = pdf.reshape(-1) if pdf.isscalar else pdf  # whose summaries may be known
     quantiles = dict(zip(_QUANTILES, pdf.to_quantiles(_QUANTILES).T, strict=True))
     mode = pdf.mode()
     peaks = pdf.peaks()

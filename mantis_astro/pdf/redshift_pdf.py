@@ -4,12 +4,13 @@ import numpy as np
 
 from mantis_astro import binned, pdf_io
 from mantis_astro.flags import Flag
-from mantis_astro.pdf.estimates import DensityEstimates
+from mantis_astro.pdf.checks import match_bins
+from mantis_astro.pdf.density import BinnedDensity
 
 __all__ = ["RedshiftPDF"]
 
 
-class RedshiftPDF(DensityEstimates):  # numpydoc ignore=PR02
+class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
     """
     Redshift probability densities of any number of galaxies, constant within bins.
 
@@ -133,7 +134,7 @@ class RedshiftPDF(DensityEstimates):  # numpydoc ignore=PR02
         >>> RedshiftPDF.from_logits([0, 1, 2], [1000.0, 1000.0]).probability
         array([0.5, 0.5])
         """
-        edges, logits = cls._match(bin_edges, logits, "logits")
+        edges, logits = match_bins(bin_edges, logits, "logits")
         parts = edges, *binned.softmax(edges, logits)
         return cls._from_rows(parts, logits, "logits", flags=flags, meta=meta, bad=bad)
 
@@ -417,7 +418,7 @@ class RedshiftPDF(DensityEstimates):  # numpydoc ignore=PR02
 
     @classmethod
     def _from_weights(cls, bin_edges, weights, *, flags, meta, bad):
-        edges, weights = cls._match(bin_edges, weights, "probability")
+        edges, weights = match_bins(bin_edges, weights, "probability")
         parts = edges, *binned.normalize(edges, weights)
         return cls._from_rows(
             parts, weights, "probability", flags=flags, meta=meta, bad=bad

@@ -1,14 +1,22 @@
 """Faster forms of a network for inference on a CPU."""
 
 import copy
+from functools import partial
 
 import torch
 from torch import nn
 
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models.encoders import Block, ConvNeXt
+from mantis_astro.models.processor import (
+    choose_fastest,
+    fused_linear,
+    fused_linear_works,
+)
 
 __all__ = ["accelerate"]
+
+_PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 def accelerate(network, *, precision="float32"):
@@ -19,11 +27,13 @@ def accelerate(network, *, precision="float32"):
     ----------
     network : `torch.nn.Module`
         One of ours; it is not changed.
-    precision : str, optional
+    precision : {"float32", "bfloat16", "auto"}, optional
         ``"float32"``: the same numbers to rounding (about 1e-6), sharing the weights.
-        ``"bfloat16"``: encoders with 8 bits of mantissa, on a copy of their weights;
-        two to three times faster on CPUs that have the instructions, and p(z) moves
-        by about a per cent of itself: measure it on your own sample.
+        ``"bfloat16"``: encoders with 8 bits of mantissa, on a copy of their weights.
+        On CPUs that have the instructions (AVX512-BF16, AMX) it is two to three times
+        faster, on others several times slower; p(z) moves by about a per cent of
+        itself: measure it on your own sample. ``"auto"``: whichever of the two is
+        faster here, which is timed and said in the log.
 
     Returns
     -------
@@ -40,7 +50,8 @@ def accelerate(network, *, precision="float32"):
     -----
     Two thirds of the time of a ConvNeXt goes to the two linear layers of its blocks.
     oneDNN does a layer and its GELU in one pass, where torch needs two, with a matrix
-    product that suits CPUs of any maker. `benchmarks/network_speed.py` prints the gain.
+    product that suits CPUs of any maker. Where it cannot, which is tried once, torch's
+    own layers do it. `benchmarks/network_speed.py` prints the gain.
 
     Examples
     --------
@@ -48,13 +59,14 @@ def accelerate(network, *, precision="float32"):
     >>> network, card = load_model("simulated-early")
     >>> fast = accelerate(network)
     """
-    if precision not in ("float32", "bfloat16"):
-        msg = f"'precision' must be 'float32' or 'bfloat16', got {precision!r}"
+    if precision not in _PRECISIONS:
+        msg = f"'precision' must be one of {_PRECISIONS}, got {precision!r}"
         raise InputSpecError(msg)
-    fuse = _fused_linear_exists() and _is_float32_on_cpu(network)
+    if precision == "auto":
+        precision = _faster_precision(network)
     if precision == "bfloat16":
         network = _replaced(network, ConvNeXt, BFloat16Encoder)
-    return _replaced(network, Block, FusedBlock) if fuse else network
+    return _replaced(network, Block, _fused)
 
 
 class FusedBlock(nn.Module):
@@ -78,8 +90,8 @@ class FusedBlock(nn.Module):
             return block(x)
         residual = block.norm(block.conv_dw(x).permute(0, 2, 3, 1))
         shape = residual.shape  # (n_object, ny, nx, n_channel)
-        residual = _linear(residual.reshape(-1, shape[-1]), block.mlp.fc1, "gelu")
-        residual = _linear(residual, block.mlp.fc2, "none").view(shape)
+        residual = fused_linear(residual.reshape(-1, shape[-1]), block.mlp.fc1, "gelu")
+        residual = fused_linear(residual, block.mlp.fc2, "none").view(shape)
         return torch.addcmul(
             x, residual.permute(0, 3, 1, 2), block.gamma[:, None, None]
         )
@@ -104,40 +116,43 @@ class BFloat16Encoder(nn.Module):
         return self.encoder(x.to(torch.bfloat16)).float()
 
 
-def _linear(x, layer, activation):
-    return torch.ops.mkldnn._linear_pointwise(
-        x,
-        layer.weight,
-        layer.bias,
-        activation,
-        [],
-        "none",  # the exact GELU, not the one with tanh
-    )
+def _fused(block):
+    """Fuse a block's layers, if oneDNN can run them."""
+    weight = block.mlp.fc1.weight
+    on_cpu = all(p.device.type == "cpu" for p in block.parameters())
+    fits = on_cpu and weight.dtype in (torch.float32, torch.bfloat16)
+    return FusedBlock(block) if fits and fused_linear_works(weight.dtype) else block
 
 
-def _fused_linear_exists():
-    # The operation is torch.compile's own, not documented: used only if it is there.
-    return torch.backends.mkldnn.is_available() and hasattr(
-        torch.ops.mkldnn, "_linear_pointwise"
-    )
+@torch.inference_mode()
+def _faster_precision(network):
+    encoders = [m for m in network.modules() if isinstance(m, ConvNeXt)]
+    if not encoders:
+        return "float32"
+    largest = max(encoders, key=lambda m: sum(p.numel() for p in m.parameters()))
+    stem = largest.stem[0]
+    side = stem.stride[0] * 2 ** len(largest.stages)  # 2 x 2 pixels in the last stage
+    x = torch.full((network.micro_batch, stem.in_channels, side, side), 0.5)
+    x = x.to(stem.weight)
+    forms = {
+        precision: partial(accelerate(largest, precision=precision), x)
+        for precision in ("float32", "bfloat16")
+    }
+    return choose_fastest(forms, "the encoder")
 
 
-def _is_float32_on_cpu(network):
-    return all(
-        p.device.type == "cpu" and p.dtype == torch.float32
-        for p in network.parameters()
-    )
-
-
-def _replaced(module, kind, wrapper):
-    """Copy a module, sharing all but the replaced parts."""
+def _replaced(module, kind, change):
+    """Copy a module, sharing all but the parts that change."""
     if isinstance(module, kind):
-        return wrapper(module)
+        return change(module)
     if isinstance(module, FusedBlock):
         return module
-    clone = copy.copy(module)
-    clone._modules = {
-        name: child if child is None else _replaced(child, kind, wrapper)
+    children = {
+        name: child if child is None else _replaced(child, kind, change)
         for name, child in module._modules.items()
     }
+    if all(child is module._modules[name] for name, child in children.items()):
+        return module
+    clone = copy.copy(module)
+    clone._modules = children
     return clone

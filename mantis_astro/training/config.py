@@ -22,7 +22,7 @@ __all__ = [
     "list_recipes",
 ]
 
-_AMP = ("bf16", "none")
+_AMP = ("auto", "bf16", "none")
 _SAMPLING = ("natural", "class-balanced")
 _DTYPES = ("float32", "float16")
 _RECALIBRATE = ("pit", "none")
@@ -213,8 +213,8 @@ class TrainingConfig:
     All that decides how a network is trained.
 
     Read from TOML, kept in every checkpoint, and told in the card of what comes out.
-    Two trainings with equal configurations of a number of steps give, on one machine,
-    the same weights to the last bit.
+    Two trainings with equal configurations of a number of steps and an ``amp`` that
+    is not left to the clock give, on one machine, the same weights to the last bit.
 
     Attributes
     ----------
@@ -241,8 +241,10 @@ class TrainingConfig:
         model's p(z) then carry a prior that is uniform per class.
     seed : int
         Of first weights, order and augmentation.
-    amp : {"bf16", "none"}
-        Precision of the encoders; aperture sums, head and losses stay in float32.
+    amp : {"auto", "bf16", "none"}
+        Precision of the encoders: bfloat16, float32, or whichever makes a step faster
+        here, which is timed at the start, said in the log and kept in the checkpoint;
+        aperture sums, head and losses stay in float32.
     n_workers : int
         Processes that prepare batches ahead; the batches are the same for any number.
     log_every : int
@@ -289,7 +291,7 @@ class TrainingConfig:
     batch_size: int = 256
     sampling: str = "natural"
     seed: int = 0
-    amp: str = "bf16"
+    amp: str = "auto"
     n_workers: int = 1
     log_every: int = 50
     checkpoint_every: int = 500

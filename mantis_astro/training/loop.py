@@ -1,6 +1,7 @@
 """`train`: the one loop that all networks are trained by."""
 
 import contextlib
+import logging
 import math
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +26,7 @@ from mantis_astro.training.optimization.initialization import (
     standardize,
 )
 from mantis_astro.training.optimization.losses import RedshiftLoss
+from mantis_astro.training.optimization.precision import autocast, choose_amp
 from mantis_astro.training.optimization.schedule import Budget, rate_factor
 from mantis_astro.training.optimization.small_convolutions import (
     convolve_by_convolution,
@@ -38,9 +40,12 @@ from mantis_astro.training.validation import VALIDATION_COLUMNS, HeldOut
 
 __all__ = ["TrainingError", "TrainingResult", "describe", "train"]
 
+log = logging.getLogger(__name__)
+
 CHECKPOINT = "checkpoint.pt"
 
 _STANDARDIZE = 2048  # galaxies that the scatter of inputs is taken from
+_TIMED = 64  # galaxies in a step whose time is taken
 
 # Fields that may differ when a run goes on: they do not change what is computed.
 _FREE = {
@@ -252,19 +257,32 @@ class _Run:
         self.average = WeightAverage(self.raw, self.config.optimizer.ema_decay)
 
     def autocast(self):
-        if self.config.amp == "none":
-            return contextlib.nullcontext()
-        return torch.autocast(self.team.device.type, dtype=torch.bfloat16)
+        return autocast(self.config.amp, self.team.device)
 
     def prepare(self, *, resume):
         """Make the folder, or go on from what is there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if resume and self.checkpoint.exists():
             self._restore(read_checkpoint(self.checkpoint))
+        elif self.config.amp == "auto":
+            self._choose_amp()
         path = self.folder / "history.csv" if self.team.leads else None
         self.history = History(path, self.rows, tensorboard=self.tensorboard)
         if self.team.leads:
             (self.folder / "config.toml").write_text(self.config.to_toml())
+
+    def _choose_amp(self):
+        """Put in the configuration what is faster here, as the first process finds."""
+        raw, device = self.raw.train(), self.team.device
+        batch = prepare_batch(self.data.batch(0, _TIMED), self.config.spec).to(device)
+
+        def gradients(amp):
+            with autocast(amp, device):
+                logits = raw(batch.images, batch.ebv)
+            loss = self.loss(logits, batch.z).mean()
+            return torch.autograd.grad(loss, list(raw.parameters()), allow_unused=True)
+
+        self.config = self.config.with_options(amp=choose_amp(gradients, self.team))
 
     def loop(self, *, progress):
         """Take steps until the budget is used up, or nothing gets better."""
@@ -376,6 +394,7 @@ class _Run:
         )
 
     def _restore(self, state):
+        self.config = self.config.with_options(amp=_amp_of(self.config, state))
         _check_same(self.config, state["config"], self.checkpoint)
         self.raw.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -481,6 +500,15 @@ def _optimizer(network, config):
     return torch.optim.AdamW(
         groups, lr=config.learning_rate, betas=tuple(config.betas), fused=True
     )
+
+
+def _amp_of(config, state):
+    """Precision to go on in: that of the checkpoint, unless another is asked for."""
+    if config.amp != "auto":
+        return config.amp
+    amp = state["config"]["amp"]
+    log.info("the training goes on with amp = %r, as it began", amp)
+    return amp
 
 
 def _check_same(config, stored, path):

@@ -11,13 +11,16 @@ from mantis_astro.models import (
     LateFusionConfig,
     OnnxNetwork,
     accelerate,
+    acceleration,
     build_network,
     load_model,
     predict_features,
     predict_probability,
+    processor,
 )
-from mantis_astro.models.acceleration import FusedBlock
+from mantis_astro.models.acceleration import BFloat16Encoder, FusedBlock
 from mantis_astro.models.encoders import Block, ConvNeXt
+from mantis_astro.models.processor import _agrees, choose_fastest
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +194,84 @@ def test_without_onednn_the_network_runs_as_it_is(early, monkeypatch):
     assert accelerate(early) is early
 
 
+@pytest.fixture
+def tried_anew():
+    """Forget what was found out about private operations, before and after."""
+    _agrees.cache_clear()
+    yield
+    _agrees.cache_clear()
+
+
+def refuse(*_):
+    raise RuntimeError("could not create a primitive descriptor")
+
+
+@pytest.mark.parametrize("private", [refuse, lambda x, layer, _: layer(x)])
+@pytest.mark.usefixtures("tried_anew")
+def test_a_private_operation_that_fails_is_not_used(early, monkeypatch, private):
+    monkeypatch.setattr(processor, "fused_linear", private)
+    assert accelerate(early) is early
+    half = accelerate(early, precision="bfloat16")
+    assert not any(isinstance(module, FusedBlock) for module in half.modules())
+
+
+@pytest.mark.parametrize("faster", ["float32", "bfloat16"])
+def test_precision_is_what_is_faster_here(early, monkeypatch, faster):
+    timed = []
+
+    def choose(forms, _):
+        timed.append({name: form().dtype for name, form in forms.items()})
+        return faster
+
+    monkeypatch.setattr(acceleration, "choose_fastest", choose)
+    chosen = accelerate(early, precision="auto")
+    has_half = any(isinstance(m, BFloat16Encoder) for m in chosen.modules())
+    assert has_half == (faster == "bfloat16")
+    assert timed == [{"float32": torch.float32, "bfloat16": torch.float32}]
+
+
+def test_a_network_without_encoders_stays_in_float32():
+    network, _ = load_model("simulated-photometric")
+    assert accelerate(network, precision="auto") is network
+
+
+class Watch:
+    """A clock that goes on only while something is done."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def job(self, *seconds):
+        """Make something to do that takes so long each time, then as the last."""
+        left = list(seconds)
+
+        def do():
+            self.now += left.pop(0) if len(left) > 1 else left[0]
+
+        return do
+
+
+@pytest.mark.parametrize(
+    ("exact", "rough", "expected"),
+    [
+        ((1.0,), (0.5,), "rough"),
+        ((1.0,), (2.0,), "exact"),
+        ((1.0,), (0.95,), "exact"),  # not worth a coarser answer
+        ((1.0,), (9.0, 0.5), "rough"),  # the first call makes ready
+        ((0.01, 0.01, 0.01, 0.001), (0.005,), "exact"),  # for a second, not only twice
+    ],
+)
+def test_the_fastest_is_chosen(exact, rough, expected, caplog):
+    watch = Watch()
+    forms = {"exact": watch.job(*exact), "rough": watch.job(*rough)}
+    with caplog.at_level("INFO"):
+        assert choose_fastest(forms, "a job", clock=watch) == expected
+    assert f"{expected} is used" in caplog.text
+
+
 def test_bfloat16_is_near_and_the_head_stays_exact(early, images, ebv):
     half = accelerate(early, precision="bfloat16")
     encoders = [m for m in half.modules() if isinstance(m, ConvNeXt)]
@@ -202,7 +283,9 @@ def test_bfloat16_is_near_and_the_head_stays_exact(early, images, ebv):
 
 
 def test_another_precision_is_refused(early):
-    with pytest.raises(InputSpecError, match="'float32' or 'bfloat16', got 'int3'"):
+    with pytest.raises(
+        InputSpecError, match="'precision' must be one of .* got 'int3'"
+    ):
         accelerate(early, precision="int3")
 
 
@@ -236,6 +319,28 @@ def test_int8_is_near(early, images, ebv, onnx_early):
     with torch.inference_mode():
         difference = (small(images, ebv) - early(images, ebv)).abs().max().item()
     assert 0 < difference < 0.1
+
+
+class Sums(torch.nn.Module):
+    """All inputs and weights as large as can be, of one sign."""
+
+    micro_batch = 2
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 8, bias=False)
+        torch.nn.init.ones_(self.layer.weight)
+
+    def forward(self, images, ebv):
+        return self.layer(images).mean(1) + ebv
+
+
+def test_int8_does_not_overflow_on_any_processor():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    images, ebv = torch.ones(2, 3, 64), torch.zeros(2, 1)
+    small = OnnxNetwork(Sums(), images, ebv, precision="int8")
+    torch.testing.assert_close(small(images, ebv), torch.full((2, 8), 64.0))
 
 
 def test_late_fusion_runs_in_onnxruntime():

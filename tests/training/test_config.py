@@ -64,7 +64,7 @@ def test_toml_of_nested_tables_and_lists():
         ({"batchsize": 3}, r"the configuration has no batchsize; there are name, net"),
         ({"loss": {"crsp": 1}}, r"\[loss\] has no crsp; there are cross_entropy, crps"),
         ({"loss": 3}, r"\[loss\] must be a table"),
-        ({"amp": "fp8"}, r"'amp' must be one of \('bf16', 'none'\), got 'fp8'"),
+        ({"amp": "fp8"}, r"'amp' must be one of \('auto', 'bf16', 'none'\), got 'fp8'"),
         ({"sampling": "equal"}, r"'sampling' must be one of \('natural', 'class-b"),
         ({"seed": -1}, r"'seed' must be 0 or more, got -1"),
         ({"batch_size": 0}, r"'batch_size' must be positive, got 0"),

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,14 +15,16 @@ from mantis_astro.exceptions import FetchError, InputSpecError
 from mantis_astro.training import (
     ArrayData,
     OptimizerConfig,
+    TrainingConfig,
     TrainingError,
     ValidationConfig,
     train,
 )
 from mantis_astro.training.checkpoint import read_checkpoint
 from mantis_astro.training.loop import CHECKPOINT
-from mantis_astro.training.optimization import schedule
+from mantis_astro.training.optimization import precision, schedule
 from mantis_astro.training.optimization.averaging import WeightAverage
+from mantis_astro.training.optimization.precision import choose_amp
 from mantis_astro.training.optimization.schedule import rate_factor
 
 
@@ -240,6 +243,42 @@ def test_bfloat16_learns_as_well(toy, tmp_path):
     mixed = run(toy.config(amp="bf16"), tmp_path / "b", toy.data())
     a, b = (r.metrics["val_loss"] for r in (exact, mixed))
     assert math.isclose(a, b, rel_tol=0.02)
+
+
+@pytest.mark.parametrize("faster", ["none", "bf16"])
+def test_precision_is_what_makes_a_step_faster(toy, tmp_path, monkeypatch, faster):
+    find_faster(monkeypatch, faster)
+    chosen = run(toy.config(amp="auto"), tmp_path / "a", toy.data())
+    given = run(toy.config(amp=faster), tmp_path / "b", toy.data())
+    assert_same_weights(chosen, given)
+    written = TrainingConfig.read(tmp_path / "a" / "config.toml")
+    assert written == toy.config(amp=faster)
+
+
+def test_a_training_keeps_the_precision_that_it_chose(toy, tmp_path, monkeypatch):
+    find_faster(monkeypatch, "bf16")
+    run(toy.config(amp="auto", n_steps=20), tmp_path, toy.data())
+    find_faster(monkeypatch, "none")
+    run(toy.config(amp="auto", n_steps=20), tmp_path, toy.data())
+    assert read_checkpoint(tmp_path / CHECKPOINT)["config"]["amp"] == "bf16"
+    with pytest.raises(InputSpecError, match="with other amp"):
+        run(toy.config(amp="none", n_steps=20), tmp_path, toy.data())
+
+
+def test_all_processes_take_the_precision_of_the_first():
+    told = SimpleNamespace(leads=False, agree=lambda _: 1.0)
+    assert choose_amp(None, told) == "bf16"
+
+
+def find_faster(monkeypatch, amp):
+    """Let the clock find that a step is faster in one precision."""
+
+    def choose(forms, _):
+        for form in forms.values():
+            form()
+        return f"amp = {amp!r}"
+
+    monkeypatch.setattr(precision, "choose_fastest", choose)
 
 
 def test_the_average_is_that_of_the_weights():

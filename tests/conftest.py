@@ -4,6 +4,18 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# One profile for all: no time limits, as machines differ; the same examples each time
+# in CI, where a failure must be that of the change.
+settings.register_profile(
+    "mantis_astro",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+    print_blob=True,
+)
+settings.load_profile("mantis_astro")
 
 
 @pytest.fixture(autouse=True, scope="session")

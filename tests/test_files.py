@@ -372,10 +372,11 @@ def test_the_right_length_with_wrong_bytes_is_refused(known, server):
 
 def test_a_silent_server_runs_into_the_time_out(known, server):
     server.plan = [{"hang": True}] * 2
-    start = time.monotonic()
-    with conf.set_temp("retries", 1), pytest.raises(FetchError, match="ReadTimeout"):
+    with (
+        conf.set_temp("retries", 1),
+        pytest.raises(FetchError, match=r"read timeout=0\.2"),
+    ):
         fetch_file(known, timeout=0.2)
-    assert time.monotonic() - start < 5
 
 
 def test_the_time_out_is_read_from_the_configuration_at_the_call(known, server):

@@ -564,7 +564,7 @@ def test_the_summary_of_nothing_is_a_summary(pdf, z_spec):
     assert "none" in metrics.summarize(evaluate(pdf[:0], z_spec[:0]))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_the_answer_does_not_depend_on_the_order(n, seed):
     rng = np.random.default_rng(seed)

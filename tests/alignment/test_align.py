@@ -28,7 +28,7 @@ def one(band="ps1.g", wcs=None, data=None, **kwargs):
     return MultibandCutout(TARGET, {band: make_cutout(band, wcs, data, **kwargs)})
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     angle=st.floats(0, 360),
     flip=st.booleans(),
@@ -45,7 +45,7 @@ def test_its_own_grid_changes_nothing(angle, flip, method, seed):
     np.testing.assert_allclose(same.data[~mask], data[~mask], atol=2e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(angle=st.floats(0, 360), flip=st.booleans(), scale=st.floats(0.2, 1.2))
 def test_there_and_back_keeps_flux(angle, flip, scale):
     start = make_wcs(n=96)
@@ -72,7 +72,7 @@ def test_rotating_the_input_by_right_angles_rotates_the_output(method, angle):
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(angle=st.floats(-180, 180))
 def test_rotating_the_grid_rotates_the_image(angle):
     # three stars; on the turned grid they are where its WCS says
@@ -368,7 +368,7 @@ def test_grids_that_beat_with_the_image_are_not_interpolated():
         assert new.meta["alignment"][0]["method"] == method
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     band=st.sampled_from(["ps1.y", "galex.FUV", "unwise.W1"]),
     ratio=st.floats(0.3, 1.6),

@@ -76,7 +76,7 @@ def test_exact_is_reproject_exact(name, n, scale):
     np.testing.assert_array_equal(masks[0, 0], footprint < 0.5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     angle=st.floats(-180, 180),
     flip=st.booleans(),

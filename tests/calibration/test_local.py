@@ -236,7 +236,7 @@ def test_no_coefficients_are_the_identity():
 
 
 @given(st.lists(st.floats(-0.6, 0.6), min_size=N_TERMS, max_size=N_TERMS))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_map_is_monotone_and_the_same_from_both_ends(coefficients):
     cdf = conditional_map(np.ones((1, 1)), np.array([coefficients]))
     u_values = np.linspace(0, 1, 201)[None]

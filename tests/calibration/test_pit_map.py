@@ -122,7 +122,7 @@ def test_an_interval_over_all_says_nothing():
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=2, max_size=12))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_map_from_above_is_the_map_from_below_turned(weights):
     values = np.r_[0, np.cumsum(weights) / np.sum(weights)]
     values[-1] = 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from astropy.table import QTable
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import nn
@@ -256,7 +256,6 @@ def test_what_galaxies_lack_is_not_asked_for():
 
 
 @given(hnp.arrays(float, (3, 8), elements=st.floats(-5, 5)))
-@settings(deadline=None)
 def test_values_of_any_game_obey_the_axioms(values):
     shares = exact_shapley(values)
     np.testing.assert_allclose(shares.sum(1), values[:, -1] - values[:, 0], atol=1e-9)

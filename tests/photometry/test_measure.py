@@ -361,7 +361,7 @@ def test_the_table_comes_back_from_disk(tmp_path):
     assert back.meta["aperture"] == table.meta["aperture"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     flux=st.floats(1e3, 1e7),
     angle=st.floats(0, 180),

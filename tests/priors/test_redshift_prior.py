@@ -3,7 +3,7 @@ import pickle
 import astropy.units as u
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import kstest, rv_histogram
@@ -33,26 +33,22 @@ def priors(draw):
     )
 
 
-@settings(deadline=None)
 @given(priors(), st.lists(st.floats(0, 1), min_size=1))
 def test_ppf_is_the_inverse_of_cdf(prior, q):
     assert np.allclose(prior.cdf(prior.ppf(q)), q, rtol=0, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(priors(), st.lists(st.floats(0, 1), min_size=1))
 def test_no_draw_falls_where_the_prior_is_zero(prior, q):
     assert np.all(prior.pdf(prior.ppf(q)) > 0)
 
 
-@settings(deadline=None)
 @given(priors())
 def test_probability_sums_to_one(prior):
     assert prior.probability.sum() == pytest.approx(1, abs=1e-12)
     assert prior.cdf(prior.support[1]) == 1
 
 
-@settings(deadline=None)
 @given(priors(), st.floats(0, 1))
 def test_density_is_the_derivative_of_cdf(prior, where):
     bin_edges = prior.bin_edges

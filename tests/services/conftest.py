@@ -42,3 +42,15 @@ def impatient():
         conf.set_temp("connect_timeout", 1.0),
     ):
         yield
+
+
+@pytest.fixture
+def patient():
+    """Long time-outs: what hangs is broken off, or runs into the suite's own limit."""
+    with (
+        conf.set_temp("timeout", 1000.0),
+        conf.set_temp("answer_timeout", 1000.0),
+        conf.set_temp("total_timeout", 1000.0),
+        conf.set_temp("give_up_after", 1000.0),
+    ):
+        yield

@@ -300,27 +300,24 @@ def test_a_report_tells_how_each_band_ended(sky):
 
 
 def test_the_deadline_of_a_table_holds(sky):
-    sky.faults = [Fault("hang", match="galex", seconds=30)]
-    source = make_source(deadline=1.0 * u.s, clock=None)
-    start = time.monotonic()
+    sky.faults = [Fault("hang", match="galex", seconds=1000)]
+    source = make_source(deadline=1.0 * u.s, clock=FakeClock(patience=1.0))
     results = fetch(source, make_coords(10), ["galex.NUV", "ps1.g"])
-    assert time.monotonic() - start < 3
     for _, statuses in results.values():
         nuv, g = statuses.values()
         assert nuv == failed("not there within 1 s")
         assert g == OK
 
 
+@pytest.mark.usefixtures("patient")
 def test_leaving_the_loop_breaks_off_what_hangs(sky):
     coords = SkyCoord([10.0, 20.0, 30.0], [0.0, 0.0, 0.0], unit="deg")
-    sky.faults = [Fault("hang", match="ra=[23]0", seconds=30)]
+    sky.faults = [Fault("hang", match="ra=[23]0", seconds=1000)]
     generator = make_source(clock=None).iter_cutouts(coords, ["galex.NUV"])
     index, *_ = next(generator)
     assert index == 0
     assert len(our_threads()) > 1
-    start = time.monotonic()
     generator.close()
-    assert time.monotonic() - start < 2
     assert our_threads() == []
 
 
@@ -330,15 +327,21 @@ def test_a_generator_that_was_never_started_has_no_threads():
     generator.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_ctrl_c_breaks_off_what_hangs(sky):
-    sky.faults = [Fault("hang", seconds=30)]
+    sky.faults = [Fault("hang", seconds=1000)]
     source = make_source(clock=None)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    start = time.monotonic()
+
+    def interrupt():
+        while not sky.requests:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         list(source.iter_cutouts(make_coords(5), BANDS))
-    assert time.monotonic() - start < 3
+    thread.join()
     assert our_threads() == []
     assert source.counts()["pending"] == 5 * len(BANDS)
 

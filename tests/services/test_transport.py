@@ -71,12 +71,10 @@ def test_no_whole_answer_is_an_error(transport, request_, sky, kind, message):
 
 
 def test_a_trickle_ends_when_its_time_is_over(transport, request_, sky):
-    """Each byte comes within the read time-out; the whole would take 20 s."""
-    sky.faults = [Fault("slow_drip", seconds=20)]
-    start = time.monotonic()
+    """Each byte comes within the read time-out; the whole would take 1000 s."""
+    sky.faults = [Fault("slow_drip", seconds=1000)]
     with pytest.raises(TransportError, match="gave no whole answer within 0.5 s"):
         transport.send(request_, seconds=0.5)
-    assert time.monotonic() - start < 3
 
 
 def test_nobody_at_the_address(transport):
@@ -85,13 +83,16 @@ def test_nobody_at_the_address(transport):
 
 
 def test_closing_wakes_those_who_wait(request_, sky):
-    sky.faults = [Fault("hang", seconds=30)]
-    patient = HttpTransport(connections_per_host=1, connect_timeout=5, read_timeout=30)
+    """Nothing else ends this before the suite's own time limit."""
+    sky.faults = [Fault("hang", seconds=1000)]
+    patient = HttpTransport(
+        connections_per_host=1, connect_timeout=5, read_timeout=1000
+    )
     errors = []
 
     def ask():
         try:
-            patient.send(request_, seconds=30)
+            patient.send(request_, seconds=1000)
         except TransportError as error:
             errors.append(str(error))
 
@@ -99,10 +100,8 @@ def test_closing_wakes_those_who_wait(request_, sky):
     thread.start()
     while not sky.requests:
         time.sleep(0.01)
-    start = time.monotonic()
     patient.close()
     thread.join()
-    assert time.monotonic() - start < 2
     assert errors == ["cancelled"]
 
 

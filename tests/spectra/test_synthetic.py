@@ -62,7 +62,7 @@ def test_photons_are_counted_not_energy():
     assert value(table, column(band)) == pytest.approx(expected, rel=1e-7)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     flux=st.lists(st.floats(0, 10), min_size=6, max_size=6),
     inserted=st.lists(st.floats(3501, 8999), min_size=1, max_size=30, unique=True),

@@ -317,7 +317,8 @@ def get_bands(bands):
     """
     if isinstance(bands, str | Band):
         bands = [bands]
-    bands = tuple(dict.fromkeys(map(get_band, bands)))
+    bands = [b if isinstance(b, Band) else get_band(b) for b in bands]
+    bands = tuple(dict.fromkeys(bands))
     if not bands:
         msg = "'bands' is empty: name at least one"
         raise ValueError(msg)

@@ -145,14 +145,17 @@ def map_rows(function, probability, *others, block=BLOCK):
         The answers, first axis ``n_row``.
     """
     rows = probability.reshape(-1, probability.shape[-1])
-    answers = [
-        function(
-            rows[part].astype(np.float64, copy=False),
-            *(other[part] for other in others),
-        )
-        for part in _blocks(rows.shape, block)
-    ]
-    return answers[0] if len(answers) == 1 else np.concatenate(answers)
+    if rows.size <= block:
+        return function(rows.astype(np.float64, copy=False), *others)
+    return np.concatenate(
+        [
+            function(
+                rows[part].astype(np.float64, copy=False),
+                *[other[part] for other in others],
+            )
+            for part in _blocks(rows.shape, block)
+        ]
+    )
 
 
 def _blocks(shape, block=BLOCK):

@@ -269,6 +269,10 @@ class Predictor:
             prior its p(z) carry, how they were recalibrated, bands they rest on,
             versions of packages, thresholds of flags, what to cite.
         """
+        return dict(self._provenance)
+
+    @cached_property
+    def _provenance(self):
         versions = [f"mantis_astro {__version__}"]
         versions += [f"{name} {metadata.version(name)}" for name in _PACKAGES]
         thresholds = [

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from copy import copy
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -16,7 +17,7 @@ from astropy.nddata import (
 from astropy.wcs import WCS
 
 from mantis_astro.atomic import atomic_file
-from mantis_astro.bands import get_band, get_survey, list_bands
+from mantis_astro.bands import Band, get_band, get_survey, list_bands
 from mantis_astro.exceptions import MissingBandError
 
 __all__ = ["MultibandCutout"]
@@ -98,16 +99,40 @@ class MultibandCutout(Mapping):
         order = {band: i for i, band in enumerate(list_bands())}
         self.coord = coord
         self.meta = dict(meta or {})
-        self._cutouts = dict(sorted(by_band.items(), key=lambda kv: order[kv[0]]))
+        in_order = sorted(by_band, key=order.__getitem__)
+        self._cutouts = {band: by_band[band] for band in in_order}
 
     def __getitem__(self, band):
-        band = get_band(band)
+        if not isinstance(band, Band):  # asked here, as it is asked so often
+            band = get_band(band)
         try:
             return self._cutouts[band]
         except KeyError:
             there = ", ".join(map(str, self)) or "none"
             msg = f"no cutout of {band}; there are {there}"
             raise MissingBandError(msg) from None
+
+    def items(self):
+        """
+        Bands and their cutouts.
+
+        Returns
+        -------
+        dict_items
+            In the order of the registry.
+        """
+        return self._cutouts.items()
+
+    def values(self):
+        """
+        List the cutouts alone.
+
+        Returns
+        -------
+        dict_values
+            In the order of the registry.
+        """
+        return self._cutouts.values()
 
     def __iter__(self):
         return iter(self._cutouts)
@@ -169,9 +194,14 @@ class MultibandCutout(Mapping):
         KeyError
             `~mantis_astro.exceptions.MissingBandError` if one is not there.
         """
-        return type(self)(
-            self.coord, {get_band(band): self[band] for band in bands}, meta=self.meta
-        )
+        wanted = [b if isinstance(b, Band) else get_band(b) for b in bands]
+        lacking = [band for band in wanted if band not in self._cutouts]
+        if lacking:
+            self[lacking[0]]  # raises
+        new = copy(self)
+        new.meta = dict(self.meta)
+        new._cutouts = {b: cutout for b, cutout in self.items() if b in wanted}
+        return new
 
     def write(self, path, *, overwrite=False):
         """

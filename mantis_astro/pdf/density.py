@@ -239,33 +239,33 @@ class BinnedDensity(ShapedLikeNDArray):
 
     def _at(self, kernel, x, name):
         """Evaluate a function of rows where ``x`` broadcasts against the galaxies."""
+        own = self._flags.shape
         try:
-            shape = np.broadcast_shapes(self.shape, x.shape)
+            shape = np.broadcast_shapes(own, x.shape)
         except ValueError:
             msg = (
                 f"'{name}' of shape {x.shape} does not broadcast with galaxies of "
-                f"shape {self.shape}; for a grid at every galaxy use pdf[..., None]"
+                f"shape {own}; for a grid at every galaxy use pdf[..., None]"
             )
             raise ValueError(msg) from None
         # Axes of the answer along which galaxies differ go first, the others last.
-        padded = (1,) * (len(shape) - self.ndim) + self.shape
-        order = sorted(range(len(shape)), key=lambda i: padded[i] != shape[i])
-        n_x = int(
-            np.prod([shape[i] for i in order if padded[i] != shape[i]], dtype=int)
-        )
-        x = np.broadcast_to(x, shape).transpose(order).reshape(self.size, n_x)
-        value = binned.map_rows(partial(kernel, self.bin_edges), self.probability, x)
+        padded = np.array((1,) * (len(shape) - len(own)) + own, int)
+        is_other = padded != shape
+        order = np.argsort(is_other, kind="stable")
+        n_x = np.prod(np.array(shape, int)[is_other])
+        x = np.broadcast_to(x, shape).transpose(order).reshape(self._flags.size, n_x)
+        value = binned.map_rows(partial(kernel, self._bin_edges), self._probability, x)
         value = value.reshape([shape[i] for i in order]).transpose(np.argsort(order))
         return u.Quantity(value, u.one, copy=False)
 
     def _each(self, kernel, *arguments, block=binned.BLOCK):
         """Values of a function of rows, shaped as the galaxies."""
         value = binned.map_rows(
-            lambda rows: kernel(self.bin_edges, rows, *arguments),
-            self.probability,
+            lambda rows: kernel(self._bin_edges, rows, *arguments),
+            self._probability,
             block=block,
         )
-        return value.reshape(self.shape + value.shape[1:])
+        return value.reshape(self._flags.shape + value.shape[1:])
 
     def pdf(self, z):
         """

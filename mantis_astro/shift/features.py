@@ -1,6 +1,7 @@
 """Feature matrices: arrays and tables in, finite columns on one scale out."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -85,8 +86,7 @@ def as_features(data, argument="features"):
             "a single feature is features[:, None]"
         )
         raise ValueError(msg)
-    names = tuple(f"feature {i}" for i in range(values.shape[1]))
-    return _checked(Features(values, names), argument)
+    return _checked(Features(values, _unnamed(values.shape[1])), argument)
 
 
 def find_shared_columns(reference, target):
@@ -154,8 +154,10 @@ def check_same(names, expected):
     ValueError
         `~mantis_astro.exceptions.InputSpecError` if they differ.
     """
-    unnamed = _is_unnamed(names) or _is_unnamed(expected)
-    if len(names) != len(expected) or not (unnamed or names == expected):
+    unnamed = _unnamed(len(expected))
+    if len(names) != len(expected) or not (
+        names == expected or unnamed in {names, expected}
+    ):
         msg = (
             f"these are not the features of the reference: it has {_listed(expected)}, "
             f"got {_listed(names)}. Features of one model say nothing about another"
@@ -279,8 +281,10 @@ def _checked(features, argument):
     return features
 
 
-def _is_unnamed(names):
-    return all(name.startswith("feature ") for name in names)
+@lru_cache(maxsize=64)
+def _unnamed(n):
+    """Names of the features of an array, which has none; the same object each time."""
+    return tuple(f"feature {i}" for i in range(n))
 
 
 def _listed(names):

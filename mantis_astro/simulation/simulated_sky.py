@@ -215,9 +215,9 @@ class SimulatedSky:
         for start in range(0, len(coords), _CHUNK):
             some = coords[start : start + _CHUNK]
             for i, cutouts in enumerate(self._look(some)):
-                found = cutouts.select([band for band in bands if band in cutouts])
-                statuses = {b: OK if b in found else NO_COVERAGE for b in bands}
-                yield start + i, found, statuses
+                there = cutouts.bands
+                statuses = {b: OK if b in there else NO_COVERAGE for b in bands}
+                yield start + i, cutouts.select(set(there) & set(bands)), statuses
 
     def fill_store(self, store, coords, bands=BANDS):
         """

@@ -28,7 +28,6 @@ from mantis_astro.metrics import evaluate, object_scores
 from mantis_astro.models import predict_probability
 from mantis_astro.simulation.population.galaxies import GalaxyPopulation
 from mantis_astro.training import RenderedData, TrainingConfig, train
-from mantis_astro.training.batches.preparation import prepare_batch
 
 MODELS = ("photometric", "early", "late")
 SCORES = ("sigma_nmad", "outlier_fraction_005", "outlier_fraction_015", "crps")
@@ -54,7 +53,7 @@ class TestGalaxies:
         parts = []
         for start in range(0, self.n, 1024):
             rows = np.arange(start, min(start + 1024, self.n))
-            batch = prepare_batch(data.take(rows), photoz.card.spec)
+            batch = data.take(rows).encoded(photoz.card.spec)
             parts.append(predict_probability(photoz.network, batch.images, batch.ebv))
         return RedshiftPDF(photoz.card.bin_edges, np.concatenate(parts))
 

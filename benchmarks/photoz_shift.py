@@ -310,8 +310,8 @@ class SimulatedTargets:
     def features(self, photoz, rows):
         """What the last layer of a model reads."""
         maps = [("csfd", "planck").index(name) for name in photoz.card.ebv_maps]
-        softening = torch.tensor([s.softening for s in photoz.card.spec.stretch])
-        stretched = torch.asinh(self.images[rows] / softening[:, None, None].float())
+        observed = torch.ones(len(rows), self.images.shape[1], dtype=bool)
+        stretched = photoz.card.spec.encode((self.images[rows],), observed)
         ebv = torch.from_numpy(self.sample.ebv_maps[rows][:, maps]).float()
         return predict_features(photoz.network, stretched, ebv)
 

@@ -33,7 +33,6 @@ from mantis_astro.models import (
 from mantis_astro.simulation import GalaxyPopulation
 from mantis_astro.simulation.population.counts import Subsample
 from mantis_astro.training import LossConfig, TrainingBatch
-from mantis_astro.training.batches.preparation import prepare_batch
 from mantis_astro.training.optimization.losses import RedshiftLoss
 
 Z_EDGES = np.linspace(0, 1.6, 321)
@@ -50,7 +49,7 @@ def untrained(table):
     _, error = fluxes(table)
     spec = PhotometrySpec(
         tuple(table.meta["bands"]),
-        softening=tuple(np.nanmedian(error, axis=0).round(1).tolist()),
+        asinh_scale=tuple(np.nanmedian(error, axis=0).round(1).tolist()),
         ebv_maps=(),
         ebv_default=(),
     )
@@ -246,7 +245,7 @@ def _inputs(flux, error, ebv, z, spec):
         weight=torch.ones(n),
         index=torch.arange(n),
     )
-    prepared = prepare_batch(batch, spec)
+    prepared = batch.encoded(spec)
     return prepared.images, prepared.ebv
 
 

@@ -59,7 +59,6 @@ from mantis_astro.simulation.population.scenes import draw_scenes
 from mantis_astro.simulation.rendering.observation import observe_grid
 from mantis_astro.training import RenderedData, TrainingConfig, train
 from mantis_astro.training.batches.batch import TrainingBatch
-from mantis_astro.training.batches.preparation import prepare_batch
 from mantis_astro.training.data.grid_photometry import GridPhotometry
 
 SEED = int(os.environ.get("REFIT_SEED", "0"))
@@ -149,7 +148,7 @@ def observe(scenario, start, models):
     flux = GridPhotometry(PUBLISHED_BANDS, (32, 32), 1.0, 3.0).measure(images.numpy())
     flux[~np.broadcast_to(observed[:, None], flux.shape)] = np.nan
     measured = TrainingBatch(**vars(batch) | {"images": torch.from_numpy(flux)})
-    arrays["photometry"] = prepare_batch(measured, spec).images.numpy()
+    arrays["photometry"] = measured.encoded(spec).images.numpy()
     return arrays
 
 
@@ -159,7 +158,7 @@ def features_of(photoz, batch):
         batch = TrainingBatch(
             **vars(batch) | {"images": tuple(images.split([2, 5, 2], 1))}
         )
-    ready = prepare_batch(batch, spec)
+    ready = batch.encoded(spec)
     return predict_features(photoz.network, ready.images, ready.ebv)
 
 

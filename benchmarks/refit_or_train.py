@@ -21,7 +21,6 @@ from torch.nn import functional
 from mantis_astro import PhotoZ, RedshiftPDF, binned
 from mantis_astro.models import predict_features
 from mantis_astro.refitting.heads import soft_targets
-from mantis_astro.training.batches.preparation import prepare_batch
 
 RATES = (1e-4, 3e-4, 1e-3)
 N_THIRD = 2000
@@ -31,7 +30,7 @@ def observe(n, spec):
     """Images as the network reads them, E(B-V) and redshifts of at least n."""
     parts = []
     for start in range(0, n, BATCH):
-        ready = prepare_batch(take_images("zero points", start), spec)
+        ready = take_images("zero points", start).encoded(spec)
         parts.append((ready.images, ready.ebv, ready.z))
     images, ebv, z = (torch.cat(column) for column in zip(*parts, strict=True))
     return images, ebv, z.numpy()

@@ -15,7 +15,6 @@ from astropy.table import Table
 from harness import run
 
 from mantis_astro.training import SimulatedData, TrainingConfig
-from mantis_astro.training.batches.preparation import prepare_batch
 from mantis_astro.training.optimization.averaging import WeightAverage
 from mantis_astro.training.optimization.initialization import initial_network
 from mantis_astro.training.optimization.losses import RedshiftLoss
@@ -87,7 +86,7 @@ def benchmark(short):
     configs += [(name, TrainingConfig.read(name)) for name in ("late", "photometric")]
     for name, config in configs:
         data = SimulatedData().open(config)
-        batch = prepare_batch(data.batch(0, n), config.spec)
+        batch = data.batch(0, n).encoded(config.spec)
         functions, n_weights = {}, 0
         for column, options in (
             ("float32", {"bf16": False, "products": False}),

@@ -5,13 +5,13 @@ Where E(B-V) comes from is `mantis_astro.dust`; this module needs no map.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 import astropy.units as u
 import numpy as np
 
 from mantis_astro.bands import BANDS, get_band
 from mantis_astro.flags import Flag
+from mantis_astro.fluxes import get_filter
 
 __all__ = [
     "DUST_MAPS",
@@ -285,16 +285,9 @@ def _column(ebv, n, n_maps):
     raise ValueError(msg)
 
 
-@lru_cache(maxsize=64)
-def _filter(sedpy_name):
-    from sedpy.observate import Filter
-
-    curve = Filter(sedpy_name)
-    return curve.wavelength, curve.transmission
-
-
 def _through_filter(band, extinction, spectrum):
-    wavelength, transmission = _filter(band.sedpy_name)
+    curve = get_filter(band)
+    wavelength, transmission = curve.wavelength, curve.transmission
     source = wavelength**-2.0 if spectrum is None else spectrum(wavelength)
     photons = source * transmission * wavelength
     ebv = 0.1

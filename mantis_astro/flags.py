@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FLAG_TABLE", "Flag", "FlagDefinition", "decode_flags", "describe_flags"]
+__all__ = [
+    "FLAG_TABLE",
+    "Flag",
+    "FlagDefinition",
+    "decode_flags",
+    "describe_flags",
+    "missing_flag",
+    "missing_flags",
+]
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,13 @@ FLAG_TABLE = tuple(
                 "PLACEHOLDER_MODEL",
                 "The model is a stand-in that was never trained for science.",
             ),
+            (
+                "MISSING_OTHER",
+                (
+                    "At least one band that the model reads is missing, of a survey "
+                    "without a bit of its own."
+                ),
+            ),
         ]
     )
 )
@@ -148,6 +163,52 @@ Flag.threshold = property(
     lambda self: FLAG_TABLE[int(self).bit_length() - 1].threshold,
     doc="The threshold of a single flag, or None.",
 )
+
+
+def missing_flag(survey):
+    """
+    Return the bit that is set where a band of a survey is missing.
+
+    Parameters
+    ----------
+    survey : str or Survey
+        Its name.
+
+    Returns
+    -------
+    Flag
+        MISSING_<survey>, or MISSING_OTHER for a survey without a bit of its own.
+
+    Examples
+    --------
+    >>> from mantis_astro.flags import missing_flag
+    >>> missing_flag("ps1").name, missing_flag("legacysurvey").name
+    ('MISSING_PS1', 'MISSING_OTHER')
+    """
+    name = f"MISSING_{str(survey).upper()}"
+    return Flag.__members__.get(name, Flag.MISSING_OTHER)
+
+
+def missing_flags(observed, bands):
+    """
+    Set the bits of the surveys of missing bands.
+
+    Parameters
+    ----------
+    observed : `~numpy.ndarray`
+        Whether each object was observed in each band, shape (n_object, n_band).
+    bands : sequence of Band
+        The bands.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (n_object,), int32; see `missing_flag`.
+    """
+    flags = np.zeros(len(observed), np.int32)
+    for j, band in enumerate(bands):
+        flags[~observed[:, j]] |= missing_flag(band.survey)
+    return flags
 
 
 def decode_flags(flags):

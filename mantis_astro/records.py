@@ -1,6 +1,7 @@
 """Frozen records that go to JSON and come back as what they were."""
 
 from dataclasses import dataclass, fields
+from functools import wraps
 
 from mantis_astro.exceptions import InputSpecError
 
@@ -9,7 +10,7 @@ __all__ = ["from_plain", "record", "to_plain"]
 _KINDS = {}
 
 
-def record(kind):
+def record(kind, *, renamed=None):
     """
     Make a frozen dataclass that `to_plain` and `from_plain` know by a name.
 
@@ -17,6 +18,8 @@ def record(kind):
     ----------
     kind : str
         The name, as it stands in files; never reused for something else.
+    renamed : dict of str to str, optional
+        Former names of fields, which older files and programs use, and their names.
 
     Returns
     -------
@@ -47,11 +50,21 @@ def record(kind):
             msg = f"'kind' {kind!r} is already taken by {taken.__qualname__}"
             raise ValueError(msg)
         cls = dataclass(frozen=True)(cls)
-        cls.kind = kind
+        cls.kind, cls.renamed = kind, renamed or {}
+        if renamed:
+            cls.__init__ = _with_former_names(cls.__init__, renamed)
         _KINDS[kind] = cls
         return cls
 
     return decorate
+
+
+def _with_former_names(init, renamed):
+    @wraps(init)
+    def _init(self, *args, **values):
+        init(self, *args, **{renamed.get(k, k): value for k, value in values.items()})
+
+    return _init
 
 
 def to_plain(value):
@@ -112,7 +125,7 @@ def from_plain(value):
         msg = f"no record of kind {kind!r}; there are {', '.join(sorted(_KINDS))}"
         raise InputSpecError(msg) from None
     names = [field.name for field in fields(cls) if field.init]
-    if strangers := sorted(items.keys() - set(names)):
+    if strangers := sorted(items.keys() - set(names) - set(cls.renamed)):
         msg = (
             f"a record of kind {kind!r} has no {', '.join(strangers)}; "
             f"there are {', '.join(names)}"

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from mantis_astro.flags import FLAG_TABLE, Flag, decode_flags, describe_flags
+from mantis_astro.flags import (
+    FLAG_TABLE,
+    Flag,
+    decode_flags,
+    describe_flags,
+    missing_flag,
+)
 
 # Bits as first released. They are written into people's tables: never renumber them.
 RELEASED = [
@@ -27,6 +33,7 @@ RELEASED = [
     "SATURATED",
     "NON_DETECTION",
     "PLACEHOLDER_MODEL",
+    "MISSING_OTHER",
 ]
 
 
@@ -74,3 +81,12 @@ def test_the_described_table_is_the_table():
 def test_a_negative_value_is_no_set_of_flags(flags):
     with pytest.raises(ValueError, match="'flags' must not be negative, got -1"):
         decode_flags(flags)
+
+
+@pytest.mark.parametrize(
+    ("survey", "flag"),
+    [("galex", "MISSING_GALEX"), ("unwise", "MISSING_UNWISE")]
+    + [(name, "MISSING_OTHER") for name in ("legacysurvey", "allwise", "of a user")],
+)
+def test_a_missing_band_sets_the_bit_of_its_survey(survey, flag):
+    assert missing_flag(survey) == Flag[flag]

@@ -15,7 +15,7 @@ from mantis_astro.models import PhotometricConfig, PhotometrySpec, build_network
 from mantis_astro.models.card import ModelCard
 
 EDGES = np.linspace(0, 1, 51)
-SPEC = PhotometrySpec(("ps1.g", "ps1.r"), softening=(300.0, 300.0))
+SPEC = PhotometrySpec(("ps1.g", "ps1.r"), asinh_scale=(300.0, 300.0))
 
 
 @pytest.fixture

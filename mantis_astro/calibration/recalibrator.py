@@ -155,4 +155,5 @@ def remap(rows, cdf):
     lower = np.diff(cdf(below, upper=False), axis=1)
     above = binned.cumulative(rows[:, ::-1])
     upper = np.diff(cdf(above, upper=True), axis=1)[:, ::-1]
-    return np.where(below[:, 1:] <= 0.5, lower, upper)
+    # rounding may turn an empty bin between two equal values into -1e-17
+    return np.maximum(np.where(below[:, 1:] <= 0.5, lower, upper), 0)

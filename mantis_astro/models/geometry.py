@@ -140,7 +140,7 @@ class NativeCrops:
 
         Parameters
         ----------
-        planes : tuple of `~numpy.ndarray`
+        planes : tuple of `torch.Tensor`
             As `cut` gave them, stretched.
 
         Returns
@@ -148,7 +148,6 @@ class NativeCrops:
         `torch.Tensor` or tuple of `torch.Tensor`
             One image of all bands, or one for each survey.
         """
-        planes = tuple(map(torch.from_numpy, planes))
         if self.resize_to is None:
             return planes
         return torch.cat([_resize(plane, self.resize_to) for plane in planes], 1)
@@ -239,7 +238,7 @@ class CommonGrid:
 
         Parameters
         ----------
-        planes : tuple of `~numpy.ndarray`
+        planes : tuple of `torch.Tensor`
             As `cut` gave them, stretched.
 
         Returns
@@ -248,7 +247,7 @@ class CommonGrid:
             Shape (n_object, n_band, ny, nx).
         """
         (plane,) = planes
-        return torch.from_numpy(plane)
+        return plane
 
     def _align(self, cutouts, bands, shown):
         """Align what there is to see: plane and masks (n_object, n_band, ny, nx)."""
@@ -316,7 +315,7 @@ class SurveyGrids(CommonGrid):
 
         Parameters
         ----------
-        planes : tuple of `~numpy.ndarray`
+        planes : tuple of `torch.Tensor`
             As `cut` gave them, stretched.
 
         Returns
@@ -324,7 +323,7 @@ class SurveyGrids(CommonGrid):
         tuple of `torch.Tensor`
             One for each survey, of shape (n_object, n_band, ny, nx).
         """
-        return tuple(map(torch.from_numpy, planes))
+        return planes
 
 
 def _by_survey(plane, bands):

@@ -294,7 +294,7 @@ class ApertureSums(nn.Module):
     Fluxes in round apertures, computed beside the convolutions.
 
     A network that must learn to add up pixels learns slowly; given the sums it learns
-    colours at once. Images are read as ``asinh(flux / softening)``; the sums go through
+    colours at once. Images are read as ``asinh(flux / scale)``; the sums go through
     the same function, after a learned scale and shift for each. A band whose pixels
     are all exactly zero was not observed; one more input for each band says so.
 

@@ -1,17 +1,17 @@
 """The door in: from cutouts with units to the tensors that a network reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from mantis_astro.bands import get_band, get_survey
+from mantis_astro.bands import get_band
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.extinction import resolve_ebv
-from mantis_astro.flags import Flag
+from mantis_astro.flags import Flag, missing_flags
 from mantis_astro.models.geometry import NativeCrops
 from mantis_astro.models.stretches import ClipStretch, PositiveAsinhStretch
 from mantis_astro.records import record
@@ -197,22 +197,72 @@ class InputSpec:
         A band counts as missing (MISSING_GALEX, ...) if there is no image, its WCS is
         bad (BAD_WCS), its unit cannot be converted (BAD_PIXELS), or it shows nothing:
         every pixel masked, not finite or exactly zero. An object without any band is
-        not usable (NO_DATA). Pixels that are masked or not finite become 0 after the
+        not usable (NO_DATA). Pixels that are masked or not finite become 0 before the
         stretch; more than 1 % of them in a band is BAD_PIXELS.
         """
-        cutouts = _checked(cutouts)
-        pixels = self.geometry.cut(cutouts, self._bands, in_njy=self.stretch[0].in_njy)
-        planes, start = [], 0
-        for plane in pixels.planes:
-            channels = slice(start, start + plane.shape[1])
-            shown = pixels.observed[:, channels]
-            planes.append(_stretched(plane, self.stretch[channels], shown))
-            start = channels.stop
-        ebv, ebv_flags = dust_inputs(self, ebv, len(cutouts))
+        pixels = self.cut(cutouts)
+        ebv, ebv_flags = dust_inputs(self, ebv, len(pixels.flags))
+        planes = tuple(map(torch.from_numpy, pixels.planes))
+        images = self.encode(planes, torch.from_numpy(pixels.observed))
         usable = pixels.observed.any(1)
-        flags = pixels.flags | ebv_flags | missing_flags(pixels.observed, self._bands)
-        flags[~usable] |= Flag.NO_DATA
-        return NetworkInput(self.geometry.combine(tuple(planes)), ebv, flags, usable)
+        return NetworkInput(images, ebv, pixels.flags | ebv_flags, usable)
+
+    def cut(self, cutouts):
+        """
+        Bring images onto the network's pixels, before the stretch.
+
+        Parameters
+        ----------
+        cutouts : sequence of MultibandCutout
+            As for `to_tensor`.
+
+        Returns
+        -------
+        PixelBatch
+            Planes of pixels in nJy, or in the surveys' own units, as the stretches
+            read them, 0 where they are bad; with all flags but those of E(B-V).
+
+        Raises
+        ------
+        TypeError
+            If an object is not a MultibandCutout.
+        """
+        cutouts = _checked(cutouts)
+        pixels = self.geometry.cut(cutouts, self._bands, in_njy=self.in_njy)
+        flags = pixels.flags | missing_flags(pixels.observed, self._bands)
+        flags[~pixels.observed.any(1)] |= Flag.NO_DATA
+        planes = tuple(np.nan_to_num(plane, copy=False) for plane in pixels.planes)
+        return replace(pixels, planes=planes, flags=flags)
+
+    def encode(self, planes, observed):
+        """
+        Turn pixels into what the network reads.
+
+        Parameters
+        ----------
+        planes : tuple of `torch.Tensor`
+            Pixels as `cut` gives them, shape (n_object, n_band, ny, nx) each.
+        observed : `torch.Tensor`
+            Whether there is an image, shape (n_object, n_band), bool.
+
+        Returns
+        -------
+        `torch.Tensor` or tuple of `torch.Tensor`
+            Stretched, 0 where a band is missing; one image of all bands, or one for
+            each survey.
+        """
+        stretched, start = [], 0
+        for plane in planes:
+            channels = slice(start, start + plane.shape[1])
+            shown = observed[:, channels, None, None]
+            stretched.append(_stretched(plane, self.stretch[channels], shown))
+            start = channels.stop
+        return self.geometry.combine(tuple(stretched))
+
+    @property
+    def in_njy(self):
+        """Whether the network reads nJy, or else the surveys' own units."""
+        return self.stretch[0].in_njy
 
     @cached_property
     def _bands(self):
@@ -259,38 +309,12 @@ def dust_inputs(spec, ebv, n_object):
     return torch.from_numpy(values.astype(np.float32)), flags.astype(np.int32)
 
 
-def missing_flags(observed, bands):
-    """
-    Set the flags that name the surveys of missing bands.
-
-    Parameters
-    ----------
-    observed : `~numpy.ndarray`
-        Shape (n_object, n_band), bool.
-    bands : sequence of Band
-        The bands.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Shape (n_object,), int32. A survey without a flag of its own sets
-        PARTIAL_COVERAGE.
-    """
-    flags = np.zeros(len(observed), np.int32)
-    for j, band in enumerate(bands):
-        name = f"MISSING_{get_survey(band.survey).name.upper()}"
-        flag = Flag.__members__.get(name, Flag.PARTIAL_COVERAGE)
-        flags[~observed[:, j]] |= flag
-    return flags
-
-
 def _stretched(plane, stretches, shown):
-    """Stretch (n_object, n_band, ny, nx) band by band; what is not known becomes 0."""
-    out = np.empty_like(plane)
+    """Stretch (n_object, n_band, ny, nx) band by band; missing bands become 0."""
+    out = torch.empty_like(plane)
     for j, stretch in enumerate(stretches):
-        out[:, j] = stretch(plane[:, j])
-    np.copyto(out, 0, where=np.isnan(out) | ~shown[:, :, None, None])
-    return out
+        out[:, j] = torch.as_tensor(stretch(plane[:, j]))
+    return out.masked_fill_(out.isnan() | ~shown, 0)
 
 
 def _checked(cutouts):

@@ -7,14 +7,12 @@ import numpy as np
 from astropy.coordinates import CartesianRepresentation
 
 from mantis_astro.astrometry.directions import local_directions, pixels_of
-from mantis_astro.bands import get_survey
 from mantis_astro.flags import Flag
+from mantis_astro.fluxes import native_factor, njy_factor
 
 __all__ = [
     "PlacedBatch",
     "icrs_degrees",
-    "native_factor",
-    "njy_factor",
     "place",
     "place_all",
 ]
@@ -83,70 +81,6 @@ def place(wcs, ra, dec):
     if not np.isfinite(pixels).all():
         return None
     return np.stack([pixels[0], pixels[1] - pixels[0], pixels[2] - pixels[0]], 1)
-
-
-def njy_factor(cutout, band):
-    """
-    Flux of one pixel unit.
-
-    Parameters
-    ----------
-    cutout : `~astropy.nddata.CCDData`
-        An image.
-    band : Band
-        Its band.
-
-    Returns
-    -------
-    float or None
-        In nJy: from the unit if that is a flux density, else from
-        ``meta["zero_point_ab"]``, else from the band if the unit is the survey's own.
-        None if it cannot be known.
-    """
-    if cutout.unit.is_equivalent(u.nJy):
-        return cutout.unit.to(u.nJy)
-    zero_point = cutout.meta.get("zero_point_ab")
-    if zero_point is None and _has_survey_unit(cutout, band):
-        zero_point = _band_zero_point(cutout, band)
-    if zero_point is None or not np.isfinite(zero_point):
-        return None
-    return 3631e9 * 10 ** (-0.4 * zero_point)
-
-
-def native_factor(cutout, band):
-    """
-    Value, in the survey's own unit, of one pixel unit.
-
-    Parameters
-    ----------
-    cutout : `~astropy.nddata.CCDData`
-        An image.
-    band : Band
-        Its band.
-
-    Returns
-    -------
-    float or None
-        1 for an image as the survey serves it; None if it cannot be known.
-    """
-    if _has_survey_unit(cutout, band):
-        return 1.0
-    njy, zero_point = njy_factor(cutout, band), _band_zero_point(cutout, band)
-    if njy is None or zero_point is None:
-        return None
-    return njy / (3631e9 * 10 ** (-0.4 * zero_point))
-
-
-def _has_survey_unit(cutout, band):
-    unit = get_survey(band.survey).unit
-    return cutout.unit is unit or cutout.unit == unit
-
-
-def _band_zero_point(cutout, band):
-    try:
-        return band.zero_point_ab(cutout.meta.get("exposure_time"))
-    except (ValueError, TypeError):
-        return None
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,12 @@ import numpy as np
 from astropy.table import Row, Table
 
 from mantis_astro.bands import get_band, list_bands
-from mantis_astro.photometry.magnitudes import AB_ZERO_POINT_NJY
-from mantis_astro.photometry.table import column_suffix
+from mantis_astro.fluxes import (
+    AB_ZERO_POINT_NJY,
+    ab_from_njy,
+    flux_columns,
+    read_fluxes,
+)
 
 __all__ = ["to_eazy", "to_prospector"]
 
@@ -65,10 +69,8 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
             f"'flux_err_ps1_g'; it has {', '.join(row.colnames)}"
         )
         raise ValueError(msg)
-    flux, flux_err = (
-        np.array([_njy(_cell(row, f"{kind}_{column_suffix(band)}")) for band in bands])
-        for kind in ("flux", "flux_err")
-    )
+    fluxes = read_fluxes(row, bands, default_unit=u.nJy)
+    flux, flux_err = fluxes.flux[0], fluxes.flux_err[0]
     observed = np.isfinite(flux) & np.isfinite(flux_err)
     for band, error in zip(bands, flux_err, strict=True):
         if error <= 0:
@@ -122,44 +124,24 @@ def to_eazy(table, filter_numbers, *, ids=None):
     """
     bands = _bands_of(table, filter_numbers)
     catalog = Table({"id": np.arange(1, len(table) + 1) if ids is None else ids})
-    for band, number in zip(bands, filter_numbers.values(), strict=True):
-        name = column_suffix(band)
-        flux = _njy(table[f"flux_{name}"])
-        flux_err = _njy(table[f"flux_err_{name}"])
-        observed = np.isfinite(flux) & np.isfinite(flux_err)
-        catalog[f"F{number}"] = np.where(observed, flux, _NOT_OBSERVED)
-        catalog[f"E{number}"] = np.where(observed, flux_err, _NOT_OBSERVED)
-    catalog.meta["PRIOR_ABZP"] = float(2.5 * np.log10(AB_ZERO_POINT_NJY))
+    fluxes = read_fluxes(table, bands, default_unit=u.nJy)
+    observed = fluxes.observed & np.isfinite(fluxes.flux_err)
+    for j, number in enumerate(filter_numbers.values()):
+        for name, values in (("F", fluxes.flux), ("E", fluxes.flux_err)):
+            kept = np.where(observed[:, j], values[:, j], _NOT_OBSERVED)
+            catalog[f"{name}{number}"] = kept
+    catalog.meta["PRIOR_ABZP"] = float(ab_from_njy(1.0))
     return catalog
 
 
 def _bands_of(table, bands):
     names = set(table.colnames)
     if bands is None:
-        return [b for b in list_bands() if f"flux_err_{column_suffix(b)}" in names]
+        return [b for b in list_bands() if names.issuperset(flux_columns(b))]
     bands = [get_band(band) for band in bands]
     for band in bands:
-        if f"flux_err_{column_suffix(band)}" not in names:
+        if not names.issuperset(flux_columns(band)):
             there = [n for n in table.colnames if re.match("flux_(?!err)", n)]
             msg = f"the table has no fluxes of {band}; it has {', '.join(there)}"
             raise ValueError(msg)
     return bands
-
-
-def _cell(row, name):
-    """Take a value with the unit of its column, which rows of a plain Table drop."""
-    value, unit = row[name], row.columns[name].unit
-    if unit is None or value is np.ma.masked or hasattr(value, "unit"):
-        return value
-    return u.Quantity(value, unit)
-
-
-def _njy(values):
-    """Plain numbers in nJy, NaN where masked."""
-    unit = getattr(values, "unit", None)
-    if unit is None:
-        return np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
-    # masked quantities and masked columns keep their mask in different ways
-    plain = getattr(values, "unmasked", np.ma.getdata(values))
-    njy = u.Quantity(plain, unit).to_value(u.nJy)
-    return np.where(getattr(values, "mask", False), np.nan, njy)

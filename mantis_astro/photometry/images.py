@@ -10,8 +10,8 @@ from astropy.nddata import VarianceUncertainty
 
 from mantis_astro.bands import Band, get_survey
 from mantis_astro.flags import Flag
+from mantis_astro.fluxes import njy_factor
 from mantis_astro.photometry.local import LocalMap, WcsError
-from mantis_astro.photometry.magnitudes import AB_ZERO_POINT_NJY
 from mantis_astro.photometry.psf import GaussianPSF
 
 __all__ = ["Image", "NotMeasurableError", "prepare_image"]
@@ -91,9 +91,10 @@ def prepare_image(band, cutout, target, psf, maps):
     band : Band
         Its band.
     cutout : `~astropy.nddata.CCDData`
-        The cutout. ``meta["zero_point_ab"]`` is needed; ``exposure_time`` (s) for
-        photon noise where the unit is a rate of counts, ``gain`` (photons per unit)
-        for other units and ``saturation`` (pixel value) are read if there.
+        The cutout. The flux of a pixel unit must be known, see
+        `~mantis_astro.fluxes.njy_factor`; ``exposure_time`` (s) for photon noise where
+        the unit is a rate of counts, ``gain`` (photons per unit) for other units and
+        ``saturation`` (pixel value) are read if there.
     target : Target
         The target.
     psf : GaussianPSF
@@ -112,7 +113,7 @@ def prepare_image(band, cutout, target, psf, maps):
     NotMeasurableError
         If it cannot be.
     """
-    njy = _nanojansky_per_unit(cutout)
+    njy = _nanojansky_per_unit(cutout, band)
     local = _local_map(cutout, target, maps)
     variance = _variance(cutout)
     bad = _bad_pixels(cutout, variance)
@@ -142,20 +143,16 @@ def _local_map(cutout, target, maps):
     return maps[grid]
 
 
-def _nanojansky_per_unit(cutout):
-    zero_point = cutout.meta.get("zero_point_ab")
-    try:
-        zero_point = float(zero_point)
-    except (TypeError, ValueError):
-        zero_point = np.nan
-    if not np.isfinite(zero_point):
+def _nanojansky_per_unit(cutout, band):
+    njy = njy_factor(cutout, band)
+    if njy is None:
         msg = (
             "meta['zero_point_ab'], the AB magnitude of one pixel unit, is "
             f"{cutout.meta.get('zero_point_ab', 'missing')}: set it, e.g. with "
             "Band.zero_point_ab(exposure_time)"
         )
         raise NotMeasurableError(msg, Flag.NO_DATA)
-    return AB_ZERO_POINT_NJY * 10 ** (-0.4 * zero_point)
+    return njy
 
 
 def _variance(cutout):

@@ -11,41 +11,19 @@ from astropy.utils.masked import Masked
 
 from mantis_astro.bands import get_band, get_survey, list_bands
 from mantis_astro.extinction import extinction_coefficients, resolve_ebv
-from mantis_astro.flags import Flag
-from mantis_astro.photometry.magnitudes import (
+from mantis_astro.flags import Flag, missing_flags
+from mantis_astro.fluxes import (
+    column_suffix,
     default_softening,
     flux_to_asinh_mag,
     flux_to_mag_ab,
     magnitude_error,
 )
 
-__all__ = ["Measurements", "column_suffix", "make_table"]
+__all__ = ["Measurements", "make_table"]
 
 # Bits of a band that mean the same for the target; the others are put together.
 _PASSED_ON = ~(Flag.NO_DATA | Flag.NON_DETECTION)
-
-
-def column_suffix(band):
-    """
-    Give the ending of the columns of a band.
-
-    Parameters
-    ----------
-    band : Band or str
-        The band.
-
-    Returns
-    -------
-    str
-        Its name with the dot made an underscore.
-
-    Examples
-    --------
-    >>> from mantis_astro.photometry import column_suffix
-    >>> column_suffix("galex.NUV")
-    'galex_NUV'
-    """
-    return str(get_band(band)).replace(".", "_")
 
 
 class Measurements:
@@ -256,10 +234,7 @@ def _target_flags(measured, bands):
     flags |= np.bitwise_or.reduce(of_bands & int(_PASSED_ON))
     absent = (of_bands & int(Flag.NO_DATA)) > 0
     missed = (of_bands & int(Flag.NON_DETECTION)) > 0
-    for band, is_absent in zip(bands, absent, strict=True):
-        name = f"MISSING_{band.survey.upper()}"
-        if name in Flag.__members__:
-            flags[is_absent] |= Flag[name]
+    flags |= missing_flags(~absent.T, bands)
     flags[absent.all(axis=0)] |= Flag.NO_DATA
     flags[(missed | absent).all(axis=0) & ~absent.all(axis=0)] |= Flag.NON_DETECTION
     return flags

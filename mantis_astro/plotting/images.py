@@ -5,6 +5,7 @@ import numpy as np
 
 from mantis_astro._optional import require
 from mantis_astro.bands import get_band, get_bands, get_survey
+from mantis_astro.fluxes import njy_factor
 
 __all__ = ["plot_cutouts", "plot_rgb"]
 
@@ -299,10 +300,10 @@ def _on_one_scale(bands, images):
     pivots = u.Quantity([band.pivot for band in bands]).value
     fluxes = []
     for band, image, pivot in zip(bands, images, pivots, strict=True):
-        if "zero_point_ab" not in image.meta:
+        njy = njy_factor(image, band)
+        if njy is None:
             msg = f"the cutout of {band} has no 'zero_point_ab' in its meta"
             raise ValueError(msg)
-        njy = 3631e9 * 10 ** (-0.4 * image.meta["zero_point_ab"])
         fluxes.append(_pixels(image) * njy * (np.mean(pivots) / pivot) ** 2)
     return fluxes
 

@@ -5,6 +5,7 @@ import warnings
 
 from mantis_astro.bands import get_band
 from mantis_astro.exceptions import DoubleCountingWarning
+from mantis_astro.fluxes import get_filter
 from mantis_astro.photometry import to_prospector
 from mantis_astro.priors.requirements import require_prospector
 from mantis_astro.prospector.parameters import as_prior
@@ -80,7 +81,7 @@ def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
         raise ValueError(msg)
     if prior is not None:
         _warn_of_double_counting(as_prior(prior), names, observed)
-    filters = _load_filters(names)
+    filters = list(map(get_filter, names))
     if importlib.util.find_spec("prospect.observation") is not None:
         photometry = require_prospector("observation").Photometry(
             filters=names, flux=maggies, uncertainty=error, mask=observed, name="phot"
@@ -95,23 +96,6 @@ def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
         "wavelength": None,
         "spectrum": None,
     }
-
-
-def _load_filters(names):
-    from sedpy.observate import load_filters
-
-    filters = []
-    for name in names:
-        try:
-            filters += load_filters([name])
-        except ValueError:  # what sedpy raises where there is no such file
-            msg = (
-                f"sedpy has no filter '{name}': see sedpy.observate."
-                "list_available_filters(), or put a file of its transmission in "
-                "sedpy's folder of filters; leave it out with 'bands'"
-            )
-            raise ValueError(msg) from None
-    return filters
 
 
 def _warn_of_double_counting(prior, names, observed):

@@ -1,7 +1,6 @@
 """Fluxes in bands from spectra."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import astropy.constants as const
 import astropy.units as u
@@ -10,7 +9,8 @@ from astropy.table import QTable
 from astropy.utils.masked import Masked
 
 from mantis_astro.bands import get_bands
-from mantis_astro.flags import Flag
+from mantis_astro.flags import Flag, missing_flag
+from mantis_astro.fluxes import column_suffix, get_filter
 from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
 
 __all__ = ["synthetic_photometry"]
@@ -120,7 +120,8 @@ class _Measured:
 
 
 def _measure(pixels, band, limits):
-    wavelength, transmission = _get_filter(band)
+    curve = get_filter(band)
+    wavelength, transmission = curve.wavelength, curve.transmission
     good = pixels.good
     response = _response(wavelength, transmission, pixels.wavelength[good])
     total = _integrate_over_ln(wavelength, transmission)
@@ -133,30 +134,12 @@ def _measure(pixels, band, limits):
         flags |= Flag.BAD_PIXELS
     coverage = max(inside - interpolated, 0.0)
     if inside < limits[0] or interpolated > limits[1]:
-        name = f"MISSING_{band.survey.upper()}"
-        flags |= Flag.NO_DATA | Flag.__members__.get(name, Flag(0))
+        flags |= Flag.NO_DATA | missing_flag(band.survey)
         return _Measured(np.nan, np.nan, coverage, int(flags))
     weights = response.weights * _NJY.value / response.inside
     flux = weights @ pixels.flux[good]
     flux_err = np.sqrt(np.square(weights) @ np.square(pixels.std[good]))
     return _Measured(flux, flux_err, coverage, int(flags))
-
-
-@lru_cache(maxsize=64)
-def _get_filter(band):
-    """Wavelengths and transmission (signal per photon) of a band's filter."""
-    from sedpy.observate import Filter
-
-    try:
-        curve = Filter(band.sedpy_name)
-    except ValueError:  # what sedpy raises where there is no such file
-        msg = (
-            f"sedpy has no filter {band.sedpy_name!r} for {band}: see "
-            "sedpy.observate.list_available_filters(), or register the survey with "
-            "another 'sedpy_name'"
-        )
-        raise ValueError(msg) from None
-    return curve.wavelength, curve.transmission
 
 
 @dataclass(frozen=True)
@@ -217,7 +200,7 @@ def _make_table(rows, bands):
     together = np.zeros(len(rows), dtype=int)
     for i, band in enumerate(bands):
         measured = [row[i] for row in rows]
-        name = str(band).replace(".", "_")
+        name = column_suffix(band)
         for key in ("flux", "flux_err"):
             values = np.array([getattr(m, key) for m in measured], dtype=float)
             table[f"{key}_{name}"] = Masked(values * u.nJy, mask=np.isnan(values))

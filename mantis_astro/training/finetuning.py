@@ -16,8 +16,7 @@ from mantis_astro.models import predict_features
 from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.photoz import PhotoZ
 from mantis_astro.tables.coordinates import find_coordinates
-from mantis_astro.training.batches.batch import ArrayData
-from mantis_astro.training.batches.preparation import prepare_batch
+from mantis_astro.training.batches.batch import ArrayData, TrainingBatch
 from mantis_astro.training.batches.sampling import split_by_sky
 from mantis_astro.training.config import (
     AugmentationConfig,
@@ -324,7 +323,7 @@ def _scores(photoz, galaxies, loss):
     card = photoz.card
     network = photoz.network
     device = next(network.parameters()).device
-    prepare = partial(prepare_batch, spec=card.spec)
+    prepare = partial(TrainingBatch.encoded, spec=card.spec)
     loss = RedshiftLoss(loss, card.z_edges, device)
     held_out = HeldOut(galaxies, prepare, loss, card.z_edges, device)
     return held_out.scores(network, contextlib.nullcontext)
@@ -353,11 +352,10 @@ def _named(tuned, original, galaxies):
 
 def _with_reference(photoz, galaxies):
     """Let it know the galaxies that it learnt from and was judged by."""
-    prepare = partial(prepare_batch, spec=photoz.card.spec)
     rows = np.concatenate([galaxies.rows["train"], galaxies.rows["validation"]])
     parts = []
     for start in range(0, len(rows), _AT_ONCE):
-        batch = prepare(galaxies.take(rows[start : start + _AT_ONCE]))
+        batch = galaxies.take(rows[start : start + _AT_ONCE]).encoded(photoz.card.spec)
         parts.append(predict_features(photoz.network, batch.images, batch.ebv))
     with _quiet():
         return photoz.with_reference(

@@ -14,7 +14,7 @@ from mantis_astro.exceptions import InputSpecError, MantisError
 from mantis_astro.models import ModelCard
 from mantis_astro.photoz import PhotoZ
 from mantis_astro.training.batches.augmentation import Augmentation
-from mantis_astro.training.batches.preparation import prepare_batch
+from mantis_astro.training.batches.batch import TrainingBatch
 from mantis_astro.training.batches.producer import BatchMaker, BatchProducer
 from mantis_astro.training.checkpoint import read_checkpoint, write_checkpoint
 from mantis_astro.training.completion import completed
@@ -210,7 +210,7 @@ class _Run:
         self.raw = initial_network(
             config.network, seed=config.seed, initialization=config.initialization
         )
-        prepare = partial(prepare_batch, spec=config.spec)
+        prepare = partial(TrainingBatch.encoded, spec=config.spec)
         standardize(self.raw, self._first())
         self.raw.to(team.device)
         if team.device.type == "cpu":
@@ -242,7 +242,7 @@ class _Run:
     def _first(self):
         """Galaxies that the scatter of inputs is taken from."""
         n = max(self.config.batch_size, _STANDARDIZE)
-        return prepare_batch(self.data.batch(0, n), self.config.spec)
+        return self.data.batch(0, n).encoded(self.config.spec)
 
     def start_from(self, photoz):
         """Take first weights from a model."""

@@ -144,3 +144,15 @@ def test_the_map_from_above_is_the_map_from_below_turned(weights):
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         PITRecalibration(**options)
+
+
+@pytest.mark.parametrize("method", ["monotone", "beta"])
+def test_rounding_makes_no_probability_negative(method):
+    """One p(z) of a table with a bin of -1e-17 would be refused, and all with it."""
+    rng = np.random.default_rng(0)
+    fitted = PITRecalibration(method=method).fit(
+        uniform_pdf(3000, 100), rng.beta(2, 1, 3000)
+    )
+    probability = np.exp(rng.normal(0, 15, (2000, 100)))
+    pdf = fitted.transform(RedshiftPDF.from_batch(np.linspace(0, 1, 101), probability))
+    assert (pdf.probability >= 0).all()

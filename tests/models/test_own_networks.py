@@ -96,7 +96,7 @@ class ColourNetwork(RedshiftNetwork):
 
 
 BANDS = ("ps1.g", "ps1.r", "ps1.i")
-PHOTOMETRY = PhotometrySpec(BANDS, softening=(300.0,) * 3)
+PHOTOMETRY = PhotometrySpec(BANDS, asinh_scale=(300.0,) * 3)
 
 
 def images_of(bands, geometry=CommonGrid):

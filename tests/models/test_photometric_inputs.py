@@ -10,14 +10,16 @@ from astropy.utils.masked import Masked
 
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import decode_flags
+from mantis_astro.fluxes import flux_to_asinh_mag
 from mantis_astro.models import (
     PhotometrySpec,
     get_card,
     load_model,
     predict_probability,
 )
+from mantis_astro.records import from_plain, to_plain
 
-SPEC = PhotometrySpec(("ps1.g", "ps1.r"), softening=(200.0, 400.0))
+SPEC = PhotometrySpec(("ps1.g", "ps1.r"), asinh_scale=(200.0, 400.0))
 
 
 def make_table(flux=(3000.0, 50.0), err=(30.0, 30.0), unit="nJy"):
@@ -39,15 +41,16 @@ def inputs(table, spec=SPEC, ebv=0.03):
 
 
 def test_bright_fluxes_become_ab_magnitudes():
-    flux = 1e7  # nJy, many times the softening
+    flux = 1e7  # nJy, many times the scale
     magnitude = (flux * u.nJy).to_value(u.ABmag)
     found = 22 - 2 * inputs(make_table([flux] * 2))[0, 0]
     np.testing.assert_allclose(found, magnitude, atol=1e-4)
 
 
 def test_zero_flux_has_the_magnitude_of_lupton_et_al():
-    """mu(0) = m0 - 2.5 log10(b), with b the softening over twice the zero point."""
-    expected = -2.5 * np.log10(np.array([200.0, 400.0]) / (2 * 3631e9))
+    """The softening of Lupton et al. is half the flux that scales the inputs."""
+    softening = np.array([200.0, 400.0]) / 2
+    expected = flux_to_asinh_mag(0.0, softening).value
     found = 22 - 2 * inputs(make_table([0.0, 0.0]))[0, 0]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -173,10 +176,10 @@ def test_the_table_is_not_changed():
     assert (table == before).all()
 
 
-@pytest.mark.parametrize("softening", [(1.0,), (1.0, 0.0), (1.0, -2.0)])
-def test_each_band_needs_a_positive_softening(softening):
+@pytest.mark.parametrize("asinh_scale", [(1.0,), (1.0, 0.0), (1.0, -2.0)])
+def test_each_band_needs_a_positive_scale(asinh_scale):
     with pytest.raises(InputSpecError, match="one positive flux for each of 2 bands"):
-        PhotometrySpec(("ps1.g", "ps1.r"), softening)
+        PhotometrySpec(("ps1.g", "ps1.r"), asinh_scale)
 
 
 def test_a_hundred_thousand_rows_need_little_memory():
@@ -204,3 +207,9 @@ def test_brighter_in_the_red_is_not_the_same_answer():
     prepared = card.spec.to_tensor(table, 0.03)
     blue, red = predict_probability(network, prepared.images, prepared.ebv)
     assert np.abs(blue - red).sum() > 0.5
+
+
+def test_the_former_name_of_the_scale_is_understood():
+    old = {**to_plain(SPEC), "softening": [200.0, 400.0]}
+    del old["asinh_scale"]
+    assert from_plain(old) == SPEC

@@ -79,7 +79,6 @@ def total_variation(a, b):
 
 
 def predict(result, toy, images):
-    from mantis_astro.training.batches.preparation import prepare_batch
 
     n = len(images)
     data = ArrayData(
@@ -89,7 +88,7 @@ def predict(result, toy, images):
         np.full(n, 0.5),
         z_edges=toy.edges,
     )
-    batch = prepare_batch(data.take(np.arange(n)), result.photoz.card.spec)
+    batch = data.take(np.arange(n)).encoded(result.photoz.card.spec)
     with torch.inference_mode():
         logits = result.photoz.network(batch.images, batch.ebv)
     return RedshiftPDF(toy.edges, torch.softmax(logits, 1).numpy())

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from mantis_astro.fluxes import njy_from_ab
+
 __all__ = [
     "CONFUSION",
     "GAIN",
@@ -85,7 +87,7 @@ def njy_per_unit(bands, exposure_time):
     zero_point = np.array([band.zero_point + band.vega_to_ab for band in bands])
     summed = np.array([band.survey == "ps1" for band in bands])
     seconds = np.where(summed, exposure_time, 1.0)
-    return 3631e9 * 10 ** (-0.4 * zero_point) / seconds
+    return njy_from_ab(zero_point) / seconds
 
 
 def add_galex_noise(flux, unit, sky, exposure_time, generators):

@@ -6,6 +6,7 @@ import astropy.units as u
 import numpy as np
 
 from mantis_astro.extinction import extinction_curve
+from mantis_astro.fluxes import get_filter
 from mantis_astro.simulation.population.nuclei import nucleus_spectrum
 from mantis_astro.spectra import TemplateSet
 from mantis_astro.spectra.templates import STEP
@@ -312,9 +313,7 @@ def fluxes_at_rest(spectra, filters):
 @lru_cache(maxsize=64)
 def _filter_weights(name):
     """First pixel, ln(wavelength) and weights, shape (3, n_pixel), of a filter."""
-    from sedpy.observate import Filter
-
-    curve = Filter(name)
+    curve = get_filter(name)
     used = np.flatnonzero(curve.transmission > 0)[[0, -1]]
     low, high = np.log(curve.wavelength[used])
     first, last = int(np.floor(low / STEP)), int(np.ceil(high / STEP))

@@ -8,11 +8,11 @@ from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 
 from mantis_astro.bands import get_band
+from mantis_astro.fluxes import njy_from_ab
 from mantis_astro.simulation.server.made_spectra import draw_made_galaxies, made_fluxes
 
 __all__ = ["GivenImages", "MadeImages"]
 
-_NJY_AT_AB_ZERO = 3631e9
 # Noise of one pixel, in the survey's unit; PS1 for the exposure of EXPOSURE_TIME.
 _NOISE = {"galex": 0.002, "ps1": 70.0, "unwise": 2.0, "legacysurvey": 0.01}
 EXPOSURE_TIME = 860.0
@@ -74,7 +74,7 @@ class MadeImages:
         h = np.hypot(size, soft)
         total = 2 * np.pi * h**2 * q * (1 + soft / h) * np.exp(-soft / h)  # arcsec2
         profile = np.exp(-np.sqrt(u**2 + v**2 + soft**2) / h) * pixel_scale**2 / total
-        unit = _NJY_AT_AB_ZERO * 10 ** (-0.4 * band.zero_point_ab(exposure_time))
+        unit = njy_from_ab(band.zero_point_ab(exposure_time))
         sigma = _NOISE.get(band.survey, 1.0) * np.sqrt(
             (exposure_time or EXPOSURE_TIME) / EXPOSURE_TIME
         )

@@ -71,6 +71,22 @@ class TrainingBatch:
             values[f.name] = tuple(map(function, value)) if many else function(value)
         return replace(self, **values)
 
+    def encoded(self, spec):
+        """
+        Prepare the galaxies as a network reads them.
+
+        Parameters
+        ----------
+        spec : InputSpec or PhotometrySpec
+            What the network reads.
+
+        Returns
+        -------
+        TrainingBatch
+            With ``images`` as ``spec.to_tensor`` makes them of cutouts or fluxes.
+        """
+        return replace(self, images=spec.encode(self.images, self.observed))
+
     def to(self, device):
         """
         Move to a device.

@@ -3,11 +3,10 @@
 import numpy as np
 
 from mantis_astro.bands import get_band
-from mantis_astro.flags import Flag
-from mantis_astro.models.inputs import NetworkInput, missing_flags
+from mantis_astro.flags import Flag, missing_flags
+from mantis_astro.models.inputs import NetworkInput
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.progress import progress_bar
-from mantis_astro.training.batches.preparation import prepare_batch
 from mantis_astro.training.data.simulated import SimulatedData, SimulatedGalaxies
 
 __all__ = ["iter_simulated", "predict_simulated"]
@@ -60,7 +59,7 @@ def iter_simulated(card, n, *, seed=1000, donors="test", neighbours=True):
     )
     bands = [get_band(band) for band in card.bands]
     for batch in galaxies.held_out(n, _BATCH):
-        ready, observed = prepare_batch(batch, card.spec), batch.observed.numpy()
+        ready, observed = batch.encoded(card.spec), batch.observed.numpy()
         usable = observed.any(axis=1)
         flags = missing_flags(observed, bands)
         flags[~usable] |= Flag.NO_DATA

@@ -10,6 +10,7 @@ from astropy.wcs import WCS
 
 from mantis_astro.bands import get_band, get_survey
 from mantis_astro.cutouts import MultibandCutout
+from mantis_astro.fluxes import flux_columns
 from mantis_astro.photometry import Annulus, Circular, measure_photometry
 from mantis_astro.photometry.sky import estimate_sky
 from mantis_astro.photometry.sums import aperture_weights, sky_pixels
@@ -98,7 +99,7 @@ class GridPhotometry:
             table = measure_photometry(
                 flat, aperture=aperture, background=_NOTHING, deblend=None
             )
-            columns = [f"flux_{str(b).replace('.', '_')}" for b in self.bands]
+            columns = [flux_columns(b)[0] for b in self.bands]
             fluxes.append([float(table[name][0].value) for name in columns])
         return np.divide(*fluxes)
 
@@ -126,10 +127,9 @@ class GridPhotometry:
             native = get_survey(band.survey).pixel_scale.to_value(u.arcsec)
             # as `align` chooses: sharper pixels are added up, others interpolated
             method = "exact" if native < self.pixel_scale else "interp"
-            meta = {"zero_point_ab": _NJY_ZERO_POINT, "alignment": [{"method": method}]}
+            meta = {"alignment": [{"method": method}]}
             cutouts[band] = CCDData(image, unit="nJy", wcs=wcs, meta=meta)
         return MultibandCutout(SkyCoord(150.0, 0.0, unit="deg"), cutouts)
 
 
-_NJY_ZERO_POINT = 31.4
 _NOTHING = Annulus(subtract=False)

@@ -8,9 +8,7 @@ from itertools import islice
 import numpy as np
 
 from mantis_astro.atomic import atomic_folder
-from mantis_astro.bands import get_bands
-from mantis_astro.flags import Flag
-from mantis_astro.models.inputs import missing_flags
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.records import to_plain
 
 __all__ = ["HalfPrecision", "PixelCache", "cutout_arrays", "write_cache"]
@@ -41,12 +39,8 @@ def cutout_arrays(cutouts, spec):
     flags : `~numpy.ndarray`
         Quality flags, but for those of E(B-V), shape (n,).
     """
-    bands = get_bands(spec.bands)
-    pixels = spec.geometry.cut(cutouts, bands, in_njy=spec.stretch[0].in_njy)
-    flags = pixels.flags | missing_flags(pixels.observed, bands)
-    flags[~pixels.observed.any(1)] |= Flag.NO_DATA
-    planes = tuple(np.nan_to_num(plane) for plane in pixels.planes)
-    return planes, pixels.observed, flags
+    pixels = spec.cut(cutouts)
+    return pixels.planes, pixels.observed, pixels.flags
 
 
 class PixelCache:
@@ -135,12 +129,14 @@ def _fill(folder, cutouts, n, spec, dtype):
 
 def _scales(spec):
     """Pixel value of each band from which on the cache is logarithmic."""
-    names = ("softening", "scale")
-    scales = []
-    for stretch in spec.stretch:
-        found = [getattr(stretch, name) for name in names if hasattr(stretch, name)]
-        scales.append(found[0] if found else 1 / stretch.factor)
-    return np.array(scales, np.float32)
+    without = [type(s).__name__ for s in spec.stretch if not hasattr(s, "scale")]
+    if without:
+        msg = (
+            f"pixels are kept in half precision by the 'scale' of their stretch, which "
+            f"{without[0]} has not: take dtype='float32'"
+        )
+        raise InputSpecError(msg)
+    return np.array([stretch.scale for stretch in spec.stretch], np.float32)
 
 
 def _empty(folder, planes, n, dtype):

@@ -123,7 +123,7 @@ class RenderedData:
                 f"arcsec; the network reads {grid}"
             )
             raise InputSpecError(msg)
-        if not spec.stretch[0].in_njy:
+        if not spec.in_njy:
             msg = "rendered images are in nJy: take FluxAsinhStretch"
             raise InputSpecError(msg)
 

@@ -120,7 +120,7 @@ class SimulatedGalaxies:
                 spec.geometry.shape,
                 spec.geometry.pixel_scale,
             )
-            if not spec.stretch[0].in_njy:
+            if not spec.in_njy:
                 msg = "simulated images are in nJy: take FluxAsinhStretch"
                 raise InputSpecError(msg)
         else:

@@ -1,6 +1,5 @@
 """Training data from tables: fluxes in columns, or positions of cutouts in a store."""
 
-import astropy.units as u
 import numpy as np
 
 from mantis_astro.binned import as_redshift
@@ -155,29 +154,8 @@ def flux_arrays(table, spec):
         `~mantis_astro.exceptions.InputSpecError` if there is no column of any band;
         `~astropy.units.UnitsError` if one is not a flux density.
     """
-    values = np.full((len(table), 2, len(spec.bands)), np.nan, np.float32)
-    names = [spec.columns(band) for band in spec.bands]
-    for j, columns in enumerate(names):
-        for k, name in enumerate(columns):
-            if name in table.colnames:
-                values[:, k, j] = _filled(table[name], name)
-    observed = np.isfinite(values[:, 0])
-    if not any(flux in table.colnames for flux, _ in names):
-        wanted = ", ".join(flux for flux, _ in names)
-        msg = f"'table' must have at least one of the columns {wanted}"
-        raise InputSpecError(msg)
-    return values, observed
-
-
-def _filled(column, name):
-    if column.unit is None or not u.Unit(column.unit).is_equivalent(u.nJy):
-        msg = f"column '{name}' must be a flux density (nJy), got unit {column.unit}"
-        raise u.UnitsError(msg)
-    mask = getattr(column, "mask", False)
-    values = np.array(getattr(column, "unmasked", column), float)
-    values *= u.Unit(column.unit).to(u.nJy)
-    values[mask | ~np.isfinite(values)] = np.nan
-    return values
+    fluxes = spec.read(table)
+    return fluxes.values.astype(np.float32), fluxes.observed
 
 
 def redshifts(table, name):

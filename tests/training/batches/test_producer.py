@@ -11,8 +11,7 @@ import torch
 
 from mantis_astro.training import AugmentationConfig, WorkerError
 from mantis_astro.training.batches.augmentation import Augmentation
-from mantis_astro.training.batches.batch import ArrayData
-from mantis_astro.training.batches.preparation import prepare_batch
+from mantis_astro.training.batches.batch import ArrayData, TrainingBatch
 from mantis_astro.training.batches.producer import BatchMaker, BatchProducer
 
 
@@ -48,7 +47,7 @@ def test_the_number_of_workers_does_not_matter(make):
 
 @pytest.mark.slow
 def test_workers_that_start_anew_make_the_same(make, toy):
-    prepare = partial(prepare_batch, spec=toy.config().spec)  # can be pickled
+    prepare = partial(TrainingBatch.encoded, spec=toy.config().spec)  # can be pickled
     make = BatchMaker(make.data, make.augment, prepare, 32, slice(None))
     with BatchProducer(make, 0, 1, start_method="spawn") as batches:
         assert_same(next(batches), make(0))

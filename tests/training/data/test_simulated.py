@@ -51,10 +51,9 @@ def test_processes_take_parts_of_the_same_step(opened):
 
 def test_batches_are_what_the_network_reads(opened):
     from mantis_astro.models import build_network
-    from mantis_astro.training.batches.preparation import prepare_batch
 
     config, data = opened
-    batch = prepare_batch(data.batch(0, 16), config.spec)
+    batch = data.batch(0, 16).encoded(config.spec)
     logits = build_network(config.network)(batch.images, batch.ebv)
     assert logits.shape == (16, 400)
     assert torch.isfinite(logits).all()

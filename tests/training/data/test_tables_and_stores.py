@@ -22,7 +22,6 @@ from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.models.stretches import FluxAsinhStretch
 from mantis_astro.tables import write_table
 from mantis_astro.training import SkySplit, StoreData, TableData, train
-from mantis_astro.training.batches.preparation import prepare_batch
 from tests.made import make_galaxy
 
 SPEC = InputSpec(
@@ -107,7 +106,7 @@ def test_cutouts_are_prepared_as_for_prediction(toy, store, dtype, rtol, caplog)
     assert any(line.startswith("MISSING_GALEX: 3 of 29, kept") for line in told)
     assert sum(len(rows) for rows in data.rows.values()) == 27
     rows = data.rows["train"]
-    batch = prepare_batch(data.take(rows), SPEC)
+    batch = data.take(rows).encoded(SPEC)
     place = {z: i for i, z in enumerate(table["z_spec"])}
     chosen = [galaxies[place[z]] for z in batch.z.tolist()]
     expected = SPEC.to_tensor(chosen)

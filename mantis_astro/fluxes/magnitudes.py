@@ -4,9 +4,14 @@ import astropy.units as u
 import numpy as np
 
 from mantis_astro.bands import get_band
+from mantis_astro.fluxes.zero_points import (
+    AB_ZERO_POINT_NJY,
+    ab_from_njy,
+    njy_from_ab,
+)
 
 __all__ = [
-    "AB_ZERO_POINT_NJY",
+    "POGSON",
     "asinh_mag_to_flux",
     "default_softening",
     "flux_to_asinh_mag",
@@ -15,8 +20,8 @@ __all__ = [
     "magnitude_error",
 ]
 
-#: Flux density of AB magnitude 0 (3631 Jy by definition), in nJy.
-AB_ZERO_POINT_NJY = 3631e9
+#: Magnitudes in a natural logarithm of flux.
+POGSON = 2.5 / np.log(10)
 
 # 5-sigma depths for point sources, AB: GALEX all-sky survey (Morrissey et al. 2007),
 # PS1 3 pi stacks (Chambers et al. 2016), WISE and Legacy Surveys (Dey et al. 2019).
@@ -36,7 +41,6 @@ _DEPTHS = {
     "legacysurvey.r": 23.4,
     "legacysurvey.z": 22.5,
 }
-_POGSON = 2.5 / np.log(10)
 
 
 def flux_to_mag_ab(flux):
@@ -61,7 +65,7 @@ def flux_to_mag_ab(flux):
     """
     flux = _nanojansky(flux)
     positive = np.where(flux > 0, flux, np.nan)
-    return -2.5 * np.log10(positive / AB_ZERO_POINT_NJY) * u.mag
+    return ab_from_njy(positive) * u.mag
 
 
 def mag_ab_to_flux(mag):
@@ -84,7 +88,7 @@ def mag_ab_to_flux(mag):
     >>> mag_ab_to_flux(22.5)
     <Quantity 3631. nJy>
     """
-    return AB_ZERO_POINT_NJY * 10 ** (-0.4 * _magnitudes(mag)) * u.nJy
+    return njy_from_ab(_magnitudes(mag)) * u.nJy
 
 
 def flux_to_asinh_mag(flux, softening):
@@ -121,7 +125,7 @@ def flux_to_asinh_mag(flux, softening):
     """
     flux, softening = _nanojansky(flux), _nanojansky(softening)
     scale = np.log(softening / AB_ZERO_POINT_NJY)
-    return -_POGSON * (np.arcsinh(flux / (2 * softening)) + scale) * u.mag
+    return -POGSON * (np.arcsinh(flux / (2 * softening)) + scale) * u.mag
 
 
 def asinh_mag_to_flux(mag, softening):
@@ -148,7 +152,7 @@ def asinh_mag_to_flux(mag, softening):
     """
     softening = _nanojansky(softening)
     scale = np.log(softening / AB_ZERO_POINT_NJY)
-    return 2 * softening * np.sinh(-_magnitudes(mag) / _POGSON - scale) * u.nJy
+    return 2 * softening * np.sinh(-_magnitudes(mag) / POGSON - scale) * u.nJy
 
 
 def magnitude_error(flux, flux_err, softening=0.0):
@@ -175,7 +179,7 @@ def magnitude_error(flux, flux_err, softening=0.0):
     """
     flux, flux_err = _nanojansky(flux), _nanojansky(flux_err)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _POGSON * flux_err / np.hypot(flux, 2 * _nanojansky(softening)) * u.mag
+        return POGSON * flux_err / np.hypot(flux, 2 * _nanojansky(softening)) * u.mag
 
 
 def default_softening(band):

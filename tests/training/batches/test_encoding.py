@@ -12,7 +12,6 @@ from mantis_astro.models.geometry import SurveyGrids
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.models.stretches import FluxAsinhStretch
 from mantis_astro.training import ArrayData
-from mantis_astro.training.batches.preparation import prepare_batch
 from mantis_astro.training.data.tables import flux_arrays
 from tests.made import make_galaxy
 
@@ -43,7 +42,7 @@ def test_images_are_those_of_the_spec(spec):
     data = ArrayData(
         planes, pixels.observed, expected.ebv, [0.1, 0.2], z_edges=[0, 0.5, 1]
     )
-    images = prepare_batch(data.take([0, 1]), spec).images
+    images = data.take([0, 1]).encoded(spec).images
     many = isinstance(expected.images, tuple)
     assert isinstance(images, tuple) == many
     pairs = (
@@ -65,5 +64,5 @@ def test_photometry_is_that_of_the_spec(toy):
     expected = spec.to_tensor(table, 0.03)
     images, observed = flux_arrays(table, spec)
     data = ArrayData(images, observed, expected.ebv, table["z_spec"], z_edges=toy.edges)
-    mine = prepare_batch(data.take(np.arange(50)), spec)
+    mine = data.take(np.arange(50)).encoded(spec)
     torch.testing.assert_close(mine.images, expected.images, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,49 @@
+"""
+Fluxes: zero points, magnitudes, filters, and the reader of columns of fluxes.
+
+All that knows what a flux is in nJy is here; everything else asks.
+"""
+
+from mantis_astro.fluxes.columns import (
+    Fluxes,
+    column_suffix,
+    flux_columns,
+    read_fluxes,
+)
+from mantis_astro.fluxes.filters import get_filter
+from mantis_astro.fluxes.magnitudes import (
+    POGSON,
+    asinh_mag_to_flux,
+    default_softening,
+    flux_to_asinh_mag,
+    flux_to_mag_ab,
+    mag_ab_to_flux,
+    magnitude_error,
+)
+from mantis_astro.fluxes.zero_points import (
+    AB_ZERO_POINT_NJY,
+    ab_from_njy,
+    native_factor,
+    njy_factor,
+    njy_from_ab,
+)
+
+__all__ = [
+    "AB_ZERO_POINT_NJY",
+    "POGSON",
+    "Fluxes",
+    "ab_from_njy",
+    "asinh_mag_to_flux",
+    "column_suffix",
+    "default_softening",
+    "flux_columns",
+    "flux_to_asinh_mag",
+    "flux_to_mag_ab",
+    "get_filter",
+    "mag_ab_to_flux",
+    "magnitude_error",
+    "native_factor",
+    "njy_factor",
+    "njy_from_ab",
+    "read_fluxes",
+]

@@ -1,0 +1,134 @@
+"""The AB zero point, and what one unit of an image's pixels is worth."""
+
+import astropy.units as u
+import numpy as np
+
+from mantis_astro.bands import get_survey
+
+__all__ = [
+    "AB_ZERO_POINT_NJY",
+    "ab_from_njy",
+    "native_factor",
+    "njy_factor",
+    "njy_from_ab",
+]
+
+#: Flux density of AB magnitude 0 (3631 Jy by definition), in nJy.
+AB_ZERO_POINT_NJY = 3631e9
+
+
+def njy_from_ab(mag):
+    """
+    Turn AB magnitudes into fluxes, both as plain numbers.
+
+    Parameters
+    ----------
+    mag : float or array_like
+        AB magnitudes.
+
+    Returns
+    -------
+    float or `~numpy.ndarray`
+        Flux densities in nJy.
+
+    Examples
+    --------
+    >>> from mantis_astro.fluxes import njy_from_ab
+    >>> njy_from_ab(22.5)
+    3631.0
+    """
+    return AB_ZERO_POINT_NJY * 10 ** (-0.4 * mag)
+
+
+def ab_from_njy(flux):
+    """
+    Turn fluxes into AB magnitudes, both as plain numbers.
+
+    Parameters
+    ----------
+    flux : float or array_like
+        Positive flux densities in nJy.
+
+    Returns
+    -------
+    float or `~numpy.ndarray`
+        AB magnitudes.
+
+    Examples
+    --------
+    >>> from mantis_astro.fluxes import ab_from_njy
+    >>> float(ab_from_njy(3631.0))
+    22.5
+    """
+    return -2.5 * np.log10(flux / AB_ZERO_POINT_NJY)
+
+
+def njy_factor(cutout, band):
+    """
+    Flux of one pixel unit.
+
+    Parameters
+    ----------
+    cutout : `~astropy.nddata.CCDData`
+        An image.
+    band : Band
+        Its band.
+
+    Returns
+    -------
+    float or None
+        In nJy: from the unit if that is a flux density, else from
+        ``meta["zero_point_ab"]``, else from the band if the unit is the survey's own.
+        None if it cannot be known.
+    """
+    if cutout.unit.is_equivalent(u.nJy):
+        return cutout.unit.to(u.nJy)
+    zero_point = _number(cutout.meta.get("zero_point_ab"))
+    if zero_point is None and _has_survey_unit(cutout, band):
+        zero_point = _band_zero_point(cutout, band)
+    return None if zero_point is None else njy_from_ab(zero_point)
+
+
+def native_factor(cutout, band):
+    """
+    Value, in the survey's own unit, of one pixel unit.
+
+    Parameters
+    ----------
+    cutout : `~astropy.nddata.CCDData`
+        An image.
+    band : Band
+        Its band.
+
+    Returns
+    -------
+    float or None
+        1 for an image as the survey serves it; None if it cannot be known.
+    """
+    if _has_survey_unit(cutout, band):
+        return 1.0
+    njy, zero_point = njy_factor(cutout, band), _band_zero_point(cutout, band)
+    if njy is None or zero_point is None:
+        return None
+    return njy / njy_from_ab(zero_point)
+
+
+def _has_survey_unit(cutout, band):
+    unit = get_survey(band.survey).unit
+    return cutout.unit is unit or cutout.unit == unit
+
+
+def _band_zero_point(cutout, band):
+    try:
+        return _number(band.zero_point_ab(cutout.meta.get("exposure_time")))
+    except (ValueError, TypeError):
+        return None
+
+
+def _number(value):
+    """Value as a finite float, or None."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        return None
+    return value if np.isfinite(value) else None

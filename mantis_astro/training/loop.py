@@ -274,7 +274,7 @@ class _Run:
     def _choose_amp(self):
         """Put in the configuration what is faster here, as the first process finds."""
         raw, device = self.raw.train(), self.team.device
-        batch = prepare_batch(self.data.batch(0, _TIMED), self.config.spec).to(device)
+        batch = self.data.batch(0, _TIMED).encoded(self.config.spec).to(device)
 
         def gradients(amp):
             with autocast(amp, device):

@@ -18,14 +18,10 @@ from harness import interleaved, run
 from mantis_astro.bands import BANDS, get_survey
 from mantis_astro.simulation import GalaxyPopulation, draw_scenes
 from mantis_astro.simulation.instruments.conditions import draw_conditions
+from mantis_astro.simulation.instruments.registry import get_instrument
 from mantis_astro.simulation.rendering.grid import render_grid
-from mantis_astro.simulation.rendering.native import (
-    Fields,
-    render_cutouts,
-    render_native,
-)
+from mantis_astro.simulation.rendering.native import render_cutouts, render_native
 from mantis_astro.simulation.rendering.observation import observe_grid
-from mantis_astro.simulation.rendering.transfer import MOFFAT_BETA
 
 
 def galsim_cutouts(sources, conditions, n_target):
@@ -38,7 +34,8 @@ def galsim_cutouts(sources, conditions, n_target):
         for j, band in enumerate(BANDS):
             survey = get_survey(band.survey)
             fwhm = float(conditions.psf_fwhm[target, j])
-            psf = galsim.Moffat(beta=MOFFAT_BETA[band.survey], fwhm=fwhm)
+            beta = get_instrument(band.survey).moffat_beta
+            psf = galsim.Moffat(beta=beta, fwhm=fwhm)
             scene = galsim.Sum(
                 [
                     p * float(sources.flux[i, j])
@@ -76,7 +73,7 @@ def benchmark(short):
     rng = np.random.default_rng(1)
     ra, dec = rng.uniform(0, 360, n_native), rng.uniform(-25, 70, n_native)
     coords = SkyCoord(ra, dec, unit="deg")
-    fields, night = Fields.of(coords), conditions[:n_native]
+    night = conditions[:n_native]
     few = wide[wide.target < n_peer]
     cases = {
         "common grid, neighbours, no noise": (
@@ -99,7 +96,7 @@ def benchmark(short):
         "native cutouts, neighbours, no noise": (
             n_native,
             wide,
-            lambda: render_native(wide, n_native, conditions=night, fields=fields),
+            lambda: render_native(wide, coords, conditions=night),
         ),
         "native cutouts, neighbours, noise": (
             n_native,

@@ -25,11 +25,7 @@ from mantis_astro.bands import BANDS
 from mantis_astro.simulation import GalaxyPopulation, draw_scenes
 from mantis_astro.simulation.instruments.conditions import draw_conditions
 from mantis_astro.simulation.rendering.grid import render_grid
-from mantis_astro.simulation.rendering.native import (
-    Fields,
-    render_cutouts,
-    render_native,
-)
+from mantis_astro.simulation.rendering.native import render_cutouts, render_native
 
 _Y, _X = np.indices((32, 32)) - 15.5
 _MIDDLE, _APERTURE = (np.hypot(_X, _Y) < radius for radius in (10, 3))
@@ -37,9 +33,7 @@ _MIDDLE, _APERTURE = (np.hypot(_X, _Y) < radius for radius in (10, 3))
 
 def native_aligned(sources, coords, conditions):
     """Native images without noise, brought to the grid: (n, 9, 32, 32), nJy."""
-    native = render_native(
-        sources, len(coords), conditions=conditions, fields=Fields.of(coords)
-    )
+    native = render_native(sources, coords, conditions=conditions)
     cutouts = render_cutouts(sources, coords, conditions=conditions)
     for i, galaxy in enumerate(cutouts):
         for band in galaxy:

@@ -1,4 +1,10 @@
-"""A made sky: galaxies, the images surveys would take, and servers that serve them."""
+"""
+A made sky: galaxies, the images surveys would take, and servers that serve them.
+
+From the ground up: ``sources`` and ``uniforms``; ``instruments``, the surveys; on these
+``population`` (what is on the sky), ``rendering`` (what it looks like) and ``server``
+(how it is served), which do not import each other; `SimulatedSky` is on top.
+"""
 
 import importlib
 
@@ -9,11 +15,13 @@ _LATE = {
     "DEFAULT_MIX": "population.counts",
     "GalaxyPopulation": "population.galaxies",
     "GalaxySample": "population.galaxies",
+    "Instrument": "instruments.instrument",
     "SimulatedSky": "simulated_sky",
-    "Sources": "rendering.sources",
+    "Sources": "sources",
     "Subsample": "population.counts",
     "draw_conditions": "instruments.conditions",
     "draw_scenes": "population.scenes",
+    "register_instrument": "instruments.registry",
     "render_cutouts": "rendering.native",
 }
 

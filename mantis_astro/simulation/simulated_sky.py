@@ -9,9 +9,10 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Column
 
-from mantis_astro.bands import BANDS, get_bands, get_survey
+from mantis_astro.bands import BANDS, get_band, get_bands, get_survey
 from mantis_astro.cutouts import NO_COVERAGE, OK
 from mantis_astro.simulation.instruments.conditions import draw_conditions
+from mantis_astro.simulation.instruments.registry import get_instrument
 from mantis_astro.simulation.population.counts import DEFAULT_MIX
 from mantis_astro.simulation.population.galaxies import GalaxyPopulation
 from mantis_astro.simulation.population.scenes import draw_scenes
@@ -34,8 +35,9 @@ class SimulatedSky:
     A sky on which a simulated galaxy stands wherever one looks.
 
     It is a `~mantis_astro.cutouts.CutoutSource`: its images are those that GALEX,
-    Pan-STARRS1 and unWISE would serve of the galaxies of `GalaxyPopulation` and their
-    neighbours. Everything follows from the seed and the position.
+    Pan-STARRS1 and unWISE (and surveys of one's own) would serve of the galaxies of
+    `GalaxyPopulation` and their neighbours. Everything follows from the seed and the
+    position.
 
     Parameters
     ----------
@@ -47,11 +49,20 @@ class SimulatedSky:
         Whose spectra, see `GalaxyPopulation`.
     neighbours : bool
         False for the targets alone.
+    more_bands : sequence of Band or str
+        Bands of other surveys that the sky has images of, beside the nine of GALEX,
+        Pan-STARRS1 and unWISE; each survey needs an instrument, see
+        `register_instrument`, and its bands stand next to each other.
+
+    Attributes
+    ----------
+    bands : tuple of Band
+        All bands that the sky has images of.
 
     Raises
     ------
     ValueError
-        If the mix is empty or donors are none of these.
+        If the mix is empty, donors are none of these, or a survey has no instrument.
     ImportError
         If kcorrect is not installed.
 
@@ -83,9 +94,18 @@ class SimulatedSky:
     mix: tuple = field(default=DEFAULT_MIX, kw_only=True)
     donors: str = field(default="all", kw_only=True)
     neighbours: bool = field(default=True, kw_only=True)
+    more_bands: tuple = field(default=(), kw_only=True)
 
     def __post_init__(self):
-        population = GalaxyPopulation(self.seed, mix=self.mix, donors=self.donors)
+        object.__setattr__(self, "more_bands", tuple(map(get_band, self.more_bands)))
+        for band in self.more_bands:
+            get_instrument(band.survey)
+        population = GalaxyPopulation(
+            self.seed,
+            mix=self.mix,
+            donors=self.donors,
+            bands=(*BANDS, *self.more_bands),
+        )
         object.__setattr__(self, "population", population)
         object.__setattr__(self, "_seen", _Memory(_KEPT))
 
@@ -96,6 +116,11 @@ class SimulatedSky:
         for name, value in state.items():
             object.__setattr__(self, name, value)
         self.__post_init__()
+
+    @property
+    def bands(self):
+        """All bands that the sky has images of."""
+        return self.population.bands
 
     def catalog(self, n, start=0):
         """
@@ -173,12 +198,12 @@ class SimulatedSky:
         coords : `~astropy.coordinates.SkyCoord`
             Positions, shape (n,).
         bands : sequence of Band or str, optional
-            Bands of GALEX, Pan-STARRS1 and unWISE.
+            Bands wanted.
 
         Returns
         -------
         `~numpy.ndarray` of bool
-            Shape (n, n_band).
+            Shape (n, n_band); False for bands that the sky does not have.
 
         Examples
         --------
@@ -188,7 +213,14 @@ class SimulatedSky:
         >>> SimulatedSky(seed=1).observed(south, ["ps1.g", "unwise.W1"])
         array([[False,  True]])
         """
-        return self._conditions(self.sample(coords), coords, get_bands(bands)).observed
+        bands = get_bands(bands)
+        ours = [j for j, band in enumerate(bands) if band in self.bands]
+        observed = np.zeros((len(coords), len(bands)), bool)
+        if ours:
+            sample = self.sample(coords)
+            conditions = self._conditions(sample, coords, [bands[j] for j in ours])
+            observed[:, ours] = conditions.observed
+        return observed
 
     def iter_cutouts(self, coords, bands=BANDS):
         """
@@ -200,7 +232,7 @@ class SimulatedSky:
             Positions, shape (n,).
         bands : sequence of Band or str, optional
             Bands wanted. An image is the same whichever others are. There are images
-            of the nine bands of GALEX, Pan-STARRS1 and unWISE.
+            of ``self.bands``.
 
         Yields
         ------
@@ -263,11 +295,11 @@ class SimulatedSky:
 
     def _render(self, sample, coords):
         sources = draw_scenes(self.population, sample, neighbours=self.neighbours)
-        conditions = self._conditions(sample, coords)
+        conditions = self._conditions(sample, coords, self.bands)
         return render_cutouts(sources, coords, conditions=conditions)
 
     @staticmethod
-    def _conditions(sample, coords, bands=BANDS):
+    def _conditions(sample, coords, bands):
         conditions = draw_conditions(sample.key, bands=bands)
         dec = coords.icrs.dec
         for j, band in enumerate(conditions.bands):

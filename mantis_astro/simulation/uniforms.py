@@ -1,8 +1,10 @@
 """Random numbers that belong to an object: functions of its key, not of call order."""
 
+import hashlib
+
 import numpy as np
 
-__all__ = ["child_keys", "keys_at", "keys_of", "poisson", "uniforms"]
+__all__ = ["child_keys", "keys_at", "keys_of", "poisson", "salt_of", "uniforms"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _POSITIONS = 1  # apart from numbered objects
@@ -93,6 +95,24 @@ def uniforms(keys, n, *, salt=0):
     counters = _GOLDEN * np.arange(1, n + 1, dtype=np.uint64)
     bits = _mix(start[:, None] + counters) >> np.uint64(11)
     return (bits.astype(float) + 0.5) * 2.0**-53
+
+
+def salt_of(name):
+    """
+    Make a salt of a name, so that no two names share numbers.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Returns
+    -------
+    int
+        Of 32 bits; the same on every machine.
+    """
+    digest = hashlib.blake2b(name.encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big")
 
 
 def child_keys(keys, counts, *, salt=0):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from mantis_astro.simulation.instruments.conditions import draw_conditions
-from mantis_astro.simulation.rendering.sources import Sources
-from mantis_astro.simulation.rendering.transfer import MOFFAT_BETA
+from mantis_astro.simulation.instruments.registry import get_instrument
+from mantis_astro.simulation.sources import Sources
 from mantis_astro.simulation.uniforms import keys_of
 
 #: Sersic index, radius, axis ratio, position angle, offset to east and north.
@@ -83,9 +83,8 @@ def galsim_image(profile, band, fwhm, shape, scale, boxes, turn=0.0, offset=(0, 
     # x of images is to the west; the y axis has the position angle 'turn'
     source = source.shift(-east, north).rotate(-turn * galsim.radians)
     source = source.shift(*(scale * o for o in offset))
-    psf = galsim.Moffat(
-        beta=MOFFAT_BETA[band.survey], fwhm=float(fwhm), gsparams=accurate
-    )
+    beta = get_instrument(band.survey).moffat_beta
+    psf = galsim.Moffat(beta=beta, fwhm=float(fwhm), gsparams=accurate)
     pixels = [galsim.Pixel(box, gsparams=accurate) for box in boxes]
     seen = galsim.Convolve([source, psf, *pixels], gsparams=accurate)
     image = seen.drawImage(nx=shape[1], ny=shape[0], scale=scale, method="no_pixel")

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mantis_astro.simulation.server.images import EXPOSURE_TIME
-
-__all__ = ["PIXEL_SCALE", "Skycell", "find_skycells"]
+__all__ = [
+    "EXPOSURE_TIME",
+    "PIXEL_SCALE",
+    "Skycell",
+    "find_skycells",
+    "parse_file_name",
+]
 
 PIXEL_SCALE = 0.25  # arcsec
+EXPOSURE_TIME = 860.0  # s, of a typical stack
 _FIRST_RING, _RING = -38.0, 3.6  # degrees of declination
 _SPACING, _SIDE = 5760, 6250  # pixels: neighbours share a strip of 2 arcmin
 _PER_SIDE = 10

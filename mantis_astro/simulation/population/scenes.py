@@ -10,7 +10,7 @@ from mantis_astro.simulation.population.counts import FIELD, SubsampleTable
 from mantis_astro.simulation.population.galaxies import GalaxyPopulation
 from mantis_astro.simulation.population.quasars import QUASAR_DENSITY, draw_quasars
 from mantis_astro.simulation.population.stars import draw_stars, star_density
-from mantis_astro.simulation.rendering.sources import Sources
+from mantis_astro.simulation.sources import Sources
 from mantis_astro.simulation.uniforms import child_keys, keys_of, poisson, uniforms
 
 __all__ = ["draw_scenes"]

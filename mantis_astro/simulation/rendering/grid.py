@@ -8,17 +8,16 @@ import torch
 
 from mantis_astro.alignment.methods import choose_method
 from mantis_astro.bands import get_survey
+from mantis_astro.simulation.instruments.registry import get_instrument
 from mantis_astro.simulation.rendering.harmonics import Lattice
-from mantis_astro.simulation.rendering.surveys import (
-    RenderedSurvey,
+from mantis_astro.simulation.rendering.image_plan import (
+    ImagePlan,
     check_sources,
+    columns_of_surveys,
     near,
-    render,
+    render_plans,
 )
-from mantis_astro.simulation.rendering.transfer import (
-    MOFFAT_BETA,
-    transfer_limit,
-)
+from mantis_astro.simulation.rendering.transfer import transfer_limit
 
 __all__ = ["plan_grid", "render_grid"]
 
@@ -45,7 +44,7 @@ def plan_grid(bands, shape, pixel_scale):
     -------
     lattice : Lattice
         Wave numbers of all.
-    surveys : tuple of RenderedSurvey
+    plans : tuple of ImagePlan
         Each survey once.
 
     Raises
@@ -54,30 +53,24 @@ def plan_grid(bands, shape, pixel_scale):
         If bands of a survey are apart.
     """
     period = max(shape) * pixel_scale + _PADDING
-    surveys = []
-    for name in dict.fromkeys(band.survey for band in bands):
-        where = [j for j, band in enumerate(bands) if band.survey == name]
-        if where[-1] - where[0] != len(where) - 1:
-            msg = f"'bands' of a survey must be next to each other, got {bands}"
-            raise ValueError(msg)
-        columns = slice(where[0], where[-1] + 1)
-        surveys.append(
-            _plan_survey(name, columns, bands[where[0]], shape, pixel_scale, period)
-        )
-    return Lattice(period, max(survey.n for survey in surveys)), tuple(surveys)
+    plans = [
+        _plan_survey(name, columns, bands[columns.start], shape, pixel_scale, period)
+        for name, columns in columns_of_surveys(bands).items()
+    ]
+    return Lattice(period, max(plan.n for plan in plans)), tuple(plans)
 
 
 def _plan_survey(name, columns, band, shape, scale, period):
-    survey = get_survey(name)
+    survey, instrument = get_survey(name), get_instrument(name)
     native = survey.pixel_scale.to_value(u.arcsec)
     method = choose_method(None, band, scale, native)
     sharpest = min(b.psf_fwhm.to_value(u.arcsec) for b in survey.bands)
-    k_max = transfer_limit(sharpest, MOFFAT_BETA[name], _NOTHING)
-    if survey.summed_over_exposure:  # pixels of skycells: turned, at any phase
+    k_max = transfer_limit(sharpest, instrument.moffat_beta, _NOTHING)
+    if not instrument.centred:  # pixels are turned, and at any phase
         sides = (native, native, scale) if method == "exact" else (native,) * 3
         k_max = min(k_max, _FINEST / max(sides))
         n = int(np.ceil(k_max * period))
-        return RenderedSurvey(name, columns, shape, scale, n, sides, None)
+        return ImagePlan(instrument, columns, shape, scale, n, sides, None)
     n = int(np.ceil(k_max * period))
     weigh = _interpolation if method == "interp" else _overlap
     pixels = tuple(
@@ -88,7 +81,7 @@ def _plan_survey(name, columns, band, shape, scale, period):
         torch.from_numpy(weigh(side, scale / native, n_pixel).astype(np.float32))
         for side, n_pixel in zip(shape, pixels, strict=True)
     )
-    return RenderedSurvey(name, columns, pixels, native, n, (native,), to_grid)
+    return ImagePlan(instrument, columns, pixels, native, n, (native,), to_grid)
 
 
 def _interpolation(n_out, step, n_in):
@@ -141,18 +134,18 @@ def render_grid(sources, n_target, *, conditions, shape=(32, 32), pixel_scale=1.
     -----
     A source is a sum of plane waves with known amplitudes
     (`~mantis_astro.simulation.rendering.sersic`); bands differ by their fluxes and by
-    transfer functions, so that the costly part is done once for all bands. GALEX and
-    unWISE, whose cutouts are centred on the target, are rendered in their own pixels
-    and interpolated as `align_batch` does it: what is seen between pixels depends on
-    where they lie. Pixels of Pan-STARRS1 are small, and anywhere: their effect is the
-    mean. What is seen of one target does not depend on the others.
+    transfer functions, so that the costly part is done once for all bands. Surveys
+    whose cutouts are centred on the target (GALEX, unWISE) are rendered in their own
+    pixels and interpolated as `align_batch` does it: what is seen between pixels
+    depends on where they lie. Pixels of Pan-STARRS1 are small, and anywhere: their
+    effect is the mean. What is seen of one target does not depend on the others.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mantis_astro.simulation.instruments.conditions import draw_conditions
     >>> from mantis_astro.simulation.rendering.grid import render_grid
-    >>> from mantis_astro.simulation.rendering.sources import Sources
+    >>> from mantis_astro.simulation.sources import Sources
     >>> from mantis_astro.simulation.uniforms import keys_of
     >>> one, flux = np.ones(1), np.full((1, 9), 1000.0)
     >>> disc = Sources(np.array([0]), 0 * one, 0 * one, flux, one, one, one, 0 * one)
@@ -164,10 +157,10 @@ def render_grid(sources, n_target, *, conditions, shape=(32, 32), pixel_scale=1.
     """
     shape, bands = tuple(shape), conditions.bands
     check_sources(sources, n_target, conditions)
-    lattice, surveys = plan_grid(bands, shape, float(pixel_scale))
+    lattice, plans = plan_grid(bands, shape, float(pixel_scale))
     sources = near(sources, shape, pixel_scale)
     images = torch.empty(n_target, len(bands), *shape)
     images[np.bincount(sources.target, minlength=n_target) == 0] = 0
-    for targets, survey, image in render(sources, conditions, lattice, surveys):
-        images[targets, survey.columns] = image
+    for targets, plan, image in render_plans(sources, conditions, lattice, plans):
+        images[targets, plan.columns] = image
     return images

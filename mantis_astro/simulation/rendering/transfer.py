@@ -4,11 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["MOFFAT_BETA", "moffat_transfer", "pixel_transfer", "transfer_limit"]
-
-#: Exponent of the Moffat function that is the PSF of each survey. Pan-STARRS1: 2.3 to
-#: 2.7 for a bright star beside J0028 in the five bands; the others are assumed.
-MOFFAT_BETA = {"galex": 3.5, "ps1": 2.5, "unwise": 4.765}
+__all__ = ["moffat_transfer", "pixel_transfer", "transfer_limit"]
 
 
 def moffat_transfer(k, fwhm, beta):

@@ -7,15 +7,16 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 
-from mantis_astro.bands import get_band
+from mantis_astro.bands import get_band, get_survey
 from mantis_astro.fluxes import njy_from_ab
+from mantis_astro.simulation.instruments.skycells import EXPOSURE_TIME
 from mantis_astro.simulation.server.made_spectra import draw_made_galaxies, made_fluxes
 
 __all__ = ["GivenImages", "MadeImages"]
 
-# Noise of one pixel, in the survey's unit; PS1 for the exposure of EXPOSURE_TIME.
-_NOISE = {"galex": 0.002, "ps1": 70.0, "unwise": 2.0, "legacysurvey": 0.01}
-EXPOSURE_TIME = 860.0
+# Noise in nJy, of a pixel of one arcsec, in every band for a typical exposure; that of
+# a survey's pixels goes with their side.
+_NOISE = 120.0
 
 
 class MadeImages:
@@ -75,9 +76,9 @@ class MadeImages:
         total = 2 * np.pi * h**2 * q * (1 + soft / h) * np.exp(-soft / h)  # arcsec2
         profile = np.exp(-np.sqrt(u**2 + v**2 + soft**2) / h) * pixel_scale**2 / total
         unit = njy_from_ab(band.zero_point_ab(exposure_time))
-        sigma = _NOISE.get(band.survey, 1.0) * np.sqrt(
-            (exposure_time or EXPOSURE_TIME) / EXPOSURE_TIME
-        )
+        depth = np.sqrt(EXPOSURE_TIME / (exposure_time or EXPOSURE_TIME))
+        native = get_survey(band.survey).pixel_scale.to_value("arcsec")
+        sigma = _NOISE * depth * native / unit
         name = hashlib.blake2b(str(band).encode(), digest_size=4).digest()
         noise = np.random.default_rng(
             [*self._key(ra, dec), int.from_bytes(name, "big")]

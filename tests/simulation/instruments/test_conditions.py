@@ -35,10 +35,19 @@ def test_fractions_of_missing_images(conditions):
 
 def test_fractions_can_be_chosen():
     none = draw_conditions(
-        KEYS, missing_galex=0, missing_fuv=0, missing_ps1=0, missing_unwise=1
+        KEYS, missing={"galex": 0, "galex.FUV": 0, "ps1": 0, "unwise": 1}
     )
     assert none.observed[:, :7].all()
     assert not none.observed[:, 7:].any()
+    half = draw_conditions(KEYS, missing={"ps1": 0, "ps1.i": 0.5}).observed[:, 2:7]
+    assert half.mean(0).round(1).tolist() == [1, 1, 0.5, 1, 1]
+
+
+def test_fractions_of_what_is_not_drawn_are_refused():
+    with pytest.raises(
+        ValueError, match=r"surveys or bands that are drawn, got \['fuv'"
+    ):
+        draw_conditions(KEYS[:1], missing={"fuv": 0.1})
 
 
 def test_widths_scatter_about_those_of_the_bands(conditions):
@@ -75,5 +84,5 @@ def test_rows_can_be_taken(conditions):
 
 
 def test_other_surveys_are_refused():
-    with pytest.raises(ValueError, match=r"must be of GALEX, .*'legacysurvey.g'"):
-        draw_conditions(KEYS[:1], bands=["legacysurvey.g"])
+    with pytest.raises(ValueError, match=r"'allwise' .* galex, ps1, unwise"):
+        draw_conditions(KEYS[:1], bands=["allwise.W1"])

@@ -8,7 +8,7 @@ from mantis_astro.simulation import GalaxyPopulation, draw_scenes
 from mantis_astro.simulation.population.counts import FIELD, SubsampleTable
 from mantis_astro.simulation.population.quasars import draw_quasars
 from mantis_astro.simulation.population.stars import draw_stars, star_density
-from mantis_astro.simulation.rendering.sources import Sources
+from mantis_astro.simulation.sources import Sources
 from mantis_astro.simulation.uniforms import keys_of, uniforms
 
 

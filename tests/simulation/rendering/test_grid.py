@@ -10,19 +10,16 @@ from astropy.coordinates import SkyCoord
 
 from mantis_astro.alignment import align_batch
 from mantis_astro.bands import BANDS
-from mantis_astro.simulation.instruments.noise import PS1_SUMMED, njy_per_unit
+from mantis_astro.simulation.instruments.noise import njy_per_unit
+from mantis_astro.simulation.instruments.registry import get_instrument
 from mantis_astro.simulation.rendering.grid import render_grid
-from mantis_astro.simulation.rendering.native import (
-    Fields,
-    render_cutouts,
-    render_native,
-)
+from mantis_astro.simulation.rendering.native import render_cutouts, render_native
 from mantis_astro.simulation.rendering.observation import (
     add_noise_grid,
     bad_pixels_grid,
     observe_grid,
 )
-from mantis_astro.simulation.rendering.sources import Sources
+from mantis_astro.simulation.sources import Sources
 from mantis_astro.simulation.uniforms import keys_of
 from tests.simulation.rendered import (
     PROFILES,
@@ -42,9 +39,7 @@ def coords_of(n, seed=5):
 
 def aligned_expectation(sources, coords, conditions, shape=(32, 32), scale=1.0):
     """Native images without noise, brought to the grid by align_batch; nJy."""
-    n = len(coords)
-    fields = Fields.of(coords)
-    native = render_native(sources, n, conditions=conditions, fields=fields)
+    native = render_native(sources, coords, conditions=conditions)
     cutouts = render_cutouts(sources, coords, conditions=conditions)
     for i, galaxy in enumerate(cutouts):
         for survey in galaxy.surveys:
@@ -238,7 +233,8 @@ def test_neighbours_share_noise_in_stacks(blank):
     # as measured in the stacks of J0028 and FRB 190608: 0.20, -0.02 to 0.01
     np.testing.assert_allclose(lag, [0.205, 0.011, 0.0], atol=0.01)
     sums = pixels[:, :160, :160].reshape(8, 8, 20, 8, 20).sum((2, 4))
-    assert sums.var() / variance / 400 == pytest.approx(PS1_SUMMED, rel=0.25)
+    summed = get_instrument("ps1").summed
+    assert sums.var() / variance / 400 == pytest.approx(summed, rel=0.25)
 
 
 def test_photons_of_a_source_add_noise():

@@ -10,13 +10,12 @@ from mantis_astro.models import CommonGrid, InputSpec
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.models.stretches import FluxAsinhStretch
 from mantis_astro.photometry import measure_photometry
+from mantis_astro.simulation.instruments.conditions import draw_conditions
 from mantis_astro.simulation.instruments.noise import njy_per_unit
-from mantis_astro.simulation.rendering.native import (
-    Fields,
-    render_cutouts,
-    render_native,
-)
-from mantis_astro.simulation.rendering.sources import Sources
+from mantis_astro.simulation.instruments.registry import get_instrument
+from mantis_astro.simulation.rendering.native import render_cutouts, render_native
+from mantis_astro.simulation.sources import Sources
+from mantis_astro.simulation.uniforms import keys_of
 from tests.simulation.rendered import (
     PROFILES,
     all_observed,
@@ -46,12 +45,14 @@ def place_of(band):
 )
 def test_native_images_are_those_of_galsim(profile, band):
     pytest.importorskip("galsim")
-    conditions, fields = all_observed(1), Fields.of(COORD)
-    images = render_native(one_source(profile), 1, conditions=conditions, fields=fields)
+    conditions = all_observed(1)
+    images = render_native(one_source(profile), COORD, conditions=conditions)
     survey, column = place_of(band)
     image = images[survey][0, column].numpy()
     scale = {"galex": 1.5, "ps1": 0.25, "unwise": 2.75}[survey]
-    turned = (fields.turn[0], fields.offset[0]) if survey == "ps1" else (0.0, (0, 0))
+    placement = get_instrument(survey).place(COORD)
+    turned = placement.turn[0], placement.offset[0]
+    assert (turned[0] != 0) == (survey == "ps1")
     fwhm = conditions.psf_fwhm[0, BANDS.index(band)]
     truth = galsim_image(profile, band, fwhm, image.shape, scale, [scale], *turned)
     assert abs(image - truth).max() < 1e-3 * truth.max()
@@ -59,9 +60,7 @@ def test_native_images_are_those_of_galsim(profile, band):
 
 def test_all_of_the_flux_is_there():
     source = one_source("disc", flux=100.0)
-    images = render_native(
-        source, 1, conditions=all_observed(1), fields=Fields.of(COORD)
-    )
+    images = render_native(source, COORD, conditions=all_observed(1))
     for name, image in images.items():
         np.testing.assert_allclose(image.sum((2, 3)), 100.0, rtol=3e-3, err_msg=name)
 
@@ -130,7 +129,7 @@ def test_pixels_are_in_the_units_of_the_services():
     assert wcs.cdelt[0] > 0
     assert wcs.pc[0, 0] == -1
     unit = njy_per_unit(BANDS, conditions.exposure_time)[0]
-    expected = render_native(sources, 1, conditions=conditions, fields=Fields.of(COORD))
+    expected = render_native(sources, COORD, conditions=conditions)
     for j, band in enumerate(BANDS):
         survey, column = place_of(band)
         flux = expected[survey][0, column].sum().item()
@@ -236,6 +235,14 @@ def test_the_core_of_a_bright_star_is_saturated():
 def test_what_does_not_fit_is_named(change, match):
     with pytest.raises(ValueError, match=match):
         render_cutouts(one_source(**change), COORD, conditions=all_observed(1))
+
+
+def test_bands_of_a_survey_must_be_together():
+    bands = ["ps1.g", "unwise.W1", "ps1.r"]
+    conditions = draw_conditions(keys_of(1, [0]), bands=bands)
+    match = "next to each other, got ps1.g, unwise.W1, ps1.r"
+    with pytest.raises(ValueError, match=match):
+        render_cutouts(one_source(n_band=3), COORD, conditions=conditions)
 
 
 def test_conditions_must_be_those_of_the_targets():

@@ -1,4 +1,4 @@
-"""From sources to images of several surveys: what both renderers share."""
+"""`ImagePlan`: what is rendered of a survey; and rendering it, for both renderers."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,27 +6,24 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from mantis_astro.simulation.instruments.instrument import Instrument
 from mantis_astro.simulation.rendering.harmonics import SourceWaves, sum_waves
-from mantis_astro.simulation.rendering.transfer import (
-    MOFFAT_BETA,
-    moffat_transfer,
-    pixel_transfer,
-)
+from mantis_astro.simulation.rendering.transfer import moffat_transfer, pixel_transfer
 
-__all__ = ["RenderedSurvey", "check_sources", "near", "render"]
+__all__ = ["ImagePlan", "check_sources", "columns_of_surveys", "near", "render_plans"]
 
 _REACH = 7.0  # arcsec beyond the field from where sources are seen
 _BLOCK = 800_000  # amplitudes at a time: few megabytes, few calls
 
 
 @dataclass(frozen=True, eq=False)
-class RenderedSurvey:
+class ImagePlan:
     """
     What is rendered of a survey, and how it becomes its images.
 
     Attributes
     ----------
-    name : str
+    instrument : Instrument
         Of the survey.
     columns : slice
         Its bands.
@@ -44,7 +41,7 @@ class RenderedSurvey:
         shapes (ny, pixels[0]) and (nx, pixels[1]).
     """
 
-    name: str
+    instrument: Instrument
     columns: slice
     pixels: tuple
     pixel_scale: float
@@ -53,7 +50,37 @@ class RenderedSurvey:
     to_grid: tuple | None
 
 
-def render(sources, conditions, lattice, surveys):
+def columns_of_surveys(bands):
+    """
+    Find the bands of each survey.
+
+    Parameters
+    ----------
+    bands : sequence of Band
+        Those of a survey next to each other.
+
+    Returns
+    -------
+    dict of str to slice
+        For each survey, where its bands are.
+
+    Raises
+    ------
+    ValueError
+        If bands of a survey are apart.
+    """
+    columns = {}
+    for survey in dict.fromkeys(band.survey for band in bands):
+        where = [j for j, band in enumerate(bands) if band.survey == survey]
+        if where[-1] - where[0] != len(where) - 1:
+            names = ", ".join(map(str, bands))
+            msg = f"'bands' of a survey must be next to each other, got {names}"
+            raise ValueError(msg)
+        columns[survey] = slice(where[0], where[-1] + 1)
+    return columns
+
+
+def render_plans(sources, conditions, lattice, plans):
     """
     Render the sources of many targets, block by block.
 
@@ -65,32 +92,32 @@ def render(sources, conditions, lattice, surveys):
         With the widths of the PSF.
     lattice : Lattice
         Wave numbers.
-    surveys : sequence of RenderedSurvey
-        What to render of each.
+    plans : sequence of ImagePlan
+        What to render of each survey.
 
     Yields
     ------
     targets : `~numpy.ndarray`
         Which targets; those without a source are in no block.
-    survey : RenderedSurvey
+    plan : ImagePlan
         Of which survey.
     images : `torch.Tensor`
         nJy per pixel, shape (len(targets), n_band of the survey, ny, nx).
     """
-    transfers = [_transfers(survey, lattice, conditions) for survey in surveys]
+    transfers = [_transfers(plan, lattice, conditions) for plan in plans]
     for targets, flux, waves in _blocks(sources, len(conditions), lattice):
-        for survey, (table, which) in zip(surveys, transfers, strict=True):
-            some, n = which[targets], survey.n
+        for plan, (table, which) in zip(plans, transfers, strict=True):
+            some, n = which[targets], plan.n
             own = waves[..., :n, :n].flatten(2)  # (n_target, count, 4 n n)
-            amplitudes = flux[:, survey.columns] @ own
+            amplitudes = flux[:, plan.columns] @ own
             amplitudes = amplitudes.view(*some.shape, 2, 2, n, n)
             transfer = table.index_select(0, some.flatten())
             amplitudes = amplitudes.mul_(transfer.view(*some.shape, 1, 1, n, n))
-            image = sum_waves(amplitudes, lattice, survey.pixels, survey.pixel_scale)
-            if survey.to_grid is not None:
-                Y, X = survey.to_grid
+            image = sum_waves(amplitudes, lattice, plan.pixels, plan.pixel_scale)
+            if plan.to_grid is not None:
+                Y, X = plan.to_grid
                 image = Y @ image @ X.T
-            yield targets, survey, image
+            yield targets, plan, image
 
 
 def check_sources(sources, n_target, conditions):
@@ -156,21 +183,19 @@ def near(sources, shape, pixel_scale):
     ]
 
 
-def _transfers(survey, lattice, conditions):
+def _transfers(plan, lattice, conditions):
     """Compute what each width needs once: table (n_width, n, n), and its rows."""
-    widths, which = np.unique(
-        conditions.psf_fwhm[:, survey.columns], return_inverse=True
-    )
-    table = np.array([_transfer(survey, lattice, width) for width in widths.tolist()])
+    widths, which = np.unique(conditions.psf_fwhm[:, plan.columns], return_inverse=True)
+    table = np.array([_transfer(plan, lattice, width) for width in widths.tolist()])
     return torch.from_numpy(table), torch.from_numpy(which.reshape(len(conditions), -1))
 
 
 @lru_cache(maxsize=2048)  # widths are drawn in steps of one per cent
-def _transfer(survey, lattice, width):
-    k = np.arange(survey.n) / lattice.period
-    at, values = _moffat_table(MOFFAT_BETA[survey.name])
+def _transfer(plan, lattice, width):
+    k = np.arange(plan.n) / lattice.period
+    at, values = _moffat_table(plan.instrument.moffat_beta)
     psf = np.interp(np.hypot(k[:, None], k) * width, at, values)
-    return (psf * pixel_transfer(k, *survey.boxes)).astype(np.float32)
+    return (psf * pixel_transfer(k, *plan.boxes)).astype(np.float32)
 
 
 @lru_cache

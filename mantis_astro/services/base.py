@@ -1,25 +1,18 @@
-"""`CutoutServiceClass`: what all cutout services share, in astroquery's manner."""
+"""`CutoutServiceClass`: the description of a server, in astroquery's manner."""
 
-import hashlib
-import time
 import warnings
 
 import astropy.units as u
-import requests
-from astroquery import cache_conf
-from astroquery.exceptions import (
-    InvalidQueryError,
-    NoResultsWarning,
-    RemoteServiceError,
-    TimeoutError,
-)
+import numpy as np
+from astropy.coordinates.name_resolve import NameResolveError
+from astroquery.exceptions import InvalidQueryError, NoResultsWarning
 from astroquery.query import BaseQuery
 from astroquery.utils import parse_coordinates
 
-from mantis_astro.atomic import atomic_file
 from mantis_astro.bands import get_bands, get_survey
-from mantis_astro.politeness import user_agent
 from mantis_astro.services.configuration import conf
+from mantis_astro.services.fetchers import Fetcher
+from mantis_astro.services.inquiry import fetch_position
 from mantis_astro.services.validation import check_status, read_images
 
 __all__ = ["CutoutServiceClass"]
@@ -27,13 +20,21 @@ __all__ = ["CutoutServiceClass"]
 
 class CutoutServiceClass(BaseQuery):
     """
-    A server of cutouts: payload, request and parse, each a method of its own.
+    How the server of one survey is asked: requests, and what their answers mean.
+
+    `SurveyCutouts` drives the description for tables, `get_images` for one position;
+    both repeat what fails, keep to deadlines and stop at answers that are too long.
 
     Parameters
     ----------
     survey : Survey or str
         The survey that is asked for.
     """
+
+    #: Largest side of an image in pixels.
+    MAX_PIXELS = 5000
+    #: Sends the requests in the right order; the default sends all at once.
+    fetcher = Fetcher
 
     def __init__(self, survey):
         super().__init__()
@@ -50,7 +51,7 @@ class CutoutServiceClass(BaseQuery):
         self._timeout = seconds
 
     def clear_cache(self):
-        """Remove the images that were kept."""
+        """Remove the answers that were kept."""
         for path in self.cache_location.glob("*.answer"):
             path.unlink(missing_ok=True)
 
@@ -191,61 +192,86 @@ class CutoutServiceClass(BaseQuery):
             warnings.warn(msg, NoResultsWarning, stacklevel=2)
         return [images[band] for band in bands if images.get(band) is not None]
 
-    def fetch(self, http, parse, *, cache=True):
+    def find_images(self, coord, bands, *, size=None, pixel_scale=None, cache=True):
         """
-        Send a request and parse its answer; keep the answer only if it parses.
+        Fetch the images of one position, without a word where there are none.
 
         Parameters
         ----------
-        http : HttpRequest
-            What is sent.
-        parse : callable
-            Takes the body, returns what it means or raises.
-        cache : bool, optional
-            Whether an answer kept before will do, and this one is kept.
+        coord : `~astropy.coordinates.SkyCoord`
+            Position, a scalar.
+        bands : tuple of Band
+            Bands of this survey.
+        size, pixel_scale, cache
+            As for `get_images`.
 
         Returns
         -------
-        object
-            What ``parse`` returns.
+        dict of Band to `~astropy.nddata.CCDData` or None
+            None where the survey has no image.
         """
-        cache = cache and conf.cache and cache_conf.cache_active
-        path = self.cache_location / f"{_digest(http)}.answer" if cache else None
-        content = _read_kept(path)
-        if content is not None:
-            return parse(content)
-        content = self._send(http)
-        parsed = parse(content)
-        if path is not None:
-            with atomic_file(path) as temporary:  # a torn one would answer for ever
-                temporary.write_bytes(content)
-        return parsed
+        return fetch_position(
+            coord,
+            [((self,), bands)],
+            size=size,
+            pixel_scale=pixel_scale,
+            cache=cache,
+        )
 
-    def _send(self, http):
-        """Return the body of an answer."""
-        try:
-            self._session.headers["User-Agent"] = user_agent(conf.contact)
-            response = self._session.request(
-                http.method,
-                http.url,
-                data=http.data,
-                files=http.files,
-                timeout=(conf.connect_timeout, self.TIMEOUT),
-                stream=True,  # or else astroquery's hook decodes images as text
-            )
-            with response:
-                content = response.content
-        except requests.Timeout as error:
-            msg = f"{http.host} did not answer within {self.TIMEOUT} s: {http.url}"
-            raise TimeoutError(msg) from error
-        except requests.RequestException as error:
-            msg = f"{http.host} cannot be reached or broke off: {error}"
-            raise RemoteServiceError(msg) from error
-        check_status(response.status_code, content)
-        return content
+    def image_requests(self, ra, dec, bands, shape, pixel_scale=None):
+        """
+        Make the requests that bring the images of one position.
 
-    def _parse_result(self, content, request):
-        return read_images(content, request)
+        A subclass whose server is asked in one step writes this, and no more.
+
+        Parameters
+        ----------
+        ra, dec : float
+            ICRS degrees.
+        bands : tuple of Band
+            Bands of this survey.
+        shape : tuple of int
+            Shape ``(n, n)`` in pixels.
+        pixel_scale : `~astropy.units.Quantity`, optional
+            Side of a pixel; by default the survey's own.
+
+        Returns
+        -------
+        list of ImageRequest
+            What to send, and what the answers must show; each brings some bands.
+        """
+        raise NotImplementedError
+
+    def accept(self, answer, request):
+        """
+        Judge an answer, and read its images.
+
+        Parameters
+        ----------
+        answer : Answer
+            Status, headers and body.
+        request : ImageRequest
+            What was asked for.
+
+        Returns
+        -------
+        dict of Band to `~astropy.nddata.CCDData` or None
+            An image for each band of the request; None where the survey has no data.
+
+        Raises
+        ------
+        BadAnswerError
+            If it is not what was asked for.
+        """
+        check_status(answer.status, answer.content)
+        return read_images(answer.content, request)
+
+    def _payload(self, coord, bands, size, pixel_scale):
+        """Return what would be sent for one position: by default the addresses."""
+        shape = self.settle_shape(size, pixel_scale)
+        ra, dec = coord.ra.deg, coord.dec.deg
+        requests = self.image_requests(ra, dec, bands, shape, pixel_scale)
+        return [request.http.url for request in requests]
 
 
 def parse_one_position(coordinates):
@@ -265,9 +291,16 @@ def parse_one_position(coordinates):
     Raises
     ------
     InvalidQueryError
-        If there are several.
+        If there are several, or nobody knows the name.
     """
-    coord = parse_coordinates(coordinates).icrs
+    try:
+        coord = parse_coordinates(coordinates).icrs
+    except (NameResolveError, TypeError, u.UnitsError) as error:
+        msg = f"'coordinates' must be a position or a name, got {coordinates!r}"
+        raise InvalidQueryError(msg) from error
+    if not (np.isfinite(coord.ra.deg) & np.isfinite(coord.dec.deg)).all():
+        msg = "'coordinates' must be finite"
+        raise InvalidQueryError(msg)
     if coord.size != 1:
         msg = (
             f"'coordinates' must be one position, got {coord.size}; "
@@ -295,21 +328,3 @@ def bands_by_survey(bands):
     for band in get_bands(bands):
         groups.setdefault(get_survey(band.survey), []).append(band)
     return {survey: tuple(group) for survey, group in groups.items()}
-
-
-def _digest(http):
-    parts = (http.method, http.url, http.data, http.files)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
-
-
-def _read_kept(path):
-    if path is None:
-        return None
-    try:
-        age = time.time() - path.stat().st_mtime
-        limit = cache_conf.cache_timeout
-        if limit is not None and age > limit:
-            return None
-        return path.read_bytes()
-    except OSError:
-        return None

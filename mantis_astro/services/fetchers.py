@@ -1,242 +1,252 @@
-"""How each protocol gets the images of many objects: which jobs, in which order."""
+"""How the images of many objects are asked for: which requests, and in which order."""
 
 from collections.abc import Mapping
 from functools import partial
 
-from mantis_astro.services.panstarrs import bad_fraction, is_covered
-from mantis_astro.services.request import HttpRequest, ImageRequest, degrees_text
+from mantis_astro.services.request import HttpRequest, ImageRequest
 from mantis_astro.services.scheduler import Job
-from mantis_astro.services.validation import check_image, check_status, read_images
+from mantis_astro.services.validation import check_image
 
-__all__ = ["OneStepFetcher", "TwoStepFetcher", "make_fetcher"]
+__all__ = ["Fetcher", "make_fetcher"]
+
+_TIMES = 2  # that a server must say that it has nothing, before it is believed
 
 
-class _Fetcher:
+class Fetcher:
     """
-    Submits the jobs of one survey and settles the bands of objects.
+    Submits the requests of one service and settles the bands of objects.
+
+    This one sends the service's ``image_requests`` of each position, all at once, and
+    asks again where nothing at all is said to be there. A service whose server is
+    asked in several steps has a class of its own.
 
     Parameters
     ----------
     service : CutoutServiceClass
-        Builds requests and parses lists.
-    scheduler : Scheduler
-        Sends jobs.
+        Describes the server: requests, and what answers mean.
+    engine : Scheduler or KeptAnswers
+        Takes jobs on.
     settle : callable
-        ``settle(object, band, outcome, file)``: the outcome is an image, None where
-        the survey has none, or an exception; the file is the stack it came from.
-    shape : tuple of int
-        Shape of the images.
-    pixel_scale : `~astropy.units.Quantity` or None
-        Side of a pixel, where the server can choose it.
+        ``settle(target, band, outcome, file)``: the outcome is an image, None where
+        the survey has none, or an exception; the file is the one it came from, or None.
+    size, pixel_scale : `~astropy.units.Quantity`, optional
+        Side of the images and of a pixel; by default the survey's.
+    rest : callable, optional
+        Called each time an answer has been dealt with.
     """
 
-    def __init__(self, service, scheduler, settle, *, shape, pixel_scale=None):
+    def __init__(self, service, engine, settle, *, size, pixel_scale, rest=None):
         self.service = service
-        self.shape = shape
+        self.shape = service.settle_shape(size, pixel_scale)
         self.pixel_scale = pixel_scale
-        self._scheduler = scheduler
+        self._engine = engine
         self._settle = settle
-        self._waiting = {}  # address of a request under way -> who waits for it
+        self._rest = rest or (lambda: None)
+        self._waiting = {}  # what is under way -> who waits for it
 
     def expect(self, target, band):
-        """Describe the image that is asked for: a request without an address."""
-        survey = self.service.survey
-        scale = survey.pixel_scale if self.pixel_scale is None else self.pixel_scale
+        """
+        Describe the image that is asked for.
+
+        Parameters
+        ----------
+        target : object
+            Has ``ra`` and ``dec`` in degrees.
+        band : Band
+            The band.
+
+        Returns
+        -------
+        ImageRequest
+            Without an address.
+        """
+        scale = self.pixel_scale or self.service.survey.pixel_scale
+        arcsec = float(scale.to_value("arcsec"))
         return ImageRequest(
-            HttpRequest(""),
-            (band,),
-            target.ra,
-            target.dec,
-            self.shape,
-            float(scale.to_value("arcsec")),
+            HttpRequest(""), (band,), target.ra, target.dec, self.shape, arcsec
         )
-
-    def _submit(self, request, done):
-        """Submit a request, unless the same one is under way already."""
-        url = request.http.url
-        if url in self._waiting:
-            self._waiting[url].append(done)
-            return
-        self._waiting[url] = [done]
-        accept = partial(_read, request)
-        self._scheduler.submit(Job(request.http, accept, partial(self._share, url)))
-
-    def _share(self, url, outcome):
-        for done in self._waiting.pop(url):
-            done(outcome)
-
-
-class OneStepFetcher(_Fetcher):
-    """One request for each position brings all bands (the Legacy Survey viewer)."""
 
     def count_requests(self, n_positions, bands, positions_per_list):  # noqa: ARG002
-        """Count the requests that some positions take at least."""
-        return n_positions
+        """
+        Count the requests that some positions take at least.
+
+        Parameters
+        ----------
+        n_positions : int
+            Positions, all different.
+        bands : tuple of Band
+            Bands wanted.
+        positions_per_list : int
+            Positions in one list, where a server lists files.
+
+        Returns
+        -------
+        int
+            Number of requests.
+        """
+        return n_positions * len(self._requests(0.0, 0.0, bands))
 
     def image_url(self, ra, dec, bands, file):  # noqa: ARG002
-        """Return the address of the images of a position."""
-        return self._request(ra, dec, bands).http.url
+        """
+        Return the address of the images of a position.
 
-    def fetch(self, objects, bands):
-        """Submit what brings the given bands of the given objects."""
-        for target in objects:
-            request = self._request(target.ra, target.dec, bands)
-            self._submit(request, partial(self._got, target, bands))
+        Parameters
+        ----------
+        ra, dec : float
+            ICRS degrees.
+        bands : tuple of Band
+            Bands wanted.
+        file : object
+            The file that an image came from, or None.
 
-    def _request(self, ra, dec, bands):
-        return self.service.image_request(ra, dec, bands, self.shape, self.pixel_scale)
+        Returns
+        -------
+        str
+            The address of the first band.
+        """
+        return self._requests(ra, dec, bands)[0].http.url
 
-    def _got(self, target, bands, outcome):
-        for band in bands:
-            image = outcome if isinstance(outcome, Exception) else outcome[band]
-            self._settle(target, band, image, None)
+    def fetch(self, targets, bands):
+        """
+        Submit what brings the given bands of the given objects.
 
+        Parameters
+        ----------
+        targets : list
+            Objects, with ``ra`` and ``dec`` in degrees.
+        bands : tuple of Band
+            Bands wanted.
+        """
+        for target in targets:
+            for request in self._requests(target.ra, target.dec, bands):
+                self._ask(target, request, _TIMES)
 
-class TwoStepFetcher(_Fetcher):
-    """
-    A list of files for many positions, then a request for each band (Pan-STARRS1).
+    def submit(self, request, done):
+        """
+        Submit a request for images, unless the same one is under way already.
 
-    Nothing is missing until the list has said so three times: a list with rows left
-    out would otherwise write off what is there. One more list asks for all doubtful
-    positions of a chunk, so this costs next to nothing.
-    """
-
-    _LISTS = 3
-
-    def count_requests(self, n_positions, bands, positions_per_list):
-        """Count the requests that some positions take at least."""
-        return -(-n_positions // positions_per_list) + n_positions * len(bands)
-
-    def image_url(self, ra, dec, bands, file):
-        """Return the address of an image; of the list, if no file is known."""
-        if file is None:
-            return self.service.list_request([ra], [dec], bands).url
-        return self._request(ra, dec, bands[0], file).http.url
-
-    def fetch(self, objects, bands):
-        """Submit what brings the given bands of the given objects."""
-        groups = {}
-        for target in objects:
-            position = degrees_text(target.ra), degrees_text(target.dec)
-            groups.setdefault(position, []).append(target)
-        if groups:
-            groups = list(groups.values())
-            self._ask_list(groups, bands, [{}] * len(groups), self._LISTS)
-
-    def _ask_list(self, groups, bands, known, times):
-        ra = [group[0].ra for group in groups]
-        dec = [group[0].dec for group in groups]
-        job = Job(
-            self.service.list_request(ra, dec, bands),
-            lambda answer: self._read_list(answer, ra, dec, bands),
-            partial(self._got_list, groups, bands, known, times - 1),
+        Parameters
+        ----------
+        request : ImageRequest
+            What is sent.
+        done : callable
+            Told the images by band, or the exception.
+        """
+        key = request.http.url, request.bands
+        if key in self._waiting:
+            self._waiting[key].append(done)
+            return
+        self._waiting[key] = [done]
+        self._engine.submit(
+            Job(
+                request.http,
+                partial(self._accept, request),
+                partial(self._share, key),
+                is_whole=lambda images: None not in images.values(),
+            )
         )
-        self._scheduler.submit(job)
 
-    def _read_list(self, answer, ra, dec, bands):
-        check_status(answer.status, answer.content)
-        return self.service.parse_list(answer.content, ra, dec, bands)
+    def _requests(self, ra, dec, bands):
+        return self.service.image_requests(ra, dec, bands, self.shape, self.pixel_scale)
 
-    def _got_list(self, groups, bands, known, times_left, outcome):
-        if isinstance(outcome, Exception):
-            for group in groups:
-                for band in bands:
-                    self._settle_all(group, band, outcome, None)
+    def _accept(self, request, answer):
+        if isinstance(answer.content, Mapping):  # a transport that has images ready
+            return {
+                band: image if image is None else check_image(image, band, request)
+                for band, image in answer.content.items()
+            }
+        return self.service.accept(answer, request)
+
+    def _share(self, key, outcome):
+        for done in self._waiting.pop(key):
+            done(outcome)
+        self._rest()
+
+    def _ask(self, target, request, times):
+        self.submit(request, partial(self._got, target, request, times - 1))
+
+    def _got(self, target, request, times_left, outcome):
+        failed = isinstance(outcome, Exception)
+        if not failed and times_left and not any(map(_is_there, outcome.values())):
+            self._ask(target, request, times_left)
             return
-        wants, doubtful = [], []
-        for group, before, now in zip(groups, known, outcome, strict=True):
-            files = before | now
-            if len(files) < len(bands) and times_left > 0:
-                doubtful.append((group, files))
-                continue
-            for band in bands:
-                if band in files:
-                    wants.append(_Want(group, band, files[band]))
-                else:
-                    self._settle_all(group, band, None, None)
-        order = {band: i for i, band in enumerate(bands)}
-        for want in sorted(wants, key=lambda w: (w.files[0][:2], order[w.band])):
-            self._ask_image(want)
-        if doubtful:
-            groups, known = zip(*doubtful, strict=True)
-            self._ask_list(groups, bands, known, times_left)
+        for band in request.bands:
+            self._settle(target, band, outcome if failed else outcome[band], None)
 
-    def _request(self, ra, dec, band, file):
-        return self.service.image_request(ra, dec, (band,), self.shape, file.filename)
 
-    def _ask_image(self, want):
-        target = want.group[0]
-        request = self._request(target.ra, target.dec, want.band, want.files[0])
-        self._submit(request, partial(self._got_image, want))
+def _is_there(image):
+    return image is not None
 
-    def _got_image(self, want, outcome):
-        """Keep the image that covers most; try the next skycell if that is little."""
-        file = want.files.pop(0)
-        if isinstance(outcome, Exception):
-            want.error = outcome
+
+class _InOrder:
+    """The sources of one survey: what one fails to give is asked of the next."""
+
+    def __init__(self, services, engine, settle, *, size, pixel_scale):
+        self._settle = settle
+        self._failed = []  # (number of the source, target, band), to be asked for again
+        self._sources = [
+            service.fetcher(
+                service,
+                engine(service),
+                partial(self._settle_or_note, number),
+                size=size,
+                pixel_scale=pixel_scale,
+                rest=self._go_on,
+            )
+            for number, service in enumerate(services)
+        ]
+        preferred = self._sources[0]
+        self.expect, self.count_requests = preferred.expect, preferred.count_requests
+        self.fetch = preferred.fetch
+
+    def image_url(self, ra, dec, bands, file, source=0):
+        return self._sources[source].image_url(ra, dec, bands, file)
+
+    def _settle_or_note(self, number, target, band, outcome, file):
+        if isinstance(outcome, Exception) and number + 1 < len(self._sources):
+            self._failed.append((number + 1, target, band))
         else:
-            image = outcome[want.band]
-            if bad_fraction(image) < bad_fraction(want.best):
-                want.best, want.file = image, file
-        if want.files and not is_covered(want.best):
-            self._ask_image(want)
-            return
-        result = want.best
-        if want.error is not None and not is_covered(want.best):
-            result = want.error  # the skycell that failed may be the better one
-        self._settle_all(want.group, want.band, result, want.file or file)
+            self._settle(target, band, outcome, file, number)
 
-    def _settle_all(self, group, band, outcome, file):
-        for target in group:
-            self._settle(target, band, outcome, file)
-
-
-class _Want:
-    """One band of one position, and the files that may show it."""
-
-    __slots__ = ("band", "best", "error", "file", "files", "group")
-
-    def __init__(self, group, band, files):
-        self.group = group
-        self.band = band
-        self.files = list(files)
-        self.best = self.error = self.file = None
+    def _go_on(self):
+        """Ask the next source for what failed, objects with the same bands together."""
+        failed, self._failed = self._failed, []
+        bands = {}
+        for number, target, band in failed:
+            _, wanted = bands.setdefault((number, id(target)), (target, []))
+            wanted.append(band)
+        groups = {}
+        for (number, _), (target, wanted) in bands.items():
+            groups.setdefault((number, tuple(wanted)), []).append(target)
+        for (number, wanted), targets in groups.items():
+            self._sources[number].fetch(targets, wanted)
 
 
-_FETCHERS = {"legacy_survey": OneStepFetcher, "panstarrs": TwoStepFetcher}
-
-
-def make_fetcher(service, scheduler, settle, *, shape, pixel_scale=None):
+def make_fetcher(services, engine, settle, *, size=None, pixel_scale=None):
     """
-    Make the fetcher for the protocol of a service.
+    Make what fetches the images of one survey.
 
     Parameters
     ----------
-    service : CutoutServiceClass
-        The service.
-    scheduler : Scheduler
-        Sends jobs; None for a fetcher that only counts and names.
+    services : sequence of CutoutServiceClass
+        Services of the survey, in order of preference: what one fails to give is
+        asked of the next.
+    engine : callable
+        For a service, what takes its jobs on.
     settle : callable
-        Told how each band of each object ended.
-    shape : tuple of int
-        Shape of the images.
-    pixel_scale : `~astropy.units.Quantity`, optional
-        Side of a pixel.
+        ``settle(target, band, outcome, file, source)``: as for a `Fetcher`, and the
+        number of the service that gave the outcome.
+    size, pixel_scale : `~astropy.units.Quantity`, optional
+        Side of the images and of a pixel.
 
     Returns
     -------
-    OneStepFetcher or TwoStepFetcher
-        Ready to fetch.
+    object
+        Has ``fetch``, ``expect``, ``count_requests`` and ``image_url``.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a service cannot serve that size.
     """
-    kind = _FETCHERS[service.survey.service]
-    return kind(service, scheduler, settle, shape=shape, pixel_scale=pixel_scale)
-
-
-def _read(request, answer):
-    if isinstance(answer.content, Mapping):  # a transport that has images ready
-        return {
-            band: image if image is None else check_image(image, band, request)
-            for band, image in answer.content.items()
-        }
-    check_status(answer.status, answer.content)
-    return read_images(answer.content, request)
+    return _InOrder(services, engine, settle, size=size, pixel_scale=pixel_scale)

@@ -1,31 +1,43 @@
-"""HiPS: images of any survey in any WCS, through `astroquery.hips2fits`."""
+"""HiPS: images of any survey in any WCS, from the CDS's hips2fits."""
 
+import json
 import warnings
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from functools import partial
+from urllib.parse import urlencode
 
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData
 from astropy.wcs import WCS
-from astroquery.exceptions import InvalidQueryError, RemoteServiceError
+from astroquery.exceptions import InvalidQueryError
 
-from mantis_astro._optional import require
 from mantis_astro.bands import get_bands, get_survey
-from mantis_astro.services.base import parse_one_position
+from mantis_astro.services.base import CutoutServiceClass, parse_one_position
 from mantis_astro.services.configuration import conf
+from mantis_astro.services.inquiry import Inquiry, raise_failure
+from mantis_astro.services.request import HttpRequest, ImageRequest, longest_answer
+from mantis_astro.services.scheduler import Job
+from mantis_astro.services.validation import BadAnswerError, check_status, open_fits
 
 __all__ = ["HiPS", "HiPSClass"]
 
 
-class HiPSClass:
+class HiPSClass(CutoutServiceClass):
     """
     Images from the all-sky maps (HiPS) of the CDS.
 
     They come on whatever pixel grid one asks for, and are good to look at and to
     compare. They have been resampled twice, without conserving flux, and not every map
     is in its survey's unit: the images carry the unit that the map's header states (or
-    none) and **no zero point**, so that nothing takes them for photometry.
+    none) and **no zero point**, so that nothing takes them for photometry. No survey
+    asks here by itself.
+
+    Parameters
+    ----------
+    survey : Survey or str, optional
+        The survey whose images a download asks for here; `get_images` takes bands of
+        any.
 
     Examples
     --------
@@ -40,6 +52,9 @@ class HiPSClass:
     #: hips2fits serves no more pixels than these on a side.
     MAX_PIXELS = 5000
 
+    def __init__(self, survey="ps1"):
+        super().__init__(survey)
+
     def get_images(
         self,
         coordinates=None,
@@ -48,6 +63,7 @@ class HiPSClass:
         size=None,
         wcs=None,
         get_query_payload=False,
+        cache=True,
     ):
         """
         Get the images of one position, or on one pixel grid.
@@ -64,6 +80,8 @@ class HiPSClass:
             Pixel grid, with its ``array_shape``, instead of a position.
         get_query_payload : bool, optional
             Return what would be sent instead of sending it.
+        cache : bool, optional
+            Whether images fetched before may be returned, and these kept.
 
         Returns
         -------
@@ -75,6 +93,8 @@ class HiPSClass:
         InvalidQueryError
             If both or neither of a position and a grid are given, or a survey has no
             HiPS.
+        TimeoutError
+            If the server does not answer in time.
         RemoteServiceError
             If the server refuses or its answer has another shape.
         """
@@ -92,26 +112,88 @@ class HiPSClass:
         ]
         if get_query_payload:
             return payloads
+        images = [None] * len(bands)
+        with Inquiry(cache=cache, timeout=self.TIMEOUT) as inquiry:
+            for i, (band, payload) in enumerate(zip(bands, payloads, strict=True)):
+                job = Job(
+                    _to_http(payload),
+                    partial(self._read, payload=payload, band=band),
+                    partial(images.__setitem__, i),
+                )
+                inquiry.engine(self).submit(job)
+        for image in images:
+            raise_failure(image)
+        return images
+
+    def image_requests(self, ra, dec, bands, shape, pixel_scale=None):
+        """
+        Make the requests for the images of one position.
+
+        Parameters
+        ----------
+        ra, dec : float
+            ICRS degrees.
+        bands : tuple of Band
+            Bands of this survey.
+        shape : tuple of int
+            Shape ``(n, n)`` in pixels.
+        pixel_scale : `~astropy.units.Quantity`, optional
+            Side of a pixel; by default the survey's own.
+
+        Returns
+        -------
+        list of ImageRequest
+            One for each band.
+        """
+        scale = self.survey.pixel_scale if pixel_scale is None else pixel_scale
+        grid = _north_up(ra, dec, shape[0], scale)
+        arcsec = float(scale.to_value(u.arcsec))
         return [
-            self._parse_result(self._query(payload), band, grid)
-            for payload, band, grid in zip(payloads, bands, grids, strict=True)
+            ImageRequest(
+                _to_http(self._args_to_payload(band, grid)),
+                (band,),
+                ra,
+                dec,
+                tuple(shape),
+                arcsec,
+            )
+            for band in bands
         ]
 
+    def accept(self, answer, request):
+        """
+        Judge an answer, and read its image.
+
+        Parameters
+        ----------
+        answer : Answer
+            Status, headers and body.
+        request : ImageRequest
+            What was asked for.
+
+        Returns
+        -------
+        dict of Band to `~astropy.nddata.CCDData`
+            One image.
+
+        Raises
+        ------
+        BadAnswerError
+            If it is not what was asked for.
+        """
+        (band,) = request.bands
+        scale = request.pixel_scale * u.arcsec
+        grid = _north_up(request.ra, request.dec, request.shape[0], scale)
+        payload = self._args_to_payload(band, grid)
+        return {band: self._read(answer, payload=payload, band=band)}
+
     def _grid(self, coordinates, band, size):
-        survey = get_survey(band.survey)
         coord = parse_one_position(coordinates)
-        scale = survey.pixel_scale
-        n = survey.shape[0] if size is None else round(float(size / scale))
-        if not 1 <= n <= self.MAX_PIXELS:
-            msg = f"'size' must be 1 to {self.MAX_PIXELS} pixels of {scale:g}, got {n}"
-            raise InvalidQueryError(msg)
-        wcs = WCS(naxis=2)
-        wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-        wcs.wcs.crval = [coord.ra.deg, coord.dec.deg]
-        wcs.wcs.crpix = [(n + 1) / 2, (n + 1) / 2]
-        wcs.wcs.cdelt = [-scale.to_value(u.deg), scale.to_value(u.deg)]
-        wcs.array_shape = (n, n)
-        return wcs
+        survey = get_survey(band.survey)
+        n = survey.shape[0]
+        if size is not None:
+            n = self.settle_shape(size, survey.pixel_scale)[0]
+        return _north_up(coord.ra.deg, coord.dec.deg, n, survey.pixel_scale)
 
     def _args_to_payload(self, band, wcs):
         survey = get_survey(band.survey)
@@ -120,29 +202,21 @@ class HiPSClass:
             raise InvalidQueryError(msg)
         return {"hips": survey.hips.format(band=band.name), "wcs": wcs}
 
-    def _query(self, payload):
-        require("matplotlib.colors", extra="plot")  # which astroquery imports here
-        from astroquery.hips2fits import hips2fitsClass
-
-        service = hips2fitsClass()
-        # its class attributes are frozen copies of its configuration
-        service.server, service.timeout = conf.hips, conf.timeout
-        try:
-            return service.query_with_wcs(**payload, format="fits")
-        except AttributeError as error:  # what astroquery raises for a refusal
-            raise RemoteServiceError(str(error)) from error
-
-    def _parse_result(self, hdus, band, wcs):
-        data, header = hdus[0].data, hdus[0].header
-        if data is None or data.shape != wcs.array_shape:
-            got = None if data is None else data.shape
-            msg = f"{band}: asked for shape {wcs.array_shape}, got {got}"
-            raise RemoteServiceError(msg)
+    def _read(self, answer, *, payload, band):
+        """Image of an answer, on the grid that was asked for."""
+        if answer.status >= 400:
+            raise _refusal(answer)
+        data, header = open_fits(answer.content)
+        wcs = payload["wcs"]
+        if data.shape != wcs.array_shape:
+            msg = f"{band}: asked for shape {wcs.array_shape}, got {data.shape}"
+            raise BadAnswerError(msg)
         data = data.astype(np.float32)
         bad = ~np.isfinite(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", u.UnitsWarning)
             unit = u.Unit(header.get("BUNIT", ""), parse_strict="silent")
+        http = _to_http(payload)
         return CCDData(
             data,
             unit=unit,
@@ -151,11 +225,47 @@ class HiPSClass:
             meta={
                 "band": str(band),
                 "magsys": get_survey(band.survey).magsys,
-                "url": f"{conf.hips}?hips={self._args_to_payload(band, wcs)['hips']}",
-                "server": urlsplit(conf.hips).netloc,
+                "url": http.url,
+                "server": http.host,
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )
+
+
+def _north_up(ra, dec, n, pixel_scale):
+    """Grid of n x n pixels with the position in the middle."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = [ra, dec]
+    wcs.wcs.crpix = [(n + 1) / 2, (n + 1) / 2]
+    wcs.wcs.cdelt = [-pixel_scale.to_value(u.deg), pixel_scale.to_value(u.deg)]
+    wcs.array_shape = (n, n)
+    return wcs
+
+
+def _to_http(payload):
+    """Write the grid as hips2fits reads it: the cards of a header, in JSON."""
+    wcs = payload["wcs"]
+    ny, nx = wcs.array_shape
+    cards = dict(wcs.to_header().items()) | {"NAXIS1": nx, "NAXIS2": ny}
+    query = {"hips": payload["hips"], "wcs": json.dumps(cards), "format": "fits"}
+    return HttpRequest(
+        f"{conf.hips}?{urlencode(query)}", max_bytes=longest_answer((ny, nx))
+    )
+
+
+def _refusal(answer):
+    """Say what the server says, which is JSON with a title and a description."""
+    try:
+        check_status(answer.status, b"")
+    except BadAnswerError as error:
+        refusal = error
+    try:
+        told = json.loads(answer.content)
+        words = ": ".join(told[key] for key in ("title", "description") if key in told)
+    except (ValueError, TypeError):
+        return refusal
+    return BadAnswerError(f"{refusal}: {words}", lasting=refusal.lasting)
 
 
 HiPS = HiPSClass()

@@ -4,12 +4,12 @@ import astropy.units as u
 
 from mantis_astro.services.base import CutoutServiceClass, parse_one_position
 from mantis_astro.services.configuration import conf
-from mantis_astro.services.footprint import Footprints
 from mantis_astro.services.request import (
     HttpRequest,
     ImageRequest,
     build_url,
     degrees_text,
+    longest_answer,
 )
 
 __all__ = ["GALEX", "LegacySurvey", "LegacySurveyClass", "UnWISE"]
@@ -94,37 +94,27 @@ class LegacySurveyClass(CutoutServiceClass):
         scale = self.survey.pixel_scale if pixel_scale is None else pixel_scale
         arcsec = float(scale.to_value(u.arcsec))
         payload = self._args_to_payload(ra, dec, bands, shape[0], arcsec)
-        http = HttpRequest(build_url(conf.legacy_survey, **payload))
+        http = HttpRequest(
+            build_url(conf.legacy_survey, **payload),
+            max_bytes=longest_answer(shape, len(self.survey.bands)),
+        )
         return ImageRequest(http, tuple(bands), ra, dec, tuple(shape), arcsec)
 
-    def find_images(self, coord, bands, *, size=None, pixel_scale=None, cache=True):
+    def image_requests(self, ra, dec, bands, shape, pixel_scale=None):
         """
-        Fetch the images of one position, without a word where there are none.
+        Make the request that brings the images of one position.
 
         Parameters
         ----------
-        coord : `~astropy.coordinates.SkyCoord`
-            Position, a scalar.
-        bands : tuple of Band
-            Bands of this survey.
-        size, pixel_scale, cache
-            As for `get_images`.
+        ra, dec, bands, shape, pixel_scale
+            As for `image_request`.
 
         Returns
         -------
-        dict of Band to `~astropy.nddata.CCDData` or None
-            None where the survey has no image.
+        list of ImageRequest
+            One: a cube has all bands.
         """
-        ra, dec = coord.icrs.ra.deg, coord.icrs.dec.deg
-        shape = self.settle_shape(size, pixel_scale)
-        if not Footprints().contain(self.survey, ra, dec):
-            return dict.fromkeys(bands)
-        request = self.image_request(ra, dec, bands, shape, pixel_scale)
-        return self.fetch(
-            request.http,
-            lambda content: self._parse_result(content, request),
-            cache=cache,
-        )
+        return [self.image_request(ra, dec, bands, shape, pixel_scale)]
 
     def _payload(self, coord, bands, size, pixel_scale):
         scale = self.survey.pixel_scale if pixel_scale is None else pixel_scale

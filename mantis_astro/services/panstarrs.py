@@ -1,6 +1,6 @@
 """Pan-STARRS1 cutouts: a list of stack images first, then an image for each band."""
 
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 from astropy.table import Table
@@ -9,73 +9,184 @@ from astroquery.utils import parse_coordinates
 
 from mantis_astro.services.base import CutoutServiceClass, parse_one_position
 from mantis_astro.services.configuration import conf
-from mantis_astro.services.footprint import Footprints
+from mantis_astro.services.fetchers import Fetcher
+from mantis_astro.services.inquiry import Inquiry, raise_failure
 from mantis_astro.services.request import (
     HttpRequest,
     ImageRequest,
     build_url,
     degrees_text,
+    longest_answer,
 )
-from mantis_astro.services.validation import BadAnswerError
+from mantis_astro.services.scheduler import Job
+from mantis_astro.services.stack_list import read_stack_list
+from mantis_astro.services.validation import check_status
 
-__all__ = ["PanSTARRS", "PanSTARRSClass", "StackFile", "bad_fraction", "is_covered"]
+__all__ = ["PanSTARRS", "PanSTARRSClass"]
 
-_COLUMNS = ("projcell", "subcell", "ra", "dec", "filter", "type", "filename")
-_SAME_POSITION = 1.0 / 3600  # degrees: the list echoes positions, perhaps rounded
+_LISTS = 3  # lists that must lack a band before it counts as absent
+_LIST_BYTES, _LIST_BYTES_OF_BAND = 100_000, 4000  # rows have 250, skycells overlap
 _WELL_COVERED = 0.01  # share of bad pixels beyond which another skycell is tried
 
 
-class StackFile(NamedTuple):
-    """
-    A stack image on the server; sorts as the server's file cache likes it.
-
-    Attributes
-    ----------
-    projcell, subcell : int
-        Projection cell and skycell.
-    filename : str
-        Path on the server.
-    """
-
-    projcell: int
-    subcell: int
-    filename: str
-
-
-def bad_fraction(image):
-    """
-    Share of the pixels of an image that are masked.
-
-    Parameters
-    ----------
-    image : `~astropy.nddata.CCDData` or None
-        The image.
-
-    Returns
-    -------
-    float
-        From 0 to 1; 1 for None.
-    """
+def _bad_fraction(image):
+    """Share of the pixels that are masked, from 0 to 1; 1 for None."""
     if image is None:
         return 1.0
     return 0.0 if image.mask is None else float(np.mean(image.mask))
 
 
-def is_covered(image):
-    """
-    Tell whether an image covers its field so well that no other skycell is needed.
+def _is_covered(image):
+    """Whether an image covers its field so well that no other skycell is needed."""
+    return _bad_fraction(image) <= _WELL_COVERED
 
-    Parameters
-    ----------
-    image : `~astropy.nddata.CCDData` or None
-        The image.
 
-    Returns
-    -------
-    bool
-        Whether at most one per cent of the pixels are bad.
+class _Lists:
     """
-    return bad_fraction(image) <= _WELL_COVERED
+    Asks for the list of files until every band is listed, or was absent three times.
+
+    A list with rows left out would otherwise write off what is there. One more list
+    asks for all doubtful positions together, so this costs next to nothing.
+    """
+
+    def __init__(self, service, engine):
+        self._service = service
+        self._engine = engine
+
+    def ask(self, ra, dec, bands, found, *, rest=lambda: None):
+        """Call ``found(index, files or exception)`` once for each position."""
+        everything = list(zip(range(len(ra)), ra, dec, [{}] * len(ra), strict=True))
+        self._ask(everything, bands, found, rest, _LISTS)
+
+    def _ask(self, positions, bands, found, rest, times):
+        _, ra, dec, _ = zip(*positions, strict=True)
+        job = Job(
+            self._service.list_request(ra, dec, bands),
+            lambda answer: self._read(answer, ra, dec, bands),
+            partial(self._got, positions, bands, found, rest, times - 1),
+            is_whole=lambda files: all(len(listed) == len(bands) for listed in files),
+        )
+        self._engine.submit(job)
+
+    def _read(self, answer, ra, dec, bands):
+        check_status(answer.status, answer.content)
+        return self._service.parse_list(answer.content, ra, dec, bands)
+
+    def _got(self, positions, bands, found, rest, times_left, outcome):
+        doubtful = []
+        if isinstance(outcome, Exception):
+            for index, *_ in positions:
+                found(index, outcome)
+        else:
+            for (index, ra, dec, before), now in zip(positions, outcome, strict=True):
+                files = before | now
+                if len(files) < len(bands) and times_left > 0:
+                    doubtful.append((index, ra, dec, files))
+                else:
+                    found(index, files)
+        rest()
+        if doubtful:
+            self._ask(doubtful, bands, found, rest, times_left)
+
+
+class _PanSTARRSFetcher(Fetcher):
+    """A list of files for many positions first, then a request for each band."""
+
+    def count_requests(self, n_positions, bands, positions_per_list):
+        """Count the requests that some positions take at least."""
+        return -(-n_positions // positions_per_list) + n_positions * len(bands)
+
+    def image_url(self, ra, dec, bands, file):
+        """Return the address of an image; of the list, if no file is known."""
+        if file is None:
+            return self.service.list_request([ra], [dec], bands).url
+        return self._request(ra, dec, bands[0], file).http.url
+
+    def fetch(self, targets, bands):
+        """Submit what brings the given bands of the given objects."""
+        groups = {}
+        for target in targets:
+            position = degrees_text(target.ra), degrees_text(target.dec)
+            groups.setdefault(position, []).append(target)
+        groups = list(groups.values())
+        if not groups:
+            return
+        wants = []
+
+        def found(index, files):
+            group = groups[index]
+            for band in bands:
+                if isinstance(files, Exception):
+                    self._settle_all(group, band, files, None)
+                elif band in files:
+                    wants.append(_Want(group, band, files[band]))
+                else:
+                    self._settle_all(group, band, None, None)
+
+        def ask_for_images():
+            """Skycell by skycell, as the cache of the server likes it."""
+            order = {band: i for i, band in enumerate(bands)}
+            ready = sorted(wants, key=lambda w: (w.files[0][:2], order[w.band]))
+            wants.clear()
+            for want in ready:
+                self._ask_image(want)
+            self._rest()
+
+        _Lists(self.service, self._engine).ask(
+            [group[0].ra for group in groups],
+            [group[0].dec for group in groups],
+            bands,
+            found,
+            rest=ask_for_images,
+        )
+
+    def _request(self, ra, dec, band, file):
+        return self.service.image_request(ra, dec, (band,), self.shape, file.filename)
+
+    def _ask_image(self, want):
+        target = want.group[0]
+        request = self._request(target.ra, target.dec, want.band, want.files[0])
+        self.submit(request, partial(self._got_image, want))
+
+    def _got_image(self, want, outcome):
+        """Keep the image that covers most; try the next skycell if that is little."""
+        file = want.files.pop(0)
+        if isinstance(outcome, Exception):
+            want.error = outcome
+        else:
+            image = outcome[want.band]
+            if image is None and not want.is_doubted:  # a blank may be an accident once
+                want.is_doubted = True
+                want.files.insert(0, file)
+                self._ask_image(want)
+                return
+            if _bad_fraction(image) < _bad_fraction(want.best):
+                want.best, want.file = image, file
+        if want.files and not _is_covered(want.best):
+            want.is_doubted = False
+            self._ask_image(want)
+            return
+        result = want.best
+        if want.error is not None and not _is_covered(want.best):
+            result = want.error  # the skycell that failed may be the better one
+        self._settle_all(want.group, want.band, result, want.file or file)
+
+    def _settle_all(self, group, band, outcome, file):
+        for target in group:
+            self._settle(target, band, outcome, file)
+
+
+class _Want:
+    """One band of one position, and the files that may show it."""
+
+    __slots__ = ("band", "best", "error", "file", "files", "group", "is_doubted")
+
+    def __init__(self, group, band, files):
+        self.group = group
+        self.band = band
+        self.files = list(files)
+        self.best = self.error = self.file = None
+        self.is_doubted = False
 
 
 class PanSTARRSClass(CutoutServiceClass):
@@ -98,6 +209,7 @@ class PanSTARRSClass(CutoutServiceClass):
 
     #: Side of a skycell: no cutout can be larger.
     MAX_PIXELS = 6000
+    fetcher = _PanSTARRSFetcher
 
     def __init__(self, survey="ps1"):
         super().__init__(survey)
@@ -132,10 +244,7 @@ class PanSTARRSClass(CutoutServiceClass):
         if get_query_payload:
             return self._list_payload(ra, dec, bands)
         unique, position = np.unique(np.stack([ra, dec]), axis=1, return_inverse=True)
-        http = self.list_request(*unique, bands)
-        files = self.fetch(
-            http, lambda content: self.parse_list(content, *unique, bands), cache=cache
-        )
+        files = self._find_files(*unique, bands, cache=cache)
         rows = [
             (i, str(band), *file)
             for i, group in enumerate(position.reshape(-1))
@@ -203,6 +312,7 @@ class PanSTARRSClass(CutoutServiceClass):
             method="POST",
             data=payload,
             files={"file": ("positions.txt", positions.encode())},
+            max_bytes=_LIST_BYTES + len(ra) * len(bands) * _LIST_BYTES_OF_BAND,
         )
 
     def parse_list(self, content, ra, dec, bands):
@@ -229,20 +339,7 @@ class PanSTARRSClass(CutoutServiceClass):
         BadAnswerError
             If it is no such table, is cut short, or is about other positions.
         """
-        by_name = {band.name: band for band in bands}
-        find = _PositionFinder(ra, dec)
-        files = [{} for _ in find.ra]
-        for row in _rows(content):
-            band = by_name.get(row["filter"])
-            if band is None or row["type"] != self.survey.layer:
-                continue
-            file = StackFile(int(row["projcell"]), int(row["subcell"]), row["filename"])
-            for i in find(row["ra"], row["dec"]):
-                files[i].setdefault(band, set()).add(file)
-        return [
-            {band: sorted(found) for band, found in of_position.items()}
-            for of_position in files
-        ]
+        return read_stack_list(content, ra, dec, bands, kind=self.survey.layer)
 
     def image_request(self, ra, dec, bands, shape, filename):
         """
@@ -273,54 +370,8 @@ class PanSTARRSClass(CutoutServiceClass):
             red=filename,
         )
         scale = float(self.survey.pixel_scale.to_value("arcsec"))
-        return ImageRequest(HttpRequest(url), tuple(bands), ra, dec, shape, scale)
-
-    def find_images(self, coord, bands, *, size=None, pixel_scale=None, cache=True):
-        """
-        Fetch the images of one position, without a word where there are none.
-
-        Parameters
-        ----------
-        coord : `~astropy.coordinates.SkyCoord`
-            Position, a scalar.
-        bands : tuple of Band
-            Bands.
-        size, pixel_scale, cache
-            As for `get_images`.
-
-        Returns
-        -------
-        dict of Band to `~astropy.nddata.CCDData` or None
-            None where there is no image. Where skycells overlap, the image of the
-            first that covers the field, or else of the one that covers most.
-        """
-        ra, dec = coord.icrs.ra.deg, coord.icrs.dec.deg
-        shape = self.settle_shape(size, pixel_scale)
-        images = dict.fromkeys(bands)
-        if not Footprints().contain(self.survey, ra, dec):
-            return images
-        http = self.list_request([ra], [dec], bands)
-        (files,) = self.fetch(
-            http,
-            lambda content: self.parse_list(content, [ra], [dec], bands),
-            cache=cache,
-        )
-        for band, stacks in files.items():
-            for stack in stacks:
-                request = self.image_request(ra, dec, (band,), shape, stack.filename)
-                image = self._fetch_image(request, cache=cache)
-                images[band] = min(images[band], image, key=bad_fraction)
-                if is_covered(image):
-                    break
-        return images
-
-    def _fetch_image(self, request, *, cache):
-        images = self.fetch(
-            request.http,
-            lambda content: self._parse_result(content, request),
-            cache=cache,
-        )
-        return images[request.bands[0]]
+        http = HttpRequest(url, max_bytes=longest_answer(shape))
+        return ImageRequest(http, tuple(bands), ra, dec, shape, scale)
 
     def settle_shape(self, size, pixel_scale=None):
         """
@@ -351,6 +402,23 @@ class PanSTARRSClass(CutoutServiceClass):
             raise InvalidQueryError(msg)
         return super().settle_shape(size)
 
+    def _find_files(self, ra, dec, bands, *, cache):
+        """Files of each band, a dict for each position."""
+        files = [{} for _ in ra]
+        problems = []
+
+        def note(index, found):
+            if isinstance(found, Exception):
+                problems.append(found)
+            else:
+                files[index] = found
+
+        with Inquiry(cache=cache, timeout=self.TIMEOUT) as inquiry:
+            _Lists(self, inquiry.engine(self)).ask(ra, dec, bands, note)
+        for problem in problems:
+            raise_failure(problem)
+        return files
+
     def _payload(self, coord, bands, size, pixel_scale):
         self.settle_shape(size, pixel_scale)
         return self._list_payload([coord.ra.deg], [coord.dec.deg], bands)
@@ -364,49 +432,6 @@ class PanSTARRSClass(CutoutServiceClass):
                 for x, y in zip(ra, dec, strict=True)
             ),
         }
-
-
-class _PositionFinder:
-    """Indices of the positions that a row of the list is about."""
-
-    def __init__(self, ra, dec):
-        self.ra, self.dec = np.asarray(ra, float), np.asarray(dec, float)
-        self._cos = np.cos(np.radians(self.dec))
-        self._known = {}
-
-    def __call__(self, ra, dec):
-        if (ra, dec) not in self._known:
-            self._known[ra, dec] = self._near(float(ra), float(dec))
-        return self._known[ra, dec]
-
-    def _near(self, ra, dec):
-        """Find them all: a rounded position may be that of several close ones."""
-        east = ((self.ra - ra + 180) % 360 - 180) * self._cos
-        distance = np.hypot(east, self.dec - dec)
-        near = np.flatnonzero(distance <= _SAME_POSITION)
-        if not near.size:
-            msg = f"the list of images is about {ra} {dec}, which was not asked for"
-            raise BadAnswerError(msg)
-        return near.tolist()
-
-
-def _rows(content):
-    """Yield the rows of the list as dicts."""
-    text = content.decode("ascii", "replace")
-    lines = text.splitlines()
-    names = lines[0].split() if lines else []
-    missing = [name for name in _COLUMNS if name not in names]
-    if missing:
-        msg = (
-            f"the answer is no list of images (no {', '.join(missing)}): {text[:60]!r}"
-        )
-        raise BadAnswerError(msg)
-    for line in lines[1:]:
-        fields = line.split()
-        if len(fields) != len(names) or not text.endswith("\n"):
-            msg = f"the list of images is cut short or broken at {line[:60]!r}"
-            raise BadAnswerError(msg)
-        yield dict(zip(names, fields, strict=True))
 
 
 PanSTARRS = PanSTARRSClass()

@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from mantis_astro.cutouts import NO_COVERAGE, OK, failed
-from mantis_astro.services.panstarrs import StackFile
+from mantis_astro.services.stack_list import StackFile
 
 __all__ = ["Ledger", "StillMissing"]
 
@@ -48,8 +48,8 @@ class Ledger:
     """
     How each band of each object ended.
 
-    One byte for a state and four for a skycell, whatever the length of the table;
-    addresses are made again when they are asked for.
+    Two bytes for a state and its source and four for a skycell, whatever the length of
+    the table; addresses are made again when they are asked for.
 
     Parameters
     ----------
@@ -65,13 +65,14 @@ class Ledger:
         self._column = {band: j for j, band in enumerate(bands)}
         shape = (len(coords), len(bands))
         self._states = np.full(shape, _PENDING, dtype=np.uint8)
+        self._sources = np.zeros(shape, dtype=np.uint8)
         self._local = np.zeros(shape, dtype=bool)
         self._cells = np.full(shape, -1, dtype=np.int32)
         self._template = {}  # band -> name of a file, with blanks for its skycell
         self._messages = {}
         self._odd_files = {}
 
-    def note(self, index, band, status, *, file=None):
+    def note(self, index, band, status, *, file=None, source=0):
         """
         Write down how a band ended.
 
@@ -85,9 +86,12 @@ class Ledger:
             How it ended.
         file : StackFile, optional
             Stack that the image came from.
+        source : int, optional
+            Number of the service that answered, in the survey's order of preference.
         """
         cell = index, self._column[band]
         self._states[cell] = _codes[status.state]
+        self._sources[cell] = source
         if status.message:
             self._messages[cell] = status.message
         if file is not None:
@@ -166,7 +170,7 @@ class Ledger:
         Parameters
         ----------
         make_url : callable
-            ``make_url(ra, dec, band, file)``: the address of an image.
+            ``make_url(ra, dec, band, file, source)``: the address of an image.
         path : str
             Where local copies are.
 
@@ -184,7 +188,13 @@ class Ledger:
             "Status": _NAMES[self._states.ravel()],
             "Message": [self._messages.get(cell, "") for cell in cells],
             "URL": [
-                make_url(ra[i], dec[i], self.bands[j], self._file((i, j)))
+                make_url(
+                    ra[i],
+                    dec[i],
+                    self.bands[j],
+                    self._file((i, j)),
+                    int(self._sources[i, j]),
+                )
                 for i, j in cells
             ],
             "object": np.repeat(np.arange(n), n_band),

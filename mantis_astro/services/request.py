@@ -1,9 +1,13 @@
 """What is sent to a server, and what the answer must show: plain values."""
 
+import math
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-__all__ = ["HttpRequest", "ImageRequest"]
+__all__ = ["HttpRequest", "ImageRequest", "build_url", "degrees_text", "longest_answer"]
+
+_FEW = 3  # answers stop at a few times the expected size
+_HEADERS = 100_000  # bytes; those of real images have 10,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +115,28 @@ def degrees_text(value):
     '-0.1000000'
     """
     return f"{value:.7f}"
+
+
+def longest_answer(shape, n_planes=1):
+    """
+    Tell what no image that was asked for can exceed.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape ``(ny, nx)`` in pixels.
+    n_planes : int, optional
+        Images in one answer.
+
+    Returns
+    -------
+    int
+        Bytes: a few times those of the pixels, in double precision, and headers.
+
+    Examples
+    --------
+    >>> from mantis_astro.services.request import longest_answer
+    >>> longest_answer((32, 32), 2)
+    149152
+    """
+    return _HEADERS + _FEW * 8 * n_planes * math.prod(shape)

@@ -1,56 +1,12 @@
-"""Which service serves which survey; all bands of one position in one call."""
+"""All bands of one position in one call, from the servers of their surveys."""
 
-from functools import cache
-
-from astroquery.exceptions import InvalidQueryError
-
-from mantis_astro.bands import BANDS, get_survey
+from mantis_astro.bands import BANDS
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.services.base import bands_by_survey, parse_one_position
-from mantis_astro.services.legacy_survey import LegacySurveyClass
-from mantis_astro.services.panstarrs import PanSTARRSClass
+from mantis_astro.services.inquiry import fetch_position
+from mantis_astro.services.registry import get_services
 
-__all__ = ["get_cutouts", "get_service"]
-
-_PROTOCOLS = {"legacy_survey": LegacySurveyClass, "panstarrs": PanSTARRSClass}
-
-
-def get_service(survey):
-    """
-    Return the service of a survey.
-
-    Parameters
-    ----------
-    survey : Survey or str
-        The survey; its ``service`` says which protocol its server speaks.
-
-    Returns
-    -------
-    CutoutServiceClass
-        A service for that survey.
-
-    Raises
-    ------
-    InvalidQueryError
-        If no server of it is known.
-
-    Examples
-    --------
-    >>> from mantis_astro.services import get_service
-    >>> type(get_service("unwise")).__name__
-    'LegacySurveyClass'
-    """
-    return _make_service(get_survey(survey))
-
-
-@cache
-def _make_service(survey):
-    try:
-        return _PROTOCOLS[survey.service](survey)
-    except KeyError:
-        served = ", ".join(_PROTOCOLS)
-        msg = f"no service for {survey.title}: its service is not one of {served}"
-        raise InvalidQueryError(msg) from None
+__all__ = ["get_cutouts"]
 
 
 def get_cutouts(coordinates, bands=BANDS, *, size=None, cache=True):
@@ -90,10 +46,11 @@ def get_cutouts(coordinates, bands=BANDS, *, size=None, cache=True):
     <MultibandCutout at 7.09390 -10.65098: ps1.g 170x170 adu, unwise.W1 32x32 nmgy>
     """
     coord = parse_one_position(coordinates)
-    found = {}
-    for survey, group in bands_by_survey(bands).items():
-        service = get_service(survey)
-        found |= service.find_images(coord, group, size=size, cache=cache)
+    sources = [
+        (get_services(survey), group)
+        for survey, group in bands_by_survey(bands).items()
+    ]
+    found = fetch_position(coord, sources, size=size, cache=cache)
     return MultibandCutout(
         coord, {band: image for band, image in found.items() if image is not None}
     )

@@ -270,7 +270,7 @@ class Run:
         for band in bands:
             self._settle(target, band, outcome)
 
-    def _settle(self, target, band, outcome, file=None, *, local=False):
+    def _settle(self, target, band, outcome, file=None, source=0, *, local=False):
         """Note how a band ended: an image, None (no coverage) or an exception."""
         if band in target.statuses:
             return
@@ -285,7 +285,7 @@ class Run:
         if not local and status.is_final and self._can_save:
             target.fetched.append(band)
             self._unsaved[target.index] = target
-        self.ledger.note(target.index, band, status, file=file)
+        self.ledger.note(target.index, band, status, file=file, source=source)
         if local:
             self.ledger.note_local(target.index, target.images)
         if len(target.statuses) == len(self.bands):

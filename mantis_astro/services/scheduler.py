@@ -9,12 +9,15 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from mantis_astro.politeness import backoff, retry_after
+from mantis_astro.services.configuration import conf
 from mantis_astro.services.request import HttpRequest
-from mantis_astro.services.transport import TransportError
+from mantis_astro.services.transport import HttpTransport, TransportError
 from mantis_astro.services.validation import BadAnswerError
 
-__all__ = ["Clock", "Job", "RetryPolicy", "Scheduler"]
+__all__ = ["Clock", "Job", "RetryPolicy", "Scheduler", "make_scheduler"]
 
 _REFUSALS = 2  # a 404 or the like may be an accident once
 _UNREAD_ANSWERS = 64  # the network waits when the caller is that far behind
@@ -134,6 +137,8 @@ class Job:
         Takes an Answer; returns what it means, or raises BadAnswerError.
     done : callable
         Takes what ``accept`` returned, or an exception after the last try.
+    is_whole : callable
+        Takes what ``accept`` returned; whether it lacks nothing that was asked for.
     tries : int
         How often it was sent.
     refusals : int
@@ -145,6 +150,7 @@ class Job:
     http: HttpRequest
     accept: Callable
     done: Callable
+    is_whole: Callable = lambda _: True
     tries: int = 0
     refusals: int = 0
     started: float | None = None
@@ -430,4 +436,65 @@ def _final(error, job, now):
     """Say how much was tried before giving up."""
     tries = "once" if job.tries == 1 else f"{job.tries} times"
     msg = f"{error}; tried {tries} in {now - job.started:.3g} s"
-    return TransportError(msg)
+    return TransportError(msg, timed_out=getattr(error, "timed_out", False))
+
+
+def make_scheduler(
+    transport=None,
+    *,
+    connections_per_host=None,
+    requests_per_second=None,
+    read_timeout=None,
+    clock=None,
+    rng=None,
+):
+    """
+    Make a scheduler with the limits in ``conf``, as they are now.
+
+    Parameters
+    ----------
+    transport : object, optional
+        Sends requests; by default an `HttpTransport`.
+    connections_per_host : int, optional
+        Requests under way at one host.
+    requests_per_second : float, optional
+        Requests started per second at one host; 0 for no such limit.
+    read_timeout : float, optional
+        Seconds between two bytes of an answer.
+    clock : Clock, optional
+        Time.
+    rng : `~numpy.random.Generator`, optional
+        Jitter.
+
+    Returns
+    -------
+    Scheduler
+        Without threads until a job is submitted.
+    """
+    connections = connections_per_host or conf.connections_per_host
+    if transport is None:
+        transport = HttpTransport(
+            connections_per_host=connections,
+            connect_timeout=conf.connect_timeout,
+            read_timeout=conf.timeout if read_timeout is None else read_timeout,
+        )
+    return Scheduler(
+        transport,
+        RetryPolicy(
+            retries=conf.retries,
+            backoff=conf.backoff,
+            backoff_max=conf.backoff_max,
+            retry_after_max=conf.retry_after_max,
+            answer_timeout=conf.answer_timeout,
+            total_timeout=conf.total_timeout,
+            give_up_after=conf.give_up_after,
+        ),
+        connections_per_host=connections,
+        requests_per_second=(
+            conf.requests_per_second
+            if requests_per_second is None
+            else requests_per_second
+        ),
+        clock=clock or Clock(),
+        rng=np.random.default_rng() if rng is None else rng,
+    )

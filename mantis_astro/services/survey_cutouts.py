@@ -17,10 +17,9 @@ from mantis_astro.services.fetchers import make_fetcher
 from mantis_astro.services.footprint import Footprints
 from mantis_astro.services.interruption import DeferredInterrupt
 from mantis_astro.services.plan import make_plan
-from mantis_astro.services.routing import get_service
+from mantis_astro.services.registry import get_services
 from mantis_astro.services.run import Run
-from mantis_astro.services.scheduler import Clock, RetryPolicy, Scheduler
-from mantis_astro.services.transport import HttpTransport
+from mantis_astro.services.scheduler import Clock, make_scheduler
 from mantis_astro.tables.coordinates import find_coordinates
 
 __all__ = ["SurveyCutouts"]
@@ -140,7 +139,7 @@ class SurveyCutouts:
             None if deadline is None else u.Quantity(deadline).to_value(u.s)
         )
         self._progress = progress
-        self._make_transport = transport or self._default_transport
+        self._make_transport = transport
         self._clock = clock or Clock()
         self._rng = np.random.default_rng() if rng is None else rng
         self._last = None
@@ -236,17 +235,18 @@ class SurveyCutouts:
         if keys is not None and len(keys) != len(coords):
             msg = f"'keys' must name each of {len(coords)} objects, got {len(keys)}"
             raise ValueError(msg)
-        plan = self.plan(coords, bands)  # a wrong call is an error here and now
-        run = self._last = Run(
-            coords,
-            bands_by_survey(bands),
-            keys,
-            ordered=ordered,
-            footprints=self._footprints,
-            store=self.store,
-            offline=self.offline,
-            clock=self._clock,
-        )
+        with DeferredInterrupt():
+            plan = self.plan(coords, bands)  # a wrong call is an error here and now
+            run = self._last = Run(
+                coords,
+                bands_by_survey(bands),
+                keys,
+                ordered=ordered,
+                footprints=self._footprints,
+                store=self.store,
+                offline=self.offline,
+                clock=self._clock,
+            )
         return self._iterate(run, None if self.offline else plan)
 
     def report(self):
@@ -268,10 +268,10 @@ class SurveyCutouts:
         run = self._require_run()
         fetchers = {survey: self._make_fetcher(survey) for survey in run.groups}
 
-        def make_url(ra, dec, band, file):
+        def make_url(ra, dec, band, file, source):
             survey = get_survey(band.survey)
             group = run.groups[survey] if file is None else (band,)
-            return fetchers[survey].image_url(ra, dec, group, file)
+            return fetchers[survey].image_url(ra, dec, group, file, source)
 
         return run.ledger.to_table(make_url, str(getattr(self.store, "path", "")))
 
@@ -336,39 +336,25 @@ class SurveyCutouts:
                     run.advance()
 
     def _make_scheduler(self):
-        policy = RetryPolicy(
-            retries=conf.retries,
-            backoff=conf.backoff,
-            backoff_max=conf.backoff_max,
-            retry_after_max=conf.retry_after_max,
-            answer_timeout=conf.answer_timeout,
-            total_timeout=conf.total_timeout,
-            give_up_after=conf.give_up_after,
-        )
-        return Scheduler(
-            self._make_transport(),
-            policy,
+        return make_scheduler(
+            None if self._make_transport is None else self._make_transport(),
             connections_per_host=self.connections_per_host,
             requests_per_second=self.requests_per_second,
             clock=self._clock,
             rng=self._rng,
         )
 
-    def _default_transport(self):
-        return HttpTransport(
-            connections_per_host=self.connections_per_host,
-            connect_timeout=conf.connect_timeout,
-            read_timeout=conf.timeout,
-        )
-
     def _make_fetcher(self, survey, scheduler=None, settle=None):
-        service = get_service(survey)
         size = self._size
         if isinstance(size, Mapping):
             size = {get_survey(name): angle for name, angle in size.items()}.get(survey)
-        scale = self._pixel_scale.get(survey)
-        shape = service.settle_shape(size, scale)
-        return make_fetcher(service, scheduler, settle, shape=shape, pixel_scale=scale)
+        return make_fetcher(
+            get_services(survey),
+            lambda _: scheduler,
+            settle,
+            size=size,
+            pixel_scale=self._pixel_scale.get(survey),
+        )
 
 
 def _as_coordinates(coords):

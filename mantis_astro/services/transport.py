@@ -175,7 +175,7 @@ class HttpTransport:
             msg = f"{host} gave no whole answer within {seconds:.3g} s"
             return TransportError(msg, timed_out=True, unreachable=unreachable)
         if isinstance(error, requests.Timeout):
-            msg = f"{host} was silent for more than {max(self._timeout):g} s"
+            msg = f"{host} was silent for more than {self._timeout[1]:g} s"
             if unreachable:
                 msg = f"{host} cannot be reached within {self._timeout[0]:g} s"
             return TransportError(msg, timed_out=True, unreachable=unreachable)

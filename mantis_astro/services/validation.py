@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import warnings
 from datetime import UTC, datetime
 
@@ -20,14 +21,15 @@ __all__ = [
     "check_geometry",
     "check_image",
     "check_status",
+    "open_fits",
     "read_images",
 ]
 
 CENTRE_TOLERANCE = 1.5  # pixels, from the centre of the image to the position
 SCALE_TOLERANCE = 0.01  # of the pixel scale
 _FITS_BLOCK = 2880
-# The viewer says this, in an error or with status 200, off the edge of a survey.
-_NO_OVERLAP = b"no overlap"
+# The viewer says this and no more, with status 200 or 400, off the edge of a survey.
+_NO_OVERLAP = re.compile(r"(error:? *)?no overlap\b[^<>]{0,80}", re.IGNORECASE)
 
 
 class BadAnswerError(RemoteServiceError):
@@ -61,10 +63,11 @@ def check_status(status, content):
     Raises
     ------
     BadAnswerError
-        For a status of 400 or more, unless the body says "no overlap": off the edge of
-        a survey is an answer.
+        For a status of 400 or more, unless it is 400 and the body says "no overlap":
+        off the edge of a survey is an answer. In another error, a proxy's perhaps, it
+        is not.
     """
-    if status < 400 or _says_no_overlap(content):
+    if status < 400 or (status == 400 and _says_no_overlap(content)):
         return
     passing = status in (408, 425, 429) or status >= 500
     msg = f"HTTP status {status}"
@@ -97,7 +100,7 @@ def read_images(content, request):
     """
     if _says_no_overlap(content):
         return dict.fromkeys(request.bands)
-    data, header = _open(content)
+    data, header = open_fits(content)
     planes = _planes(data, header, request)
     missing = [str(band) for band in request.bands if band not in planes]
     if missing:
@@ -148,7 +151,27 @@ def check_image(image, band, request):
     )
 
 
-def _open(content):
+def open_fits(content):
+    """
+    Open the FITS file of an answer.
+
+    Parameters
+    ----------
+    content : bytes
+        Body of the answer.
+
+    Returns
+    -------
+    data : `~numpy.ndarray`
+        The first image.
+    header : `~astropy.io.fits.Header`
+        Its header.
+
+    Raises
+    ------
+    BadAnswerError
+        If it is no FITS file, is cut short or has no image.
+    """
     if not content:
         msg = "the answer is empty"
         raise BadAnswerError(msg)
@@ -281,7 +304,8 @@ def _provenance(image, band, request):
 
 
 def _says_no_overlap(content):
-    return len(content) < 1000 and _NO_OVERLAP in content.lower()
+    text = re.sub(r"<[^<>]*>", " ", content[:1000].decode("ascii", "replace"))
+    return _NO_OVERLAP.fullmatch(" ".join(text.split())) is not None
 
 
 def _excerpt(content):

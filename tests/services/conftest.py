@@ -54,3 +54,10 @@ def patient():
         conf.set_temp("give_up_after", 1000.0),
     ):
         yield
+
+
+@pytest.fixture
+def quick():
+    """Repetitions without long waits."""
+    with conf.set_temp("backoff", 0.01):
+        yield

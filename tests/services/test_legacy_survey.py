@@ -15,6 +15,7 @@ from mantis_astro.services import (
     UnWISE,
     conf,
 )
+from mantis_astro.services.transport import Answer
 from mantis_astro.simulation.server import Fault, LocalSky
 from tests.services.fakes import DEC, RA, image_request, viewer_bytes
 
@@ -49,7 +50,8 @@ def test_optical_layers_are_asked_for_their_bands():
 def test_request_and_parse_work_apart(galex):
     request = galex.image_request(RA, DEC, galex.survey.bands, (8, 8))
     assert request.http.url.startswith(conf.legacy_survey)
-    parsed = galex._parse_result(viewer_bytes(), image_request(*galex.survey.bands))
+    answer = Answer(content=viewer_bytes())
+    parsed = galex.accept(answer, image_request(*galex.survey.bands))
     assert [str(band) for band in parsed] == ["galex.NUV", "galex.FUV"]
 
 
@@ -90,13 +92,14 @@ def test_off_the_survey_is_an_empty_list_and_a_warning(galex):
     ("fault", "error", "message"),
     [
         (Fault(503), RemoteServiceError, "HTTP status 503: try again later"),
-        (Fault("reset"), RemoteServiceError, "cannot be reached or broke off"),
+        (Fault("reset"), RemoteServiceError, "broke off"),
         (Fault("no_such_layer"), RemoteServiceError, "no such layer"),
         (Fault("wrong_centre"), RemoteServiceError, "from the position"),
-        (Fault("hang", seconds=2), TimeoutError, "did not answer within 0.2 s"),
+        (Fault("hang", seconds=2), TimeoutError, "was silent for more than 0.2 s"),
     ],
     ids=lambda value: getattr(value, "kind", None),
 )
+@pytest.mark.usefixtures("quick")
 def test_trouble_is_an_error_of_astroquery(sky, galex, fault, error, message):
     sky.faults = [fault]
     galex.TIMEOUT = 0.2
@@ -104,6 +107,7 @@ def test_trouble_is_an_error_of_astroquery(sky, galex, fault, error, message):
         galex.get_images(COORD)
 
 
+@pytest.mark.usefixtures("quick")
 def test_nobody_at_the_address(galex):
     with (
         conf.set_temp("legacy_survey", "http://127.0.0.1:9/x"),
@@ -114,7 +118,7 @@ def test_nobody_at_the_address(galex):
 
 def test_servers_learn_whom_to_write_to(sky, galex):
     with conf.set_temp("contact", "me@example.org"):
-        LegacySurveyClass("galex").get_images(COORD, cache=False)
+        galex.get_images(COORD, cache=False)
     agent = sky.requests[0].headers["User-Agent"]
     assert "mantis_astro/" in agent
     assert "me@example.org" in agent

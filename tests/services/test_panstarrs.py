@@ -2,16 +2,22 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from astroquery.exceptions import InvalidQueryError, NoResultsWarning
+from astroquery.exceptions import (
+    InvalidQueryError,
+    NoResultsWarning,
+    RemoteServiceError,
+)
 
 from mantis_astro import get_band
 from mantis_astro.services import PanSTARRS, PanSTARRSClass, conf
 from mantis_astro.services.validation import BadAnswerError
 from mantis_astro.simulation.server import Fault
+from mantis_astro.simulation.server.protocols import PanstarrsProtocol
 from tests.services.fakes import (
     DATA,
     DEC,
     RA,
+    fitscut_bytes,
     position_at_edge_of_skycell,
     position_between_skycells,
 )
@@ -174,9 +180,10 @@ def test_where_no_skycell_covers_the_field_the_one_that_covers_most_is_taken(
     assert sky.count("fitscut") == 2
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_image_is_kept_only_after_it_was_proved(sky, service):
-    sky.faults = [Fault("html", match="fitscut", attempts=[0])]
-    with pytest.raises(BadAnswerError, match="no FITS file"):
+    sky.faults = [Fault("html", match="fitscut")]
+    with pytest.raises(RemoteServiceError, match="no FITS file"):
         service.get_images(COORD, bands="g")
     sky.faults = []
     assert len(service.get_images(COORD, bands="g")) == 1
@@ -185,6 +192,77 @@ def test_an_image_is_kept_only_after_it_was_proved(sky, service):
     assert len(sky.requests) == n_requests
     service.get_images(COORD, bands="g", cache=False)
     assert len(sky.requests) == n_requests + 2
+
+
+def cut_lists_to_their_header(monkeypatch, n):
+    """The first lists of the server have no rows."""
+    whole, served = PanstarrsProtocol._file_list, []
+
+    def file_list(self, *args):
+        answer = whole(self, *args)
+        served.append(answer)
+        if len(served) <= n:
+            answer.body = answer.body.partition(b"\n")[0] + b"\n"
+        return answer
+
+    monkeypatch.setattr(PanstarrsProtocol, "_file_list", file_list)
+
+
+def test_a_list_cut_to_its_header_is_neither_believed_nor_kept(
+    sky, service, monkeypatch, tmp_path
+):
+    cut_lists_to_their_header(monkeypatch, 2)
+    assert len(service.get_images(COORD, bands="g")) == 1
+    assert sky.count("ps1filenames") == 3
+    assert len(list(tmp_path.rglob("*.answer"))) == 2  # the whole list and the image
+
+
+def test_an_absence_is_never_kept(sky, service, monkeypatch, tmp_path):
+    cut_lists_to_their_header(monkeypatch, 3)
+    with pytest.warns(NoResultsWarning, match="no ps1.g image"):
+        assert service.get_images(COORD, bands="g") == []
+    assert not list(tmp_path.rglob("*.answer"))
+    assert len(service.get_file_list(COORD, bands="g")) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"<html>", b"projcell subcell ra dec"])
+def test_a_damaged_file_is_dropped_and_the_server_asked(sky, service, tmp_path, damage):
+    (image,) = service.get_images(COORD, bands="g")
+    for path in tmp_path.rglob("*.answer"):
+        path.write_bytes(damage)
+    n_requests = len(sky.requests)
+    (again,) = service.get_images(COORD, bands="g")
+    assert len(sky.requests) == n_requests + 2
+    np.testing.assert_array_equal(again.data, image.data)
+    service.get_images(COORD, bands="g")  # the files are good again
+    assert len(sky.requests) == n_requests + 2
+
+
+def test_without_a_folder_to_write_nothing_is_kept(sky, service, tmp_path):
+    (tmp_path / "file").touch()
+    service.cache_location = tmp_path / "file" / "folder"
+    assert len(service.get_images(COORD, bands="g")) == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_passing_trouble_is_ridden_out(sky, service):
+    sky.faults = [Fault(503, attempts=[0]), Fault("reset", attempts=[1])]
+    assert len(service.get_images(COORD, bands="gr")) == 2
+
+
+def test_a_blank_image_is_asked_for_again(sky, service, monkeypatch):
+    whole, served = PanstarrsProtocol._cutout, []
+
+    def cutout(self, query):
+        answer = whole(self, query)
+        served.append(answer)
+        if len(served) == 1:
+            answer.body = fitscut_bytes(np.zeros((40, 40)), size=40)
+        return answer
+
+    monkeypatch.setattr(PanstarrsProtocol, "_cutout", cutout)
+    (image,) = service.get_images(COORD, bands="g", size=10 * u.arcsec)
+    assert sky.identify(image)[0] == "ps1.g"
 
 
 def test_cleared_cache_is_empty(sky, service, tmp_path):
@@ -208,6 +286,12 @@ def test_cleared_cache_is_empty(sky, service, tmp_path):
 def test_wrong_calls_are_refused_without_a_request(options, message):
     with pytest.raises(InvalidQueryError, match=message):
         PanSTARRS.get_images(COORD, get_query_payload=False, **options)
+
+
+@pytest.mark.parametrize("coordinates", [7, SkyCoord(np.nan, 1, unit="deg")])
+def test_what_is_no_position_is_refused(coordinates):
+    with pytest.raises(InvalidQueryError, match="'coordinates' must be"):
+        PanSTARRS.get_images(coordinates)
 
 
 def test_one_position_at_a_time():

@@ -4,14 +4,15 @@ from astropy.coordinates import SkyCoord
 
 from mantis_astro import get_band
 from mantis_astro.cutouts import NO_COVERAGE, OK, failed
-from mantis_astro.services.panstarrs import StackFile
 from mantis_astro.services.report import Ledger
+from mantis_astro.services.stack_list import StackFile
 
 G, W1 = get_band("ps1.g"), get_band("unwise.W1")
 COORDS = SkyCoord([1.0, 2.0, 3.0], [4.0, 5.0, 6.0], unit="deg")
 
 
-def make_url(ra, dec, band, file):
+def make_url(ra, dec, band, file, source):
+    assert source == 0
     return f"{band} {ra} {dec} {file.filename if file else ''}".strip()
 
 

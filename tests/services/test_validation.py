@@ -96,9 +96,26 @@ def test_nan_and_zero_together_are_no_coverage():
     assert read_images(fitscut_bytes(data), PS1)[G] is None
 
 
-def test_no_overlap_is_no_coverage_whatever_the_status():
-    check_status(500, b"No overlap")
-    assert read_images(b"No overlap", GALEX) == {NUV: None, FUV: None}
+@pytest.mark.parametrize(
+    "text", [b"No overlap", b"<h1>no overlap</h1>\n", b"Error: no overlap with survey"]
+)
+def test_no_overlap_is_no_coverage(text):
+    check_status(400, text)
+    assert read_images(text, GALEX) == {NUV: None, FUV: None}
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_no_overlap_in_another_error_is_an_error(status):
+    with pytest.raises(BadAnswerError, match=f"HTTP status {status}"):
+        check_status(status, b"No overlap")
+
+
+@pytest.mark.parametrize(
+    "text", [b"there is no overlap between your session and ours", b"No overlapping"]
+)
+def test_other_texts_with_these_words_are_no_answer(text):
+    with pytest.raises(BadAnswerError, match="no FITS file but"):
+        read_images(text, GALEX)
 
 
 def test_zeros_in_a_sky_subtracted_image_are_masked():

@@ -1,0 +1,184 @@
+"""The list of services: which server gives the images of which survey."""
+
+from functools import cache
+
+from astroquery.exceptions import InvalidQueryError
+
+from mantis_astro.bands import get_survey
+from mantis_astro.services.hips import HiPSClass
+from mantis_astro.services.legacy_survey import LegacySurveyClass
+from mantis_astro.services.panstarrs import PanSTARRSClass
+
+__all__ = [
+    "get_service",
+    "get_services",
+    "list_services",
+    "register_service",
+    "unregister_service",
+]
+
+_services = {}  # name -> callable that makes a service of a survey
+_sources = {}  # survey -> names, in order of preference, besides its own `service`
+
+
+def register_service(name, make, *, surveys=(), preferred=False):
+    """
+    Make a service known under a name.
+
+    It serves the surveys whose ``service`` has this name, and those given here. Where
+    a survey has several services, what one fails to give is asked of the next.
+
+    Parameters
+    ----------
+    name : str
+        The name, not taken.
+    make : callable
+        Called with a `~mantis_astro.bands.Survey`; returns a service of it. A subclass
+        of `~mantis_astro.services.base.CutoutServiceClass` does.
+    surveys : sequence of Survey or str, optional
+        Surveys that have another ``service`` and are served here, too.
+    preferred : bool, optional
+        Whether those surveys are asked for here first, and not last.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+    KeyError
+        `~mantis_astro.exceptions.MissingBandError` for an unknown survey.
+
+    Examples
+    --------
+    Images of the AllWISE Atlas, which no server here has, from a server of one's own:
+
+    >>> from mantis_astro.services import (
+    ...     LegacySurveyClass, get_service, register_service, unregister_service)
+    >>> class MyViewerClass(LegacySurveyClass):
+    ...     "The viewer's protocol at another address."
+    >>> register_service("my viewer", MyViewerClass, surveys=["allwise"])
+    >>> type(get_service("allwise")).__name__
+    'MyViewerClass'
+    >>> unregister_service("my viewer")
+    """
+    if name in _services:
+        msg = f"'name': there is a service {name!r} already, besides {_names(name)}"
+        raise ValueError(msg)
+    surveys = [get_survey(survey) for survey in surveys]
+    _services[name] = make
+    for survey in surveys:
+        names = _sources.setdefault(survey, [])
+        names.insert(0 if preferred else len(names), (name, preferred))
+    _make.cache_clear()
+
+
+def unregister_service(name):
+    """
+    Remove a service from the list.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if name not in _services:
+        msg = f"'name': no service {name!r}; there are {_names()}"
+        raise ValueError(msg)
+    del _services[name]
+    for survey, names in _sources.items():
+        _sources[survey] = [entry for entry in names if entry[0] != name]
+    _make.cache_clear()
+
+
+def list_services():
+    """
+    List the services.
+
+    Returns
+    -------
+    dict of str to callable
+        For each name what makes a service of a survey, in the order of registration.
+
+    Examples
+    --------
+    >>> from mantis_astro.services import list_services
+    >>> list(list_services())
+    ['legacy_survey', 'panstarrs', 'hips']
+    """
+    return dict(_services)
+
+
+def get_services(survey):
+    """
+    Return the services of a survey.
+
+    Parameters
+    ----------
+    survey : Survey or str
+        The survey.
+
+    Returns
+    -------
+    tuple of CutoutServiceClass
+        At least one, in order of preference.
+
+    Raises
+    ------
+    InvalidQueryError
+        If no server of it is known.
+    """
+    survey = get_survey(survey)
+    entries = _sources.get(survey, [])
+    names = [name for name, preferred in entries if preferred]
+    names += [survey.service] if survey.service in _services else []
+    names += [name for name, preferred in entries if not preferred]
+    if not names:
+        msg = f"no service for {survey.title}: register one, there are {_names()}"
+        raise InvalidQueryError(msg)
+    return tuple(_make(name, survey) for name in dict.fromkeys(names))
+
+
+def get_service(survey):
+    """
+    Return the service of a survey that is asked first.
+
+    Parameters
+    ----------
+    survey : Survey or str
+        The survey.
+
+    Returns
+    -------
+    CutoutServiceClass
+        A service for that survey.
+
+    Raises
+    ------
+    InvalidQueryError
+        If no server of it is known.
+
+    Examples
+    --------
+    >>> from mantis_astro.services import get_service
+    >>> type(get_service("unwise")).__name__
+    'LegacySurveyClass'
+    """
+    return get_services(survey)[0]
+
+
+@cache
+def _make(name, survey):
+    return _services[name](survey)
+
+
+def _names(left_out=None):
+    return ", ".join(name for name in _services if name != left_out) or "none"
+
+
+register_service("legacy_survey", LegacySurveyClass)
+register_service("panstarrs", PanSTARRSClass)
+register_service("hips", HiPSClass)

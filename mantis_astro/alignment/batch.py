@@ -1,5 +1,7 @@
 """`align_batch`: images of many targets onto their grids at once, by torch."""
 
+import logging
+
 import numpy as np
 import torch
 from torch.nn.functional import grid_sample
@@ -11,9 +13,12 @@ from mantis_astro.alignment.pixel_map import (
     pixel_corners,
     quadrilateral_area,
 )
+from mantis_astro.astrometry import judge_all
 from mantis_astro.bands import get_bands, list_bands
 
 __all__ = ["align_batch"]
+
+log = logging.getLogger(__name__)
 
 _EDGE = 1 + 1e-6  # |normalised position| up to which a point is on the image
 _LARGE = 256  # pixels a side above which float32 positions err by more than 1e-5 px
@@ -32,6 +37,7 @@ def align_batch(
     method=None,
     conserve="flux",
     device=None,
+    verdicts=None,
 ):
     """
     Resample the bands of many targets onto their pixel grids, as one tensor.
@@ -57,6 +63,9 @@ def align_batch(
         What pixel values mean, as in `align`.
     device : `torch.device` or str, optional
         Where to compute and leave the result.
+    verdicts : `~mantis_astro.astrometry.Verdicts`, optional
+        Of `~mantis_astro.astrometry.judge_all` on the same cutouts and bands, if
+        there are any already; by default the images are judged here.
 
     Returns
     -------
@@ -103,14 +112,17 @@ def align_batch(
     check_option("conserve", conserve, CONSERVE)
     cutouts = list(cutouts)
     bands = _bands(cutouts) if bands is None else get_bands(bands)
-    grids = Grids([images.coord for images in cutouts], wcs, shape)
+    if verdicts is None:
+        verdicts = judge_all(cutouts, bands)
+        _log_problems(verdicts, bands)
+    grids = Grids([images.coord for images in cutouts], verdicts.axes, wcs, shape)
     device = torch.device("cpu" if device is None else device)
     size = (len(cutouts), len(bands), *grids.shape)
     tensor = torch.empty(size, dtype=torch.float32, device=device)
     masks = torch.zeros(size, dtype=torch.bool, device=device)
     is_empty = np.ones(size[:2], dtype=bool)
     block_size = _BLOCK_SIZE.get(device.type, _BLOCK_SIZE["cuda"])
-    for block in gather(cutouts, grids, bands, method, block_size=block_size):
+    for block in gather(cutouts, grids, bands, method, verdicts, block_size=block_size):
         sample = _interpolate if block.method == "interp" else _overlap
         values, mask, area = sample(block, device)
         if conserve == "flux":
@@ -131,6 +143,15 @@ def align_batch(
 def _bands(cutouts):
     present = {band for images in cutouts for band in images}
     return tuple(band for band in list_bands() if band in present)
+
+
+def _log_problems(verdicts, bands):
+    wrong = np.argwhere((verdicts.index >= 0) & ~verdicts.is_right)
+    if wrong.size:
+        target, column = wrong[0]
+        problem = verdicts.problems[verdicts.index[target, column]]
+        text = "%d images left out, first target %d, %s: %s"
+        log.warning(text, len(wrong), target, bands[column], problem)
 
 
 def _indices(block):

@@ -1,34 +1,19 @@
 """What a batch is made of: pixels and pixel maps of many targets, put in blocks."""
 
-import logging
-import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 
-from mantis_astro.alignment.grid import (
-    common_wcs,
-    pixel_scales,
-    problem_with_position,
-    problem_with_wcs,
-)
+from mantis_astro.alignment.grid import common_wcs
 from mantis_astro.alignment.methods import choose_method, output_pixel_scale
 from mantis_astro.alignment.pixel_map import PixelMap, check_points
 from mantis_astro.alignment.resample import check_grid, planes_and_bad
-from mantis_astro.astrometry.directions import (
-    directions_of,
-    pixels_of_each,
-    target_direction,
-)
+from mantis_astro.astrometry.directions import directions_of, pixels_of_each
 
 __all__ = ["Block", "Grids", "gather"]
 
-log = logging.getLogger(__name__)
-
-_IGNORE_ANCILLARY = 1  # wcslib's WCSCOMPARE_ANCILLARY: dates, observatory, names
 _MARGIN = 2  # pixels read beyond those that a grid touches
 _ROUND = 16  # windows measure a multiple of this, where the image is large enough
 
@@ -41,6 +26,8 @@ class Grids:
     ----------
     coords : list of `~astropy.coordinates.SkyCoord`
         The targets.
+    axes : `numpy.ndarray`
+        The same with east and north, as `tangent_axes` gives them, shape (n, 3, 3).
     wcs : `~astropy.units.Quantity`, `~astropy.wcs.WCS` or sequence of WCS
         A pixel scale, for grids centred on each target as `common_wcs` makes them;
         one grid for all; or one for each.
@@ -52,17 +39,14 @@ class Grids:
     shape : tuple of int
         Shape ``(ny, nx)`` of every grid.
     directions : `numpy.ndarray`
-        Unit vectors in ICRS of the check points and, last, of the target, shape
-        (n, 26, 3).
+        Unit vectors in ICRS of the check points, shape (n, 25, 3).
     pixel_scale : list of float
         Scale of each grid, in arcsec.
     """
 
-    def __init__(self, coords, wcs, shape):
+    def __init__(self, coords, axes, wcs, shape):
         self._coords = coords
         self._grid = wcs
-        targets = np.array([target_direction(coord) for coord in coords])
-        targets = targets.reshape(len(coords), 3)
         if isinstance(wcs, u.Quantity):
             if shape is None:
                 msg = "'shape' must be given with a pixel scale"
@@ -71,16 +55,16 @@ class Grids:
             if not (wcs.isscalar and np.isfinite(wcs) and wcs > 0):
                 msg = f"'wcs' as a pixel scale must be one positive angle, got {wcs}"
                 raise ValueError(msg)
-            points = self._centred_directions(targets, wcs.to_value(u.rad))
+            self.directions = self._centred_directions(axes, wcs.to_value(u.rad))
             self.pixel_scale = [float(wcs.to_value(u.arcsec))] * len(coords)
         else:
             grids = [wcs] if isinstance(wcs, WCS) else list(wcs)
             self.shape = self._shape_of_all(grids, shape)
             side = check_points(self.shape)
             points = np.array([directions_of(grid, *side) for grid in grids])
-            points = np.broadcast_to(points, (len(coords), 25, 3))
-            self.pixel_scale = output_pixel_scale(points, self.shape).tolist()
-        self.directions = np.concatenate([points, targets[:, None]], axis=1)
+            self.directions = np.broadcast_to(points, (len(coords), 25, 3))
+            scales = output_pixel_scale(self.directions, self.shape)
+            self.pixel_scale = scales.tolist()
 
     def wcs(self, i):
         """
@@ -113,48 +97,25 @@ class Grids:
             raise ValueError(msg)
         return shapes.pop()
 
-    def _centred_directions(self, targets, scale):
+    def _centred_directions(self, axes, scale):
         """Deproject the points of tangent planes at all targets at once."""
         x, y = check_points(self.shape)
         ny, nx = self.shape
         xi = -(x - (nx - 1) / 2) * scale  # radians, to the east
         eta = (y - (ny - 1) / 2) * scale
-        vx, vy, vz = targets.T
-        lon, lat = np.arctan2(vy, vx), np.arcsin(vz)
-        sin, cos, zero = np.sin, np.cos, np.zeros_like(lon)
-        east = np.stack([-sin(lon), cos(lon), zero], axis=-1)
-        north = np.stack(
-            [-sin(lat) * cos(lon), -sin(lat) * sin(lon), cos(lat)], axis=-1
-        )
-        plane = (
-            targets[:, None]
-            + xi[:, None] * east[:, None]
-            + eta[:, None] * north[:, None]
-        )  # (n, 25, 3)
+        plane = np.stack([np.ones_like(xi), xi, eta], axis=-1) @ axes  # (n, 25, 3)
         return plane / np.linalg.norm(plane, axis=-1, keepdims=True)
 
 
 @dataclass(eq=False)
 class _Item:
-    """Images of one target that share WCS, shape and method: one map for all."""
+    """Images of one target that share a verdict and a method: one map for all."""
 
     target: int
+    verdict: int
     method: str
     cutouts: list
     columns: list
-
-    def shares_map_with(self, cutout):
-        first = self.cutouts[0]
-        is_alike = first.data.shape == cutout.data.shape  # CCDData.shape takes longer
-        return is_alike and _same_wcs(first.wcs, cutout.wcs)
-
-
-def _same_wcs(a, b):
-    if a is b:
-        return True
-    if a is None or b is None or a.has_distortion or b.has_distortion:
-        return False
-    return a.wcs.compare(b.wcs, _IGNORE_ANCILLARY)
 
 
 @dataclass(eq=False)
@@ -191,7 +152,7 @@ class Block:
     full: dict
 
 
-def gather(cutouts, grids, bands, method, *, block_size):
+def gather(cutouts, grids, bands, method, verdicts, *, block_size):
     """
     Put the images of a batch into blocks.
 
@@ -205,6 +166,8 @@ def gather(cutouts, grids, bands, method, *, block_size):
         Bands wanted, in the order of the tensor's second axis.
     method : str or None
         Method, or None to choose it for each survey.
+    verdicts : Verdicts
+        Of the images; nothing is judged again here.
     block_size : int
         Number of pixels, in and out, to put into a block.
 
@@ -218,9 +181,8 @@ def gather(cutouts, grids, bands, method, *, block_size):
     ValueError
         If ``"interp"`` is asked for and would downsample.
     """
-    items, positions, problems = _placed_items(cutouts, grids, bands, method)
-    if problems:
-        log.warning("%d images left out, first %s", len(problems), problems[0])
+    items = _items(cutouts, grids, bands, method, verdicts)
+    items, positions = _touching(items, grids)
     if not items:
         return
     maps = PixelMap(grids.shape, positions)
@@ -238,58 +200,36 @@ def gather(cutouts, grids, bands, method, *, block_size):
             yield _block(items, maps, grids, starts, size, chosen)
 
 
-def _placed_items(cutouts, grids, bands, method):
-    """Items whose target is on the image, their check points there, and the others."""
-    items, problems = _items(cutouts, grids, bands, method)
+def _items(cutouts, grids, bands, method, verdicts):
+    """Gather the images that are right by target and map."""
+    scales_in = [round(local.pixel_scale, 6) for local in verdicts.local_maps]
+    items = []
+    for target, column in np.argwhere(verdicts.is_right).tolist():
+        band, verdict = bands[column], int(verdicts.index[target, column])
+        chosen = choose_method(
+            method, band, grids.pixel_scale[target], scales_in[verdict]
+        )
+        last = items[-1] if items else None
+        if last is None or last.verdict != verdict or last.method != chosen:
+            last = _Item(target, verdict, chosen, [], [])
+            items.append(last)
+        last.cutouts.append(cutouts[target][band])
+        last.columns.append(column)
+    return items
+
+
+def _touching(items, grids):
+    """Items whose images meet the box around their grid, and the check points there."""
     if not items:
-        return [], None, problems
+        return [], None
     directions = grids.directions[[item.target for item in items]]
     positions = pixels_of_each([item.cutouts[0].wcs for item in items], directions)
-    is_good = np.ones(len(items), dtype=bool)
-    for i, position in enumerate(positions[:, -1].tolist()):
-        problem = problem_with_position(position, items[i].cutouts[0].data.shape)
-        if problem is not None:
-            names = ", ".join(str(bands[column]) for column in items[i].columns)
-            problems.append(f"target {items[i].target}, {names}: {problem}")
-            is_good[i] = False
-    is_good &= _touches(positions[:, :-1], items)
-    items = [item for item, good in zip(items, is_good, strict=True) if good]
-    return items, positions[is_good, :-1], problems
-
-
-def _touches(positions, items):
-    """Whether the box around a grid meets the image."""
     shapes = np.array([item.cutouts[0].data.shape for item in items])
     on_low_side = (positions > -1).any(axis=1)  # False for NaN
     on_high_side = (positions < shapes[:, None, ::-1]).any(axis=1)
-    return (on_low_side & on_high_side).all(axis=1)
-
-
-def _items(cutouts, grids, bands, method):
-    """Images gathered by target and map, and those whose WCS cannot be right."""
-    column_of = {band: column for column, band in enumerate(bands)}
-    choose = lru_cache(maxsize=None)(choose_method)  # the same few arguments again
-    items, problems = [], []
-    for target, images in enumerate(cutouts):
-        last, last_survey = None, None
-        for band, cutout in images.items():
-            if band not in column_of:
-                continue
-            is_alike = last is not None and last.shares_map_with(cutout)
-            if not (is_alike and band.survey == last_survey):
-                problem = problem_with_wcs(cutout, band)
-                if problem is not None:
-                    problems.append(f"target {target}, {band}: {problem}")
-                    continue
-                scale_in = math.sqrt(math.prod(pixel_scales(cutout.wcs)))
-                last_survey = band.survey
-            chosen = choose(method, band, grids.pixel_scale[target], scale_in)
-            if not (is_alike and chosen == last.method):
-                last = _Item(target, chosen, [], [])
-                items.append(last)
-            last.cutouts.append(cutout)
-            last.columns.append(column_of[band])
-    return items, problems
+    touches = (on_low_side & on_high_side).all(axis=1)
+    chosen = np.flatnonzero(touches)
+    return [items[k] for k in chosen], positions[chosen]
 
 
 def _windows(maps, shapes):

@@ -1,5 +1,7 @@
 """Which resampling is right for which grid, and what the options may be."""
 
+from functools import lru_cache
+
 import astropy.units as u
 import numpy as np
 
@@ -110,8 +112,7 @@ def choose_method(method, band, scale_out, scale_in):
     and a point source may change by one or two per cent.
     """
     if method is None:
-        # one choice for all bands of a survey, whichever of them are there
-        limit = min(map(_interp_limit, get_survey(band.survey).bands))
+        limit = _interp_limit_of_survey(band)
         if scale_in > limit:
             limit /= 2
         is_same = abs(scale_out / scale_in - 1) < _SAME_SCALE - 1
@@ -129,5 +130,12 @@ def choose_method(method, band, scale_out, scale_in):
     return method
 
 
+@lru_cache(maxsize=128)  # a conversion takes longer than the choice
+def _interp_limit_of_survey(band):
+    """One limit for all bands of a survey, whichever of them are there."""
+    return min(map(_interp_limit, get_survey(band.survey).bands))
+
+
+@lru_cache(maxsize=128)
 def _interp_limit(band):
     return band.psf_fwhm.to_value(u.arcsec) / INTERP_LIMIT

@@ -6,9 +6,9 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData, VarianceUncertainty
 
-from mantis_astro.alignment.grid import check_wcs, pixel_scales
 from mantis_astro.alignment.methods import MINIMUM_COVERAGE
 from mantis_astro.alignment.resample import planes_and_bad
+from mantis_astro.astrometry import check_wcs
 from mantis_astro.bands import get_band
 from mantis_astro.cutouts import MultibandCutout
 
@@ -73,11 +73,7 @@ def match_psf(cutouts, *, psfs=None, target=None):
     >>> np.nansum(matched["ps1.y"].data)
     np.float64(1.0)
     """
-    check_wcs(cutouts)
-    scales = {
-        band: math.sqrt(math.prod(pixel_scales(cutout.wcs)))
-        for band, cutout in cutouts.items()
-    }
+    scales = {band: local.pixel_scale for band, local in check_wcs(cutouts).items()}
     if psfs is None:
         kernels, name = _gaussian_kernels(scales, target)
     else:

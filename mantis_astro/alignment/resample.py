@@ -1,12 +1,9 @@
 """`align`: every band of a target on one grid, by reproject."""
 
-import math
-
 import numpy as np
 from astropy.nddata import CCDData, VarianceUncertainty
 from astropy.wcs import WCS
 
-from mantis_astro.alignment.grid import check_wcs, pixel_scales
 from mantis_astro.alignment.methods import (
     CONSERVE,
     MINIMUM_COVERAGE,
@@ -20,6 +17,7 @@ from mantis_astro.alignment.pixel_map import (
     pixel_corners,
     quadrilateral_area,
 )
+from mantis_astro.astrometry import check_wcs
 from mantis_astro.astrometry.directions import directions_of, pixels_of
 from mantis_astro.cutouts import MultibandCutout
 
@@ -94,7 +92,7 @@ def align(cutouts, wcs, *, shape=None, method=None, conserve="flux"):
     check_option("method", method, (None, *MINIMUM_COVERAGE))
     check_option("conserve", conserve, CONSERVE)
     shape = check_grid(wcs, shape)
-    check_wcs(cutouts)
+    maps = check_wcs(cutouts)
     wcs = wcs.deepcopy()
     wcs.array_shape = shape
     directions = directions_of(wcs, *check_points(shape))
@@ -102,7 +100,7 @@ def align(cutouts, wcs, *, shape=None, method=None, conserve="flux"):
     new = {}
     for band, cutout in cutouts.items():
         area = _area_ratio(wcs, cutout.wcs, shape, directions)
-        scale_in = math.sqrt(math.prod(pixel_scales(cutout.wcs)))
+        scale_in = round(maps[band].pixel_scale, 6)
         chosen = choose_method(method, band, scale_out, scale_in)
         record = {
             "method": chosen,

@@ -1,1 +1,21 @@
-"""Astrometry: directions on the sky and pixels of images."""
+"""Astrometry: where a target is on an image, and WCSs that cannot be right."""
+
+from mantis_astro.astrometry.checks import (
+    SCALE_TOLERANCE,
+    Verdicts,
+    check_wcs,
+    find_wcs_problem,
+    judge,
+    judge_all,
+)
+from mantis_astro.astrometry.local_map import LocalMap
+
+__all__ = [
+    "SCALE_TOLERANCE",
+    "LocalMap",
+    "Verdicts",
+    "check_wcs",
+    "find_wcs_problem",
+    "judge",
+    "judge_all",
+]

@@ -6,29 +6,30 @@ ICRS are one rotation away, which is worked out once for each frame: 20 microsec
 call, where `astropy.wcs.WCS.world_to_pixel` takes a millisecond.
 """
 
+import math
+
+import astropy.units as u
 import numpy as np
-from astropy.coordinates import (
-    ICRS,
-    CartesianRepresentation,
-    SkyCoord,
-    UnitSphericalRepresentation,
-)
+from astropy.coordinates import ICRS, CartesianRepresentation, SkyCoord
 from astropy.wcs.utils import wcs_to_celestial_frame
 
 __all__ = [
     "directions_of",
-    "local_directions",
+    "has_known_frame",
+    "icrs_lon_lat",
+    "lon_lat",
     "pixels_of",
     "pixels_of_each",
-    "target_direction",
+    "tangent_axes",
 ]
 
+_IDENTITY = np.eye(3)
 _rotations = {}
 
 
-def target_direction(coord):
+def icrs_lon_lat(coord):
     """
-    Turn a position into a unit vector, in ICRS.
+    Read right ascension and declination of a target.
 
     Parameters
     ----------
@@ -37,45 +38,72 @@ def target_direction(coord):
 
     Returns
     -------
-    `numpy.ndarray`
-        Shape (3,).
+    lon, lat : float
+        ICRS, in radians; NaN where they are missing or not on the sphere.
     """
-    # coord.icrs.ra and .dec would take three times as long
-    sphere = coord.icrs.data.represent_as(UnitSphericalRepresentation)
-    return _unit_vectors(sphere.lon.rad, sphere.lat.rad)
+    # an attribute such as coord.icrs.ra takes twenty times as long
+    frame = coord.frame if coord.frame.name == "icrs" else coord.icrs.frame
+    sphere = frame.data
+    if isinstance(sphere, CartesianRepresentation):
+        sphere = frame.spherical
+    lon, lat = sphere.lon.to_value(u.rad), sphere.lat.to_value(u.rad)
+    return (float(lon), float(lat)) if np.isfinite(lon + lat) else (np.nan, np.nan)
 
 
-def local_directions(lon, lat, *, step):
+def tangent_axes(lon, lat):
     """
-    Turn a position, and steps to the east and north of it, into unit vectors.
+    Make unit vectors to positions, and to the east and to the north there.
 
     Parameters
     ----------
-    lon, lat : float
-        Position in ICRS, in radians.
-    step : float
-        Length of the steps on the tangent plane, in radians.
+    lon, lat : float or `numpy.ndarray`
+        Positions in ICRS, in radians, shape (...).
 
     Returns
     -------
     `numpy.ndarray`
-        Shape (3, 3): here, a step to the east, a step to the north. At a pole, east
-        and north are those of the longitude given.
+        Shape (..., 3, 3): here, east, north. At a pole, east and north are those of
+        the longitude given.
 
     Examples
     --------
-    >>> from mantis_astro.astrometry.directions import local_directions
-    >>> local_directions(0.0, 0.0, step=0.5)
-    array([[1. , 0. , 0. ],
-           [1. , 0.5, 0. ],
-           [1. , 0. , 0.5]])
+    >>> from mantis_astro.astrometry.directions import tangent_axes
+    >>> tangent_axes(0.0, 0.0)
+    array([[ 1.,  0.,  0.],
+           [-0.,  1.,  0.],
+           [-0., -0.,  1.]])
     """
+    lon, lat = np.asarray(lon, float), np.asarray(lat, float)
     sin_lon, cos_lon = np.sin(lon), np.cos(lon)
     sin_lat, cos_lat = np.sin(lat), np.cos(lat)
-    here = np.array([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat])
-    east = np.array([-sin_lon, cos_lon, 0.0])
-    north = np.array([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat])
-    return np.stack([here, here + step * east, here + step * north])
+    axes = np.zeros((*lon.shape, 3, 3))
+    axes[..., 0, 0], axes[..., 0, 1] = cos_lat * cos_lon, cos_lat * sin_lon
+    axes[..., 0, 2] = sin_lat
+    axes[..., 1, 0], axes[..., 1, 1] = -sin_lon, cos_lon
+    axes[..., 2, 0], axes[..., 2, 1] = -sin_lat * cos_lon, -sin_lat * sin_lon
+    axes[..., 2, 2] = cos_lat
+    return axes
+
+
+def lon_lat(directions):
+    """
+    Turn directions into longitude and latitude.
+
+    Parameters
+    ----------
+    directions : `numpy.ndarray`
+        Vectors of any length, shape (..., 3).
+
+    Returns
+    -------
+    `numpy.ndarray`
+        In degrees, longitude from -180 to 180, shape (..., 2).
+    """
+    vx, vy, vz = directions[..., 0], directions[..., 1], directions[..., 2]
+    lonlat = np.empty((*directions.shape[:-1], 2))
+    lonlat[..., 0] = np.arctan2(vy, vx)
+    lonlat[..., 1] = np.arctan2(vz, np.hypot(vx, vy))
+    return np.degrees(lonlat)
 
 
 def directions_of(wcs, x, y):
@@ -131,7 +159,7 @@ def pixels_of(wcs, directions):
         coords = SkyCoord(CartesianRepresentation(directions.T), frame="icrs")
         frame = wcs_to_celestial_frame(wcs)
         directions = coords.transform_to(frame).cartesian.xyz.value.T
-    return _pixels(wcs, _lon_lat(directions))
+    return _pixels(wcs, lon_lat(directions))
 
 
 def pixels_of_each(wcs_list, directions):
@@ -151,8 +179,8 @@ def pixels_of_each(wcs_list, directions):
         As `pixels_of` gives them one by one, shape (n, n_point, 2).
     """
     rotations = [_rotation_to_icrs(wcs) for wcs in wcs_list]
-    matrices = [np.eye(3) if matrix is None else matrix for matrix in rotations]
-    lonlat = _lon_lat(directions @ np.array(matrices))
+    matrices = [_IDENTITY if matrix is None else matrix for matrix in rotations]
+    lonlat = lon_lat(directions @ np.array(matrices).reshape(-1, 3, 3))
     pixels = np.empty_like(lonlat)
     for i, wcs in enumerate(wcs_list):
         if rotations[i] is None or wcs.has_distortion:
@@ -162,30 +190,32 @@ def pixels_of_each(wcs_list, directions):
     return pixels
 
 
-def _lon_lat(directions):
-    """Longitude and latitude in degrees, (..., 2), of unit vectors (..., 3)."""
-    vx, vy, vz = directions[..., 0], directions[..., 1], directions[..., 2]
-    lonlat = np.empty((*directions.shape[:-1], 2))
-    lonlat[..., 0] = np.arctan2(vy, vx)
-    lonlat[..., 1] = np.arctan2(vz, np.hypot(vx, vy))
-    return np.degrees(lonlat)
-
-
 def _pixels(wcs, lonlat):
     world = lonlat if wcs.wcs.lng == 0 else lonlat[:, ::-1]
-    if wcs.has_distortion:
-        return wcs.all_world2pix(world, 0, tolerance=1e-6, quiet=True)
+    invert = _distorted_pixels if wcs.has_distortion else _plain_pixels
     try:
-        return wcs.wcs.s2p(world, 0)["pixcrd"]
+        return invert(wcs, world)
     except ValueError:  # wcslib refuses them all when one is out of reach
-        return _pixels_in_reach(wcs, world)
+        return _pixels_in_reach(invert, wcs, world)
 
 
-def _pixels_in_reach(wcs, world):
+def _plain_pixels(wcs, world):
+    return wcs.wcs.s2p(world, 0)["pixcrd"]
+
+
+def _distorted_pixels(wcs, world):
+    pixels = np.full_like(world, np.nan)
+    within = np.isfinite(_plain_pixels(wcs, world)).all(axis=-1)  # others make it warn
+    if within.any():
+        pixels[within] = wcs.all_world2pix(world[within], 0, tolerance=1e-6, quiet=True)
+    return pixels
+
+
+def _pixels_in_reach(invert, wcs, world):
     pixels = np.full_like(world, np.nan)
     for i, point in enumerate(world):
         try:
-            pixels[i] = wcs.wcs.s2p(point[None], 0)["pixcrd"][0]
+            pixels[i] = invert(wcs, point[None])[0]
         except ValueError:
             continue
     return pixels
@@ -197,10 +227,31 @@ def _unit_vectors(lon, lat):
     )
 
 
+def has_known_frame(wcs):
+    """
+    Tell whether positions on a WCS can be brought to ICRS.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        Celestial WCS of two axes.
+
+    Returns
+    -------
+    bool
+        False for axes that have no frame in astropy, such as ecliptic ones.
+    """
+    try:
+        _rotation_to_icrs(wcs)
+    except (ValueError, TypeError):  # TypeError: a planet without a size
+        return False
+    return True
+
+
 def _rotation_to_icrs(wcs):
     """Matrix from the frame of a WCS to ICRS, or None if it is no rotation (FK4)."""
     w = wcs.wcs
-    equinox = None if np.isnan(w.equinox) else w.equinox
+    equinox = None if math.isnan(w.equinox) else w.equinox
     key = (w.radesys, equinox, w.lngtyp)
     if key not in _rotations:
         frame = wcs_to_celestial_frame(wcs)

@@ -16,7 +16,8 @@ def crop(cutout, placement, side):
     cutout : `~astropy.nddata.CCDData`
         The image; integers and any byte order will do.
     placement : `~numpy.ndarray`
-        Shape (2, 3), see `~mantis_astro.models.placement.place`.
+        Where the target is, shape (2, 3), as
+        `~mantis_astro.models.placement.PlacedBatch` has it.
     side : int
         Side of the square in pixels.
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mantis_astro.alignment import align_batch, find_wcs_problem
+from mantis_astro.alignment import align_batch
 from mantis_astro.bands import get_survey
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import Flag
@@ -213,20 +213,26 @@ class CommonGrid:
         PixelBatch
             One plane with all bands.
         """
-        anything = np.full(len(bands), np.nan)
-        placed = place_all(cutouts, bands, anything, in_njy=in_njy)
+        placed = place_all(cutouts, bands, in_njy=in_njy)
         shown = placed.usable & ~_blanks(cutouts, bands, placed.usable)
-        plane, masks = self._align(cutouts, bands, shown)
+        plane, masks = (
+            tensor.numpy()
+            for tensor in align_batch(
+                cutouts,
+                self.pixel_scale * u.arcsec,
+                self.shape,
+                bands=bands,
+                verdicts=placed.verdicts.only(shown),
+            )
+        )
         masked = masks.mean((2, 3))  # (n_object, n_band)
         whole = self._inside(placed.maps, placed.sizes)
         flags = placed.flags.copy()
         flags[(shown & ~whole).any(1)] |= Flag.PARTIAL_COVERAGE
         too_many = shown & whole & (masked > Flag.BAD_PIXELS.threshold)
         for i, j in np.argwhere(placed.usable & (~whole | (masked == 1))):
-            cutout = cutouts[i][bands[j]]
-            if find_wcs_problem(cutout, bands[j], cutouts[i].coord):
-                flags[i] |= Flag.BAD_WCS
-            too_many[i, j] = _bad_fraction(cutout) > Flag.BAD_PIXELS.threshold
+            bad = _bad_fraction(cutouts[i][bands[j]])
+            too_many[i, j] = bad > Flag.BAD_PIXELS.threshold
         flags[too_many.any(1)] |= Flag.BAD_PIXELS
         factors = np.where(shown, placed.factors, 0).astype(np.float32)
         plane *= factors[:, :, None, None]
@@ -248,25 +254,6 @@ class CommonGrid:
         """
         (plane,) = planes
         return plane
-
-    def _align(self, cutouts, bands, shown):
-        """Align what there is to see: plane and masks (n_object, n_band, ny, nx)."""
-        size = (*shown.shape, *self.shape)
-        plane, masks = np.full(size, np.nan, np.float32), np.ones(size, bool)
-        rows = np.flatnonzero(shown.any(1))
-        if rows.size:
-            some = [
-                cutouts[i].select(
-                    [b for b, ok in zip(bands, shown[i], strict=True) if ok]
-                )
-                for i in rows
-            ]
-            scale = self.pixel_scale * u.arcsec
-            plane[rows], masks[rows] = (
-                tensor.numpy()
-                for tensor in align_batch(some, scale, self.shape, bands=bands)
-            )
-        return plane, masks
 
     def _inside(self, maps, sizes):
         """Whether images cover the grid, by its corners: (n_object, n_band)."""

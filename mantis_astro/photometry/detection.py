@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import astropy.units as u
 import numpy as np
 
+from mantis_astro.astrometry import LocalMap
 from mantis_astro.photometry.apertures import SkyEllipse
-from mantis_astro.photometry.local import LocalMap
 
 __all__ = ["Detection", "Sources", "detect_target", "replace_neighbours"]
 

@@ -8,16 +8,13 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import VarianceUncertainty
 
+from mantis_astro.astrometry import LocalMap
 from mantis_astro.bands import Band, get_survey
 from mantis_astro.flags import Flag
 from mantis_astro.fluxes import njy_factor
-from mantis_astro.photometry.local import LocalMap, WcsError
 from mantis_astro.photometry.psf import GaussianPSF
 
 __all__ = ["Image", "NotMeasurableError", "prepare_image"]
-
-
-_SCALE_TOLERANCE = 0.2
 
 
 class NotMeasurableError(ValueError):
@@ -82,7 +79,7 @@ class Image:
     flags: Flag
 
 
-def prepare_image(band, cutout, target, psf, maps):
+def prepare_image(band, cutout, psf, verdicts, k):
     """
     Make a cutout ready to be measured.
 
@@ -95,13 +92,12 @@ def prepare_image(band, cutout, target, psf, maps):
         `~mantis_astro.fluxes.njy_factor`; ``exposure_time`` (s) for photon noise where
         the unit is a rate of counts, ``gain`` (photons per unit) for other units and
         ``saturation`` (pixel value) are read if there.
-    target : Target
-        The target.
     psf : GaussianPSF
         PSF of the band, of any kind.
-    maps : dict
-        Maps of this target's images so far, which is added to: images on a common
-        grid share theirs.
+    verdicts : Verdicts
+        Verdicts on WCSs, and maps of them.
+    k : int
+        Which of them is that of this image.
 
     Returns
     -------
@@ -114,7 +110,9 @@ def prepare_image(band, cutout, target, psf, maps):
         If it cannot be.
     """
     njy = _nanojansky_per_unit(cutout, band)
-    local = _local_map(cutout, target, maps)
+    if not verdicts.is_shown[k]:
+        raise NotMeasurableError(verdicts.problems[k], Flag.BAD_WCS)
+    local = verdicts.local_maps[k]
     variance = _variance(cutout)
     bad = _bad_pixels(cutout, variance)
     _check_observed(cutout.data, bad)
@@ -129,18 +127,8 @@ def prepare_image(band, cutout, target, psf, maps):
         gain=_gain(cutout),
         smear=_smear(cutout, band, local),
         saturation=float(cutout.meta.get("saturation", np.inf)),
-        flags=_flags(cutout, band, local, bad),
+        flags=_flags(cutout, local, bad, is_right=verdicts.problems[k] is None),
     )
-
-
-def _local_map(cutout, target, maps):
-    grid = id(cutout.wcs), cutout.shape
-    if grid not in maps:
-        try:
-            maps[grid] = LocalMap.of(cutout, target)
-        except WcsError as error:
-            raise NotMeasurableError(str(error), Flag.BAD_WCS) from None
-    return maps[grid]
 
 
 def _nanojansky_per_unit(cutout, band):
@@ -203,19 +191,13 @@ def _smear(cutout, band, local):
     return smear
 
 
-def _flags(cutout, band, local, bad):
-    flags = Flag(0)
+def _flags(cutout, local, bad, *, is_right):
+    flags = Flag(0) if is_right else Flag.BAD_WCS
     if bad is not None and bad.mean() > Flag.BAD_PIXELS.threshold:
         flags |= Flag.BAD_PIXELS
     (x, y), (ny, nx) = local.origin.tolist(), cutout.shape
     if hypot(x - (nx - 1) / 2, y - (ny - 1) / 2) > Flag.OFF_CENTRE.threshold:
         flags |= Flag.OFF_CENTRE
-    scale = _survey_pixel_scale(band)
-    if (
-        "alignment" not in cutout.meta
-        and abs(local.pixel_scale / scale - 1) > _SCALE_TOLERANCE
-    ):
-        flags |= Flag.BAD_WCS
     return flags
 
 

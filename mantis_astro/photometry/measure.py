@@ -8,7 +8,9 @@ from itertools import islice
 import astropy.units as u
 import numpy as np
 
-from mantis_astro.bands import get_band, get_bands
+from mantis_astro.astrometry import judge_all
+from mantis_astro.astrometry.local_map import offset_positions
+from mantis_astro.bands import get_band, get_bands, list_bands
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.flags import Flag
 from mantis_astro.photometry.apertures import (
@@ -21,7 +23,6 @@ from mantis_astro.photometry.apertures import (
 from mantis_astro.photometry.correction import held_fraction
 from mantis_astro.photometry.detection import detect_target, replace_neighbours
 from mantis_astro.photometry.images import Image, NotMeasurableError, prepare_image
-from mantis_astro.photometry.local import Target
 from mantis_astro.photometry.psf import GaussianPSF
 from mantis_astro.photometry.saturation import is_saturated
 from mantis_astro.photometry.sky import estimate_sky
@@ -118,8 +119,9 @@ def measure_photometry(
     or counts per second with an exposure time. Where an image has no sky outside the
     aperture, nothing is subtracted and without variances the error is masked.
 
-    Flags: BAD_COORDINATES; BAD_WCS (absent or broken, or the target is off the image:
-    masked; pixel scale more than 20 % off the survey's: measured); NO_DATA and
+    Flags: BAD_COORDINATES; BAD_WCS (`~mantis_astro.alignment.find_wcs_problem`: absent
+    or broken, or the target is off the image: masked; the pixels are more than 20 % off
+    the size they should have: measured); NO_DATA and
     MISSING_* where a band was not measured; PARTIAL_COVERAGE below 99 % coverage or
     without sky; BAD_PIXELS; SATURATED; OFF_CENTRE; BLEND; NON_DETECTION below three
     sigma (in ``flags``: in all bands); HIGH_EBV and EBV_ASSUMED (not corrected).
@@ -242,31 +244,49 @@ class _Row:
 
 
 def _measure_chunk(chunk, wanted, options):
-    measured = Measurements(len(chunk))
-    rows = []
-    for index, cutouts in enumerate(chunk):
+    for cutouts in chunk:
         if not isinstance(cutouts, MultibandCutout):
             msg = f"'cutouts' must be MultibandCutout objects, got {type(cutouts)}"
             raise TypeError(msg)
-        rows += _lay_out(index, cutouts, wanted, options, measured)
+    bands = [band for band in list_bands() if wanted is None or band in wanted]
+    verdicts = judge_all(chunk, bands)
+    measured = Measurements(len(chunk))
+    measured.coords[:] = offset_positions(verdicts.axes, np.zeros((len(chunk), 2)))
+    located = np.isfinite(measured.coords).all(1)
+    measured.flags[~located] |= Flag.BAD_COORDINATES
+    centres = np.full((len(chunk), 2), np.nan)  # of apertures, as offsets
+    rows = []
+    for index in np.flatnonzero(located).tolist():
+        images = _prepare(index, chunk[index], bands, verdicts, options, measured)
+        if images:
+            ellipse, of_target = _lay_out(index, images, options, measured)
+            measured.ellipses[index] = ellipse.axes
+            centres[index] = ellipse.centre
+            rows += of_target
+    measured.centres[:] = offset_positions(verdicts.axes, centres)
     sums = measure_sums([row.request for row in rows])
     _add_fluxes(measured, rows, sums, subtract=options.background.subtract)
     return measured
 
 
-def _lay_out(index, cutouts, wanted, options, measured):
+def _prepare(index, cutouts, bands, verdicts, options, measured):
+    images = []
+    for column, k in enumerate(verdicts.index[index].tolist()):
+        if k < 0:
+            continue
+        band = bands[column]
+        psf = options.psf_of(band)
+        try:
+            images.append(prepare_image(band, cutouts[band], psf, verdicts, k))
+        except NotMeasurableError as error:
+            log.warning("%s at %s: %s", band, cutouts.coord.to_string(), error)
+            measured.add_problem(index, band, error.flag, str(error))
+    return images
+
+
+def _lay_out(index, images, options, measured):
     """Place the aperture of one target on all its images."""
-    target = Target.at(cutouts.coord)
-    if target is None:
-        measured.flags[index] |= Flag.BAD_COORDINATES
-        return []
-    measured.coords[index] = target.offset(0, 0)
-    images = _prepare(index, cutouts, target, wanted, options, measured)
-    if not images:
-        return []
     ellipse, size, labels = _detect(index, images, options, measured)
-    measured.ellipses[index] = ellipse.axes
-    measured.centres[index] = target.offset(*ellipse.centre)
     rows, on_grid = [], {}
     for image, sources in zip(images, labels, strict=True):
         grid = id(image.local)  # images on a common grid share their map
@@ -275,21 +295,7 @@ def _lay_out(index, cutouts, wanted, options, measured):
         request = _request(image, ellipse, on_grid[grid], sources, options)
         fraction = options.fraction(image, ellipse, request.ellipse, size)
         rows.append(_Row(index, image, request, fraction))
-    return rows
-
-
-def _prepare(index, cutouts, target, wanted, options, measured):
-    images, maps = [], {}
-    for band, cutout in cutouts.items():
-        if wanted is not None and band not in wanted:
-            continue
-        psf = options.psf_of(band)
-        try:
-            images.append(prepare_image(band, cutout, target, psf, maps))
-        except NotMeasurableError as error:
-            log.warning("%s at %s: %s", band, cutouts.coord.to_string(), error)
-            measured.add_problem(index, band, error.flag, str(error))
-    return images
+    return ellipse, rows
 
 
 def _detect(index, images, options, measured):

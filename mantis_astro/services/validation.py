@@ -12,6 +12,8 @@ from astropy.nddata import CCDData
 from astropy.utils.exceptions import AstropyWarning
 from astroquery.exceptions import RemoteServiceError
 
+from mantis_astro.astrometry import judge
+from mantis_astro.astrometry.directions import tangent_axes
 from mantis_astro.bands import get_survey
 from mantis_astro.cutouts.reading import guess_band, make_cutout
 from mantis_astro.exceptions import InputSpecError
@@ -26,7 +28,7 @@ __all__ = [
 ]
 
 CENTRE_TOLERANCE = 1.5  # pixels, from the centre of the image to the position
-SCALE_TOLERANCE = 0.01  # of the pixel scale
+SCALE_TOLERANCE = 0.01  # of the pixel scale, as `judge` takes it
 _FITS_BLOCK = 2880
 # The viewer says this and no more, with status 200 or 400, off the edge of a survey.
 _NO_OVERLAP = re.compile(r"(error:? *)?no overlap\b[^<>]{0,80}", re.IGNORECASE)
@@ -248,22 +250,16 @@ def check_geometry(image, band, request):
     if image.shape != request.shape:
         msg = f"{band}: asked for shape {request.shape}, got {image.shape}"
         raise BadAnswerError(msg)
-    wcs = image.wcs
-    if wcs is None:
-        msg = f"{band}: the image has no celestial WCS"
-        raise BadAnswerError(msg)
-    x, y = wcs.wcs_world2pix(request.ra, request.dec, 0)
+    axes = tangent_axes(math.radians(request.ra), math.radians(request.dec))
+    local, problem = judge(image, axes, request.pixel_scale, tolerance=SCALE_TOLERANCE)
+    x, y = local.origin
     ny, nx = request.shape
     off = float(np.hypot(x - (nx - 1) / 2, y - (ny - 1) / 2))
-    if not off <= CENTRE_TOLERANCE:  # NaN too, where the tangent plane does not reach
+    if off > CENTRE_TOLERANCE:
         msg = f"{band}: the image is centred {off:.1f} pixels from the position"
         raise BadAnswerError(msg)
-    scale = np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))) * 3600
-    if abs(scale / request.pixel_scale - 1) > SCALE_TOLERANCE:
-        msg = (
-            f"{band}: asked for pixels of {request.pixel_scale:g} arcsec, "
-            f"got {scale:.4g} arcsec"
-        )
+    if problem is not None:
+        msg = f"{band}: {problem}"
         raise BadAnswerError(msg)
 
 

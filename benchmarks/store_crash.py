@@ -1,4 +1,9 @@
-"""Fetch, kill -9 at random instants, resume: what is lost, what is fetched twice."""
+"""
+Fetch, kill -9 at random instants, resume: what is lost, what is fetched twice.
+
+Once as it is, and once with the log of the manifest (``manifest.sqlite-wal``) deleted
+after each kill, as a copy that leaves it out, or a file system, may lose it.
+"""
 
 import json
 import subprocess
@@ -59,10 +64,20 @@ def fetch(path, sky, coords, *, seconds=None):
     return {int(line) for line in lines if line.endswith("\n")}
 
 
+def lose_log(path):
+    """Delete the log of the manifest, and open the store as the next writer does."""
+    log = path / "manifest.sqlite-wal"
+    is_lost = log.exists()
+    for name in ("manifest.sqlite-wal", "manifest.sqlite-shm"):
+        (path / name).unlink(missing_ok=True)
+    CutoutStore(path, "a").close()
+    return is_lost
+
+
 def count_wrong(path, sky, coords, reported):
-    """Objects lost after they were reported, damaged cutouts, images of others."""
+    """Images lost after they were reported, damaged cutouts, images of others."""
     with CutoutStore(path) as store:
-        lost = sum(store.find(coords[i]) is None for i in reported)
+        lost = int(store.missing(coords[sorted(reported)], BANDS).sum())
         damaged = len(store.check())
         wrong = 0
         for i, cutouts, _ in store.iter_cutouts(coords, BANDS):
@@ -73,34 +88,47 @@ def count_wrong(path, sky, coords, reported):
         return lost, damaged, wrong, len(store)
 
 
-def benchmark(short):
-    n_instants, n_objects = (3, 30) if short else (20, 500)
-    rng = np.random.default_rng(2)
-    ra, dec = rng.uniform(150, 152, n_objects), rng.uniform(1, 3, n_objects)
-    coords = SkyCoord(ra.round(5), dec.round(5), unit="deg")
+def run_until_done(coords, kills, longest, rng, *, without_log):
+    """Rows of the table: kill, resume, count, until everything is there."""
     rows, reported = [], set()
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalSky(seed=1, latency=0.2, lifetime=3600) as sky,
     ):
         path = Path(folder) / "store"
-        for kill in [*range(1, n_instants + 1), 0]:
+        for kill in [*range(1, kills + 1), 0]:
             before = sky.count()
-            seconds = rng.uniform(0, 2.0 if short else 5.0) if kill else None
+            seconds = rng.uniform(0, longest) if kill else None
             reported |= fetch(path, sky, coords, seconds=seconds)
+            log = "kept"
+            if without_log and kill:
+                log = "lost" if lose_log(path) else "none yet"
             lost, damaged, wrong, stored = count_wrong(path, sky, coords, reported)
             images = sky.find_requests("red=|layer=", status=200)
             twice = len(images) - len({request.identity for request in images})
             name = f"kill {kill}" if kill else "to the end"
-            row = (name, len(reported), stored, lost, damaged, wrong)
+            row = (name, log, len(reported), stored, lost, damaged, wrong)
             rows.append((*row, sky.count() - before, twice))
-            if stored == n_objects:
+            if stored == len(coords):
                 break
-    names = ("run", "reported", "stored", "lost", "damaged", "wrong", "requests")
-    table = Table(rows=rows, names=(*names, "images asked for again"))
+    return rows
+
+
+def benchmark(short):
+    kills, n_objects, longest = (3, 30, 2.0) if short else (20, 500, 5.0)
+    rng = np.random.default_rng(2)
+    ra, dec = rng.uniform(150, 152, n_objects), rng.uniform(1, 3, n_objects)
+    coords = SkyCoord(ra.round(5), dec.round(5), unit="deg")
+    rows = [
+        row
+        for without_log in (False, True)
+        for row in run_until_done(coords, kills, longest, rng, without_log=without_log)
+    ]
+    names = ("run", "log", "reported", "stored", "images lost", "damaged", "wrong")
+    table = Table(rows=rows, names=(*names, "requests", "images asked for again"))
     table.meta["title"] = (
-        f"{n_objects} objects in nine bands, 200 ms latency, killed at {n_instants} "
-        "random instants; counts since the start, but for requests. A kill may cost "
+        f"{n_objects} objects in nine bands, 200 ms latency, killed at {kills} random "
+        "instants, twice; counts since the start, but for requests. A kill may cost "
         "eight requests under way and the answers that are not on disk yet"
     )
     return table

@@ -12,6 +12,8 @@ from mantis_astro.metrics import delta_z
 __all__ = ["run_demo"]
 
 _SHOWN = 12  # rows that are printed
+_FILES = ("galaxies.ecsv", "redshifts.ecsv", "cutouts", "cutouts.png", "pdf.png")
+_MADE_BY = "mantis-astro demo"  # in the meta of galaxies.ecsv
 
 
 def run_demo(folder, *, n=12):
@@ -38,7 +40,8 @@ def run_demo(folder, *, n=12):
     ValueError
         If there is no galaxy.
     OSError
-        If the folder cannot be written.
+        If the folder cannot be written, or holds files of these names that no earlier
+        demonstration has written.
     ImportError
         If matplotlib or kcorrect is not installed.
 
@@ -68,9 +71,11 @@ def run_demo(folder, *, n=12):
     from mantis_astro.tables import write_table
 
     folder = Path(folder)
+    _require_own(folder)
     folder.mkdir(parents=True, exist_ok=True)
     galaxies = SimulatedSky(seed=1, donors="test")  # spectra that no training saw
     table = _observable(galaxies.catalog(n))
+    table.meta["made_by"] = _MADE_BY
     write_table(table, folder / "galaxies.ecsv", overwrite=True)
     yield f"{n} simulated galaxies in {folder / 'galaxies.ecsv'}"
     faults = mixed_faults(0.1, kinds=(429, 503, "reset", "html"))
@@ -113,6 +118,25 @@ def run_demo(folder, *, n=12):
     )
     figure.savefig(folder / "pdf.png", dpi=120)
     yield f"pictures in {folder / 'cutouts.png'} and {folder / 'pdf.png'}"
+
+
+def _require_own(folder):
+    """Refuse to replace what is not of an earlier demonstration."""
+    from mantis_astro.tables import read_table
+
+    there = [name for name in _FILES if (folder / name).exists()]
+    if not there:
+        return
+    try:
+        made_by = read_table(folder / "galaxies.ecsv").meta.get("made_by")
+    except (OSError, ValueError):
+        made_by = None
+    if made_by != _MADE_BY:
+        msg = (
+            f"{folder / there[0]} is not of an earlier demonstration, and would be "
+            "replaced: give another folder"
+        )
+        raise FileExistsError(msg)
 
 
 def _observable(catalog):

@@ -288,6 +288,26 @@ def test_demo_tells_the_truth_beside_what_it_finds(tmp_path, capsys):
     assert not (table["flags"] & (Flag.NO_DATA | Flag.FETCH_FAILED)).any()
     pictures = {path.name for path in tmp_path.glob("*.png")}
     assert pictures == {"cutouts.png", "pdf.png"}
+    assert main(["demo", "--output", str(tmp_path), "-n", "1"]) == 0  # its own files
+
+
+@pytest.mark.parametrize("name", ["galaxies.ecsv", "pdf.png"])
+def test_demo_replaces_nothing_but_its_own_files(tmp_path, capsys, name):
+    (tmp_path / name).write_text("# my own\nra dec\n1 2\n")
+    assert main(["demo", "--output", str(tmp_path), "-n", "1"]) == 1
+    assert f"{name} is not of an earlier demonstration" in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == "# my own\nra dec\n1 2\n"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_plot_of_shift_is_replaced_only_when_asked(folder, tmp_path, capsys):
+    plot = tmp_path / "shift.png"
+    plot.write_text("my own")
+    galaxies = str(folder / "galaxies.ecsv")
+    arguments = ["shift", galaxies, "--reference", galaxies, "--plot", str(plot)]
+    assert main(arguments) == 1
+    assert "exists; --overwrite replaces it" in capsys.readouterr().err
+    assert plot.read_text() == "my own"
 
 
 def test_files_lists_what_could_be_fetched(capsys):
@@ -429,13 +449,19 @@ class TestAgainstALocalSky:
         [
             (["--bands", "ps1.q"], "no band 'ps1.q'; there are"),
             (["--key", "nmae"], "no column 'nmae'; there are ra, dec, name"),
+            (["--key", "survey"], "key 'SDSS' names rows 0 and 1, which are"),
+            (["--key", "nickname"], "row 1 has no name in column 'nickname'"),
         ],
     )
-    def test_a_typo_leaves_no_store_behind(
+    def test_a_wrong_call_leaves_no_store_behind(
         self, folder, tmp_path, capsys, option, message
     ):
-        store = tmp_path / "store"
-        galaxies = str(folder / "galaxies.ecsv")
+        store, galaxies = tmp_path / "store", str(tmp_path / "named.ecsv")
+        table = read_table(folder / "galaxies.ecsv")
+        if "survey" in option or "nickname" in option:
+            table["survey"] = "SDSS"
+            table["nickname"] = np.ma.array(["x"] * N, mask=np.arange(N) == 1)
+        write_table(table, galaxies)
         assert main(["fetch", galaxies, "--store", str(store), *option]) == 1
         assert message in capsys.readouterr().err
         assert not store.exists()

@@ -46,6 +46,7 @@ def run(options):
     """Run the command."""
     from mantis_astro import CutoutStore, SurveyCutouts
     from mantis_astro.bands import BANDS, get_band
+    from mantis_astro.store import check_keys, column_keys
     from mantis_astro.tables import read_table, write_table
     from mantis_astro.tables.coordinates import find_coordinates
 
@@ -63,7 +64,7 @@ def run(options):
     keys = None
     if options.key is not None:
         check_columns(table, options.key)
-        keys = [str(key) for key in table[options.key][good]]
+        keys = check_keys(column_keys(table[options.key][good]), coords[good])
     with CutoutStore(options.store, mode="a") as store:
         source = SurveyCutouts(store=store, progress=not options.quiet)
         for tries_left in range(options.retry_failed, -1, -1):

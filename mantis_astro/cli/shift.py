@@ -1,6 +1,7 @@
 """``mantis-astro shift``: whether a sample looks like the training set."""
 
 import logging
+from pathlib import Path
 
 from mantis_astro.cli.options import (
     add_source_arguments,
@@ -55,6 +56,9 @@ def run(options):
 
     if options.output:
         check_output(options.output, replace=options.overwrite)
+    if options.plot and Path(options.plot).exists() and not options.overwrite:
+        msg = f"{options.plot} exists; --overwrite replaces it"
+        raise FileExistsError(msg)
     table = read_table(options.table)
     report = (
         _compare_columns(table, options)

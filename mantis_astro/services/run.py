@@ -232,7 +232,13 @@ class Run:
     def _take_from_store(self, targets):
         """Use local copies that are what would be asked for."""
         coords = SkyCoord([t.ra for t in targets], [t.dec for t in targets], unit="deg")
-        for i, cutouts, statuses in self._store.iter_cutouts(coords, self.bands):
+        options = {}
+        if self._keys is not None and hasattr(self._store, "name_objects"):
+            options["keys"] = [t.key for t in targets]
+            if self._refusal is None:
+                self._store.name_objects(coords, **options)
+        answers = self._store.iter_cutouts(coords, self.bands, **options)
+        for i, cutouts, statuses in answers:
             target = targets[i]
             if target.key is None:
                 target.key = cutouts.meta.get("key")

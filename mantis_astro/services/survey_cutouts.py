@@ -49,7 +49,8 @@ class SurveyCutouts:
     store : CutoutSource, optional
         Where cutouts are looked for first. If it has ``add``, as
         `~mantis_astro.CutoutStore` has, what was fetched is put there, and so is
-        ``no_coverage``; failures never are.
+        ``no_coverage``; failures never are. A `~mantis_astro.CutoutStore` must be open
+        for adding, unless ``offline``.
     offline : bool, optional
         Use the store only; what it lacks is ``failed``.
     connections_per_host : int, optional
@@ -213,7 +214,8 @@ class SurveyCutouts:
             Whether objects come in the order of ``coords``. By default they come as
             they are finished, which is sooner.
         keys : sequence of str or int, optional
-            Names of the objects in the store; by default their positions.
+            Names of the objects in the store; by default their positions. What is there
+            under a position gets its name.
 
         Yields
         ------
@@ -230,6 +232,10 @@ class SurveyCutouts:
             `~mantis_astro.exceptions.MissingBandError` for an unknown band.
         InvalidQueryError
             If no server of a band is known, or a size is wrong.
+        ValueError
+            If the store is open for reading, or a name stands for two objects.
+        TypeError
+            If a name is neither text nor an integer; a masked one is neither.
         """
         coords = _as_coordinates(coords)
         if keys is not None and len(keys) != len(coords):
@@ -237,6 +243,8 @@ class SurveyCutouts:
             raise ValueError(msg)
         with DeferredInterrupt():
             plan = self.plan(coords, bands)  # a wrong call is an error here and now
+            if hasattr(self.store, "check_additions") and not self.offline:
+                self.store.check_additions(coords, keys)
             run = self._last = Run(
                 coords,
                 bands_by_survey(bands),

@@ -1,9 +1,11 @@
 """
 One cutout as bytes: a line of JSON, then its arrays.
 
-The JSON says everything but the pixels: key, band, unit, WCS as numbers, meta, and for
-each array its dtype, shape and place after the line. Arrays are raw and little-endian,
-so NumPy reads them without this package; a mask is one bit a pixel.
+The JSON says everything but the pixels: key, position, band, unit, WCS as numbers,
+meta, the checksum of what follows, and for each array its dtype, shape and place after
+the line. Arrays are raw and little-endian, so NumPy reads them without this package; a
+mask is one bit a pixel. A batch of records ends with a line that says so: what comes
+before it was written whole, and can be found without any index.
 """
 
 import json
@@ -22,16 +24,28 @@ from astropy.nddata import (
 )
 from astropy.wcs import WCS
 
-__all__ = ["decode_cutout", "encode_cutout"]
+from mantis_astro.store.keys import is_same_object, read_position
 
-_ALIGNMENT = 64
+__all__ = [
+    "ALIGNMENT",
+    "decode_cutout",
+    "distance_from_centre",
+    "encode_cutout",
+    "end_of_batch",
+    "read_facts",
+]
+
+#: Records start at, and take, multiples of this many bytes.
+ALIGNMENT = 64
+
+_LONGEST_LINE = 1 << 20  # bytes; a WCS with tables of distortion may take some 1e5
 _UNCERTAINTIES = {
     kind().uncertainty_type: kind
     for kind in (StdDevUncertainty, VarianceUncertainty, InverseVariance)
 }
 
 
-def encode_cutout(cutout, key, band, *, compress=False):
+def encode_cutout(cutout, key, band, *, position=None, compress=False):
     """
     Write one cutout as bytes.
 
@@ -44,6 +58,9 @@ def encode_cutout(cutout, key, band, *, compress=False):
         another's.
     band : Band
         Its band.
+    position : tuple of float, optional
+        ICRS right ascension and declination of the object in degrees: with it the
+        record can be put back into an index that was lost.
     compress : bool, optional
         Whether to compress the pixels, without loss.
 
@@ -62,7 +79,10 @@ def encode_cutout(cutout, key, band, *, compress=False):
         msg = f"the cutout of {band} must be a CCDData, got {type(cutout).__name__}"
         raise TypeError(msg)
     arrays = {"data": np.asarray(cutout.data)}
-    facts = {"key": key, "band": str(band), "unit": cutout.unit.to_string()}
+    facts = {"key": key}
+    if position is not None:
+        facts["ra"], facts["dec"] = position
+    facts |= {"band": str(band), "unit": cutout.unit.to_string()}
     if cutout.mask is not None:
         arrays["mask"] = np.broadcast_to(cutout.mask, cutout.shape).astype(bool)
     if cutout.uncertainty is not None:
@@ -83,13 +103,73 @@ def encode_cutout(cutout, key, band, *, compress=False):
         packed, facts["arrays"][name] = _pack(array, compress=compress)
         facts["arrays"][name]["start"] = sum(map(len, parts))
         parts.append(packed + bytes(-len(packed) % 8))
+    size = sum(map(len, parts))
+    payload = b"".join([*parts, bytes(-size % ALIGNMENT)])
+    facts["crc32"] = zlib.crc32(payload)
+    return _as_line(facts) + payload
+
+
+def end_of_batch(n_record):
+    """
+    Write the line that ends a batch of records.
+
+    Parameters
+    ----------
+    n_record : int
+        Number of its records.
+
+    Returns
+    -------
+    bytes
+        The line; its length is a multiple of 64.
+    """
+    return _as_line({"batch": n_record})
+
+
+def _as_line(facts):
     line = json.dumps(facts, default=_as_json).encode()
-    line += b" " * (-(len(line) + 1) % _ALIGNMENT) + b"\n"
-    record = b"".join([line, *parts])
-    return record + bytes(-len(record) % _ALIGNMENT)
+    return line + b" " * (-(len(line) + 1) % ALIGNMENT) + b"\n"
 
 
-def decode_cutout(record, key, band):
+def read_facts(content, start):
+    """
+    Read what a record says of itself, without an index.
+
+    Parameters
+    ----------
+    content : bytes or `mmap.mmap`
+        A file of records.
+    start : int
+        Where the record begins.
+
+    Returns
+    -------
+    facts : dict or None
+        The JSON, of a record whose pixels agree with its checksum (those of earlier
+        versions have none) or of the end of a batch; None if there is neither.
+    length : int
+        Bytes that it takes; 0 if there is nothing.
+    """
+    end = content.find(b"\n", start, start + _LONGEST_LINE) + 1
+    if content[start : start + 2] != b'{"' or not end:
+        return None, 0
+    try:
+        facts = json.loads(content[start:end])
+        if "batch" in facts:
+            return facts, end - start
+        arrays = facts["arrays"].values()
+        size = max(array["start"] + array["length"] for array in arrays)
+    except (ValueError, KeyError, TypeError):
+        return None, 0
+    stop = end + size + -size % ALIGNMENT
+    if stop > len(content):
+        return None, 0
+    if "crc32" in facts and zlib.crc32(content[end:stop]) != facts["crc32"]:
+        return None, 0
+    return facts, stop - start
+
+
+def decode_cutout(record, key, band, *, position=None):
     """
     Read one cutout from bytes.
 
@@ -101,6 +181,9 @@ def decode_cutout(record, key, band):
         Name of the object that it should be.
     band : str
         Band that it should be.
+    position : tuple of float, optional
+        Right ascension and declination of the object in degrees: a record of the same
+        object under another name (see `CutoutStore.name_objects`) is taken too.
 
     Returns
     -------
@@ -114,7 +197,7 @@ def decode_cutout(record, key, band):
     """
     end = record.find(b"\n") + 1
     facts = json.loads(record[:end])
-    if (facts["key"], facts["band"]) != (key, band):
+    if facts["band"] != band or not _is_of(facts, key, position):
         msg = f"this is {facts['band']} of {facts['key']!r}, not {band} of {key!r}"
         raise ValueError(msg)
     arrays = {
@@ -134,6 +217,38 @@ def decode_cutout(record, key, band):
         uncertainty=uncertainty,
         meta=facts["meta"],
     )
+
+
+def distance_from_centre(record, position):
+    """
+    Tell how far the middle of an image is from a position.
+
+    Parameters
+    ----------
+    record : bytearray
+        What `encode_cutout` wrote.
+    position : tuple of float
+        ICRS right ascension and declination, degrees.
+
+    Returns
+    -------
+    float
+        In pixels; NaN if it has no WCS or is damaged.
+    """
+    facts, _ = read_facts(record, 0)
+    if facts is None or "wcs" not in facts:
+        return math.nan
+    ny, nx = shape = facts["arrays"]["data"]["shape"]
+    x, y = _restore_wcs(facts["wcs"], tuple(shape)).all_world2pix(*position, 0)
+    return math.hypot(x - (nx - 1) / 2, y - (ny - 1) / 2)
+
+
+def _is_of(facts, key, position):
+    """Whether a record is of an object: by its key or, if named since, its position."""
+    if facts["key"] == key:
+        return True
+    own = (facts["ra"], facts["dec"]) if "ra" in facts else read_position(facts["key"])
+    return None not in (own, position) and is_same_object(own, position)
 
 
 _unit = lru_cache(u.Unit)

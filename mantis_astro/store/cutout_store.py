@@ -1,6 +1,7 @@
 """`CutoutStore`: the cutouts of many objects on disk."""
 
 import logging
+import re
 import zlib
 from contextlib import closing
 from itertools import groupby
@@ -23,14 +24,35 @@ from mantis_astro.cutouts import (
 from mantis_astro.exceptions import FetchError
 from mantis_astro.store.blobs import decode_cutout
 from mantis_astro.store.entries import make_entry, write_entries
-from mantis_astro.store.keys import neighbour_cells, normalise_key
-from mantis_astro.store.manifest import Manifest, WriterLock
+from mantis_astro.store.keys import (
+    SAME_OBJECT,
+    check_keys,
+    describe_clash,
+    normalise_key,
+    separation,
+)
+from mantis_astro.store.manifest import (
+    Manifest,
+    WriterLock,
+    set_aside_if_damaged,
+    write_end,
+)
+from mantis_astro.store.objects import (
+    Object,
+    find_at,
+    find_by_key,
+    put_back,
+    settle_object,
+)
 from mantis_astro.store.readme import README
 from mantis_astro.store.segments import Segments
 
 __all__ = ["CutoutStore"]
 
 log = logging.getLogger(__name__)
+
+# Files of a store whose manifest is lost.
+_OURS = re.compile(r"writer\.lock|README\.txt|pixels-\d+\.bin|manifest\.sqlite.+")
 
 
 class CutoutStore:
@@ -40,8 +62,12 @@ class CutoutStore:
     A folder with a manifest (SQLite), a few large files of pixels that are only
     appended to, and a README that says how to read them without this package. Any
     number of processes may read while one writes. What `add` has returned from is on
-    the disk whatever happens next; what it has not returned from leaves no trace.
-    Every read is checked against a checksum.
+    the disk whatever happens next; what it has not returned from is there as a whole or
+    not at all. Every read is checked against a checksum.
+
+    An object is one thing by its name and by its position: what was added without a
+    name gets the name under which it is added to later (see `name_objects`), and what
+    was added with a name is found, and added to, by position.
 
     Parameters
     ----------
@@ -72,6 +98,10 @@ class CutoutStore:
     While a store is being written, its readers must be on the same machine (the log
     is shared memory); once it is closed, they may be anywhere.
 
+    Records of pixels say what they are. If the manifest or its log is lost (a copy of
+    part of the folder, a backup of another day), opening with ``"a"`` reads them and
+    puts the images back; only ``no_coverage`` is forgotten, and asked for again.
+
     Examples
     --------
     >>> import numpy as np
@@ -100,12 +130,12 @@ class CutoutStore:
         manifest = self.path / "manifest.sqlite"
         if mode == "r":
             if not manifest.is_file():
-                msg = f"no store at {self.path}; pass mode='a' to make one"
-                raise FileNotFoundError(msg)
+                raise FileNotFoundError(self._describe_absence())
             self._manifest = Manifest(manifest, writable=False)
             return
         self._prepare_folder(manifest)
         try:
+            set_aside_if_damaged(manifest)
             self._manifest = Manifest(manifest, writable=True)
             self._recover()
         except BaseException:
@@ -114,7 +144,8 @@ class CutoutStore:
 
     def _prepare_folder(self, manifest):
         if self.path.is_dir() and not manifest.exists():
-            strangers = {file.name for file in self.path.iterdir()} - {"writer.lock"}
+            names = {file.name for file in self.path.iterdir()}
+            strangers = {name for name in names if not _OURS.fullmatch(name)}
             if strangers:
                 msg = (
                     f"{self.path} is not a store: it holds "
@@ -131,6 +162,14 @@ class CutoutStore:
             )
             raise BlockingIOError(msg) from None
 
+    def _describe_absence(self):
+        if any(self.path.glob("pixels-*.bin")):
+            return (
+                f"the manifest of {self.path} is lost; open the store with mode='a' "
+                "once to make it anew from the pixels"
+            )
+        return f"no store at {self.path}; pass mode='a' to make one"
+
     @staticmethod
     def _name_of_writer(manifest):
         try:
@@ -141,12 +180,19 @@ class CutoutStore:
         return f" by {rows[0][0]}" if rows else ""
 
     def _recover(self):
-        rows = self._manifest.fetch(
-            "SELECT segment, max(start + length) FROM cutouts WHERE segment = "
-            "(SELECT max(segment) FROM cutouts)"
-        )
-        number, end = rows[0]
-        self._segments.recover(number or 0, end or 0)
+        """Go on where the pixels end, and put back what the manifest lost."""
+        end = self._manifest.read_end()
+        lost = self._segments.recover(*end)
+        if lost or end != (self._segments.number, self._segments.end):
+            with self._manifest.transaction() as execute:
+                put_back(execute, self._segments, lost)
+                write_end(execute, self._segments.number, self._segments.end)
+        if lost:
+            log.warning(
+                "%s: the manifest lacked %d images, which were put back",
+                self.path,
+                len(lost),
+            )
         (self.path / "README.txt").write_text(README)
 
     def __enter__(self):
@@ -265,8 +311,82 @@ class CutoutStore:
         self._require_writable()
         entries = [make_entry(*args, compress=self.compress) for args in objects]
         with self._manifest.transaction() as execute:
-            write_entries(entries, execute, self._segments)
-        return [entry.key for entry in entries]
+            return write_entries(entries, execute, self._segments)
+
+    def check_additions(self, coords, keys=None):
+        """
+        Check that objects can be added, before hours are spent on fetching them.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,).
+        keys : sequence of str or int, optional
+            Their names.
+
+        Raises
+        ------
+        TypeError
+            If a name is neither text nor an integer; a masked one is neither.
+        ValueError
+            If the store is open for reading, there are not as many names as positions,
+            or a name stands for two objects: in ``keys``, or here and there.
+        """
+        self._require_writable()
+        if keys is None:
+            return
+        names = check_keys(keys, coords)
+        rows = self._manifest.fetch("SELECT key, ra, dec FROM objects")
+        known = {key: position for key, *position in rows}
+        asked = zip(names, coords.icrs.ra.deg, coords.icrs.dec.deg, strict=True)
+        for name, *position in asked:
+            if name in known and separation(known[name], position) > SAME_OBJECT:
+                raise ValueError(describe_clash(name, known[name], position))
+
+    def name_objects(self, coords, keys):
+        """
+        Give objects that are in the store the names and positions of a table.
+
+        What was added without a name at one of the positions gets the name. An object
+        of that name within 1 arcsec moves to the position; its images of which this is
+        no longer the middle, to 1.5 pixels, are forgotten and count as missing.
+        Positions at which there is nothing are passed over.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,).
+        keys : sequence of str or int
+            Their names.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `check_additions`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astropy.coordinates import SkyCoord
+        >>> from astropy.nddata import CCDData
+        >>> from mantis_astro import CutoutStore
+        >>> coord = SkyCoord(150.1, 2.2, unit="deg")
+        >>> image = CCDData(np.ones((32, 32), dtype="f4"), unit="adu")
+        >>> with CutoutStore(getfixture("tmp_path") / "galaxies", "a") as store:
+        ...     nameless = store.add(None, coord, {"ps1.g": image})
+        ...     store.name_objects(coord.reshape(1), ["NGC 1"])
+        ...     print(nameless, store.keys())
+        150.1000000+2.2000000 ['NGC 1']
+        """
+        self._require_writable()
+        names = check_keys(keys, coords)
+        positions = np.stack([coords.icrs.ra.deg, coords.icrs.dec.deg], axis=1)
+        with self._manifest.transaction() as execute:
+            for name, position in zip(names, positions.tolist(), strict=True):
+                if np.isfinite(position).all():
+                    settle_object(
+                        execute, self._segments, name, tuple(position), create=False
+                    )
 
     def _require_writable(self):
         if not self._manifest.writable:
@@ -298,10 +418,10 @@ class CutoutStore:
             `~mantis_astro.exceptions.FetchError` if what is on disk is not what was
             written.
         """
-        key = normalise_key(key)
-        number, coord = self._find_key(key)
+        objects = self._find_key(key)
+        key, *position = objects[0][1:]
         cutouts = {}
-        for band, cutout in self._read(number, key, bands):
+        for band, cutout in self._read(objects, bands):
             if isinstance(cutout, str):
                 msg = (
                     f"{band} of {key!r} in {self.path} is damaged ({cutout}); remove() "
@@ -309,27 +429,44 @@ class CutoutStore:
                 )
                 raise FetchError(msg)
             cutouts[band] = cutout
+        coord = SkyCoord(*position, unit="deg")
         return MultibandCutout(coord, cutouts, meta={"key": key})
 
     def _find_key(self, key):
-        rows = self._manifest.fetch(
-            "SELECT id, ra, dec FROM objects WHERE key = ?", [key]
-        )
-        if not rows:
+        """Return the object of a name, and then others at its position."""
+        key = normalise_key(key)
+        found = find_by_key(self._manifest.fetch, key)
+        if found is None:
             msg = f"no object {key!r} among the {len(self)} of {self.path}"
             raise KeyError(msg)
-        number, ra, dec = rows[0]
-        return number, SkyCoord(ra, dec, unit="deg")
+        here = find_at(self._manifest.fetch, found.position)
+        return [found, *(each for each in here if each != found)]
 
-    def _read(self, number, key, bands=None):
-        """Yield (band, cutout), or (band, what is wrong with it)."""
+    def _read(self, objects, bands=None):
+        """Yield (band, cutout), or (band, what is wrong with it), each band once."""
         wanted = None if bands is None else {str(get_band(band)) for band in bands}
+        damaged, done = {}, set()
+        for each in objects:
+            for band, cutout in self._read_object(each, wanted, done):
+                if isinstance(cutout, str):
+                    damaged.setdefault(band, cutout)
+                    continue
+                done.add(str(band))
+                yield band, cutout
+        yield from ((b, fault) for b, fault in damaged.items() if str(b) not in done)
+
+    def _read_object(self, each, wanted=None, done=()):
+        """Yield (band, cutout), or (band, what is wrong with it), of one object."""
         rows = self._manifest.fetch(
             "SELECT segment, start, length, crc32, band FROM cutouts "
             "WHERE object = ? AND state = 'ok' ORDER BY segment, start",
-            [number],
+            [each.number],
         )
-        rows = [row for row in rows if wanted is None or row[-1] in wanted]
+        rows = [
+            row
+            for row in rows
+            if (wanted is None or row[-1] in wanted) and row[-1] not in done
+        ]
         for segment, group in groupby(rows, key=lambda row: row[0]):
             here = list(group)
             try:
@@ -337,7 +474,7 @@ class CutoutStore:
             except OSError as error:
                 records = [error] * len(here)
             for (*_, crc, band), record in zip(here, records, strict=True):
-                yield get_band(band), _decode(record, crc, key, band)
+                yield get_band(band), _decode(record, crc, each, band)
 
     def statuses(self, key):
         """
@@ -358,17 +495,24 @@ class CutoutStore:
         KeyError
             If there is no such object.
         """
-        return self._statuses(self._find_key(normalise_key(key))[0])
+        return self._statuses(self._find_key(key))
 
-    def _statuses(self, number):
-        rows = self._manifest.fetch(
-            "SELECT band, state, message FROM cutouts WHERE object = ?", [number]
-        )
-        return {
-            get_band(band): _STATUSES.get((state, message))
-            or CutoutStatus(state, message)
-            for band, state, message in rows
-        }
+    def _statuses(self, objects):
+        """Tell what is known of each band of a position; an image counts first."""
+        rows = [
+            row
+            for each in objects
+            for row in self._manifest.fetch(
+                "SELECT band, state, message FROM cutouts WHERE object = ?",
+                [each.number],
+            )
+        ]
+        rows.sort(key=lambda row: row[1] != "ok")
+        known = {}
+        for band, state, message in rows:
+            status = _STATUSES.get((state, message)) or CutoutStatus(state, message)
+            known.setdefault(get_band(band), status)
+        return known
 
     def find(self, coord):
         """
@@ -385,24 +529,9 @@ class CutoutStore:
             Key of the object whose position agrees to 0.01 arcsec (the nearest, then
             the first added, if several do); None if there is none.
         """
-        found = self._find_position(coord.icrs.ra.deg, coord.icrs.dec.deg)
-        return None if found is None else found[1]
-
-    def _find_position(self, ra, dec):
-        """Return (number, key) of the object at a position, or None."""
-        try:
-            ras, decs = neighbour_cells(ra, dec)
-        except ValueError:  # a position that is not finite is nowhere
-            return None
-        rows = self._manifest.fetch(
-            "SELECT id, key, ra, dec FROM objects "
-            "WHERE cell_dec IN (?, ?, ?) AND cell_ra IN (?, ?, ?) ORDER BY id",
-            [*decs, *ras],
-        )
-        rows.sort(
-            key=lambda row: np.hypot((row[2] - ra + 180) % 360 - 180, row[3] - dec)
-        )
-        return rows[0][:2] if rows else None
+        position = float(coord.icrs.ra.deg), float(coord.icrs.dec.deg)
+        here = find_at(self._manifest.fetch, position)
+        return here[0].key if here else None
 
     def missing(self, coords, bands, *, keys=None):
         """
@@ -415,7 +544,8 @@ class CutoutStore:
         bands : sequence of Band or str
             Bands wanted.
         keys : sequence of str or int, optional
-            Names of the objects; by default they are found by position.
+            Names of the objects; those that the store does not know, as by default all,
+            are found by position.
 
         Returns
         -------
@@ -425,32 +555,23 @@ class CutoutStore:
         """
         names = [str(get_band(band)) for band in bands]
         missing = np.ones((len(coords), len(names)), dtype=bool)
-        for i, found in enumerate(self._find_all(coords, keys)):
-            if found is not None:
-                rows = self._manifest.fetch(
-                    "SELECT band FROM cutouts WHERE object = ?", found[:1]
-                )
-                known = {band for (band,) in rows}
-                missing[i] = [name not in known for name in names]
+        for i, objects in enumerate(self._find_all(coords, keys)):
+            known = {str(band) for band in self._statuses(objects)}
+            missing[i] = [name not in known for name in names]
         return missing
 
     def _find_all(self, coords, keys):
-        """Yield (number, key) of each object, or None."""
-        if keys is None:
-            icrs = coords.icrs
-            for ra, dec in zip(
-                icrs.ra.deg.tolist(), icrs.dec.deg.tolist(), strict=True
-            ):
-                yield self._find_position(ra, dec)
-            return
-        if len(keys) != len(coords):
-            msg = f"'keys' must name each of {len(coords)} objects, got {len(keys)}"
+        """Yield the objects of each name, if there are any, and position."""
+        names = [None] * len(coords) if keys is None else list(keys)
+        if len(names) != len(coords):
+            msg = f"'keys' must name each of {len(coords)} objects, got {len(names)}"
             raise ValueError(msg)
-        for key in keys:
-            rows = self._manifest.fetch(
-                "SELECT id, key FROM objects WHERE key = ?", [normalise_key(key)]
-            )
-            yield rows[0] if rows else None
+        fetch = self._manifest.fetch
+        ra, dec = coords.icrs.ra.deg.tolist(), coords.icrs.dec.deg.tolist()
+        for name, *position in zip(names, ra, dec, strict=True):
+            here = find_at(fetch, position)
+            own = None if name is None else find_by_key(fetch, normalise_key(name))
+            yield here if own is None else [own, *(o for o in here if o != own)]
 
     def iter_cutouts(self, coords, bands, *, keys=None):
         """
@@ -463,7 +584,8 @@ class CutoutStore:
         bands : sequence of Band or str
             Bands wanted.
         keys : sequence of str or int, optional
-            Names of the objects; by default they are found by position.
+            Names of the objects; those that the store does not know, as by default all,
+            are found by position.
 
         Yields
         ------
@@ -476,17 +598,15 @@ class CutoutStore:
         """
         bands = get_bands(bands)
         absent = failed(f"not in {self.path}")
-        for index, found in enumerate(self._find_all(coords, keys)):
-            statuses, cutouts = dict.fromkeys(bands, absent), {}
-            if found is not None:
-                known = self._statuses(found[0])
-                statuses = {band: known.get(band, absent) for band in bands}
-                for band, cutout in self._read(*found, bands):
-                    if isinstance(cutout, str):
-                        statuses[band] = failed(f"damaged on disk ({cutout})")
-                    else:
-                        cutouts[band] = cutout
-            meta = None if found is None else {"key": found[1]}
+        for index, objects in enumerate(self._find_all(coords, keys)):
+            known, cutouts = self._statuses(objects), {}
+            statuses = {band: known.get(band, absent) for band in bands}
+            for band, cutout in self._read(objects, bands):
+                if isinstance(cutout, str):
+                    statuses[band] = failed(f"damaged on disk ({cutout})")
+                else:
+                    cutouts[band] = cutout
+            meta = {"key": objects[0].key} if objects else None
             yield index, MultibandCutout(coords[index], cutouts, meta=meta), statuses
 
     def remove(self, key, bands=None):
@@ -508,7 +628,7 @@ class CutoutStore:
             If the store is open for reading.
         """
         self._require_writable()
-        number, _ = self._find_key(normalise_key(key))
+        number = self._find_key(key)[0].number
         with self._manifest.transaction() as execute:
             if bands is None:
                 execute("DELETE FROM cutouts WHERE object = ?", [number])
@@ -535,10 +655,11 @@ class CutoutStore:
             for (text,) in self._manifest.fetch("PRAGMA integrity_check")
             if text != "ok"
         ]
-        for number, key in self._manifest.fetch("SELECT id, key FROM objects"):
+        for row in self._manifest.fetch("SELECT id, key, ra, dec FROM objects"):
+            each = Object(*row)
             problems += [
-                (key, str(band), cutout)
-                for band, cutout in self._read(number, key)
+                (each.key, str(band), cutout)
+                for band, cutout in self._read_object(each)
                 if isinstance(cutout, str)
             ]
         return Table(
@@ -619,13 +740,13 @@ class CutoutStore:
 _STATUSES = {("ok", ""): OK, ("no_coverage", ""): NO_COVERAGE}
 
 
-def _decode(record, crc, key, band):
+def _decode(record, crc, each, band):
     """Return the cutout, or what is wrong with it in words."""
     if isinstance(record, OSError):
         return f"{type(record).__name__}: {record.filename}"
     if zlib.crc32(record) != crc:
         return "its checksum does not match"
     try:
-        return decode_cutout(record, key, band)
+        return decode_cutout(record, each.key, band, position=each.position)
     except (ValueError, KeyError) as error:
         return str(error)

@@ -3,16 +3,13 @@
 import zlib
 from dataclasses import dataclass
 
-import numpy as np
-from astropy.coordinates import angular_separation
-
 from mantis_astro.bands import get_band
 from mantis_astro.store.blobs import encode_cutout
-from mantis_astro.store.keys import find_cell, normalise_key, position_key
+from mantis_astro.store.keys import name_position, normalise_key
+from mantis_astro.store.manifest import write_end
+from mantis_astro.store.objects import settle_object
 
 __all__ = ["Entry", "make_entry", "write_entries"]
-
-_SAME_OBJECT = 1.0  # arcsec
 
 
 @dataclass(frozen=True)
@@ -22,22 +19,18 @@ class Entry:
 
     Attributes
     ----------
-    key : str
-        Name of the object.
-    ra, dec : float
-        ICRS position, degrees.
-    cell : tuple of int
-        The same in steps of 0.01 arcsec.
+    key : str or None
+        Name of the object; None if it goes by its position.
+    position : tuple of float
+        ICRS right ascension and declination, degrees.
     records : dict of Band to bytes
         Images.
     empty : dict of Band to CutoutStatus
         Bands in which the survey never looked there.
     """
 
-    key: str
-    ra: float
-    dec: float
-    cell: tuple
+    key: str | None
+    position: tuple
     records: dict
     empty: dict
 
@@ -69,16 +62,18 @@ def make_entry(key, coord, cutouts, statuses=None, *, compress=False):
     ValueError
         If the position is not finite, or a band is ok without an image.
     """
-    ra, dec = float(coord.icrs.ra.deg), float(coord.icrs.dec.deg)
-    cell = find_cell(ra, dec)
-    key = position_key(coord) if key is None else normalise_key(key)
+    position = float(coord.icrs.ra.deg), float(coord.icrs.dec.deg)
+    name = name_position(*position)  # of the record, if the object has none of its own
+    key = None if key is None else normalise_key(key)
     cutouts = {get_band(band): cutout for band, cutout in cutouts.items()}
     records = {
-        band: encode_cutout(cutout, key, band, compress=compress)
+        band: encode_cutout(
+            cutout, key or name, band, position=position, compress=compress
+        )
         for band, cutout in cutouts.items()
     }
     empty = _bands_without_coverage(statuses or {}, cutouts)
-    return Entry(key, ra, dec, cell, records, empty)
+    return Entry(key, position, records, empty)
 
 
 def write_entries(entries, execute, segments):
@@ -94,6 +89,11 @@ def write_entries(entries, execute, segments):
     segments : Segments
         Files of pixels.
 
+    Returns
+    -------
+    list of str
+        The names under which the objects are kept.
+
     Raises
     ------
     ValueError
@@ -101,8 +101,17 @@ def write_entries(entries, execute, segments):
     OSError
         If the disk is full.
     """
-    entries = [entry for entry in entries if entry.records or entry.empty]
-    numbers = [_object_number(execute, entry) for entry in entries]
+    keys, numbers = [], []
+    for entry in entries:
+        if not (entry.records or entry.empty):
+            keys.append(entry.key or name_position(*entry.position))
+            numbers.append(None)
+            continue
+        found = settle_object(
+            execute, segments, entry.key, entry.position, renewed=entry.records
+        )
+        keys.append(found.key)
+        numbers.append(found.number)
     records = [record for entry in entries for record in entry.records.values()]
     segment, starts = segments.append(records) if records else (None, [])
     starts = iter(starts)
@@ -119,6 +128,9 @@ def write_entries(entries, execute, segments):
                 "INSERT OR REPLACE INTO cutouts VALUES (?, ?, 'ok', '', ?, ?, ?, ?)",
                 [number, str(band), *place],
             )
+    if records:
+        write_end(execute, segments.number, segments.end)
+    return keys
 
 
 def _bands_without_coverage(statuses, cutouts):
@@ -132,27 +144,3 @@ def _bands_without_coverage(statuses, cutouts):
         if status.is_final and not status.is_ok and band not in cutouts:
             empty[band] = status
     return empty
-
-
-def _object_number(execute, entry):
-    """Return the row of an object, a new one if need be."""
-    found = execute(
-        "SELECT id, ra, dec FROM objects WHERE key = ?", [entry.key]
-    ).fetchone()
-    if found is None:
-        return execute(
-            "INSERT INTO objects (key, ra, dec, cell_ra, cell_dec) "
-            "VALUES (?, ?, ?, ?, ?)",
-            [entry.key, entry.ra, entry.dec, *entry.cell],
-        ).lastrowid
-    number, ra, dec = found
-    radians = np.radians([ra, dec, entry.ra, entry.dec])
-    distance = np.degrees(angular_separation(*radians)) * 3600
-    if distance > _SAME_OBJECT:
-        msg = (
-            f"key {entry.key!r} is the object at {ra:.6f} {dec:+.6f}, {distance:.1f} "
-            f"arcsec from 'coord' {entry.ra:.6f} {entry.dec:+.6f}; give each object a "
-            "key of its own"
-        )
-        raise ValueError(msg)
-    return number

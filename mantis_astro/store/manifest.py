@@ -1,5 +1,6 @@
 """The index of a store: which objects there are and where their pixels lie."""
 
+import logging
 import os
 import socket
 import sqlite3
@@ -7,7 +8,9 @@ import threading
 from contextlib import closing, contextmanager, suppress
 from urllib.parse import quote
 
-__all__ = ["Manifest", "WriterLock"]
+__all__ = ["Manifest", "WriterLock", "set_aside_if_damaged", "write_end"]
+
+log = logging.getLogger(__name__)
 
 FORMAT, VERSION = "mantis_astro cutouts", "1"
 
@@ -200,6 +203,25 @@ class Manifest:
             with closing(self._connection.execute(query, parameters)) as cursor:
                 return cursor.fetchall()
 
+    def read_end(self):
+        """
+        Tell how far the pixels are known.
+
+        Returns
+        -------
+        number, end : int
+            Last file of pixels, and the end of its last batch.
+        """
+        rows = self.fetch("SELECT value FROM store WHERE name = 'end'")
+        if rows:
+            return tuple(map(int, rows[0][0].split()))
+        rows = self.fetch(  # an earlier version did not note it
+            "SELECT segment, max(start + length) FROM cutouts WHERE segment = "
+            "(SELECT max(segment) FROM cutouts)"
+        )
+        number, end = rows[0]
+        return number or 0, end or 0
+
     @contextmanager
     def transaction(self):
         """Yield ``execute``; all that it did is committed together, or none of it."""
@@ -228,3 +250,49 @@ class Manifest:
                     self._connection.execute("PRAGMA busy_timeout = 0")
                     self._connection.execute("PRAGMA journal_mode = DELETE")
             self._connection.close()
+
+
+def write_end(execute, number, end):
+    """
+    Note how far the pixels are known; what lies beyond was lost, or never finished.
+
+    Parameters
+    ----------
+    execute : callable
+        Of `Manifest.transaction`.
+    number, end : int
+        Last file of pixels, and the end of its last batch.
+    """
+    execute("INSERT OR REPLACE INTO store VALUES ('end', ?)", [f"{number} {end}"])
+
+
+def set_aside_if_damaged(path):
+    """
+    Rename a manifest that losing its log has damaged.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file; the caller holds the `WriterLock`.
+    """
+    if not _lacks_log(path):
+        return
+    with closing(sqlite3.connect(path)) as database:
+        try:
+            verdict = database.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError:  # another trouble: it shows when it is used
+            return
+        except sqlite3.DatabaseError as error:
+            verdict = (str(error),)
+    if verdict != ("ok",):
+        aside = path.with_name(f"{path.name}.damaged")
+        path.replace(aside)
+        log.warning("%s was damaged when its log was lost; it is now %s", path, aside)
+
+
+def _lacks_log(path):
+    """Whether the last writer has not closed the file, and its log is gone."""
+    if not path.exists() or path.with_name(f"{path.name}-wal").exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\2\2"  # written in WAL mode

@@ -10,9 +10,13 @@ manifest.sqlite   an SQLite database. Table "objects": key, ICRS ra and dec in d
                   "no_coverage" (the survey never looked there), and where its record
                   lies: number of the pixel file, first byte, length, CRC-32.
 pixels-NNNNN.bin  records, one after the other. A record is one line of JSON and then
-                  its arrays. The JSON has key, band, unit, wcs (the numbers of a FITS
-                  WCS; or "header", a FITS header), meta, and for each array dtype,
-                  shape, start (counted from the end of the line) and length in bytes.
+                  its arrays. The JSON has key (the name when it was written), ra, dec,
+                  band, unit, wcs (the numbers of a FITS WCS; or "header", a FITS
+                  header), meta, for each array dtype, shape, start (counted from the
+                  end of the line) and length in bytes, and the CRC-32 of what follows
+                  the line. Records that were written together end with a line
+                  {"batch": how many}. Lines begin at multiples of 64 bytes, so that
+                  records can be found without the manifest.
                   dtype is NumPy's; "bits" is one bit a pixel, highest bit first, 1 =
                   bad. With filter "shuffle+zlib" the bytes were transposed so that the
                   first bytes of all numbers come first, then compressed with zlib.

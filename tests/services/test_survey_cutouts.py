@@ -412,6 +412,71 @@ def test_keys_name_the_objects_of_a_store(sky, tmp_path):
         assert sorted(store.keys()) == ["a", "b", "c"]
 
 
+def test_names_that_come_later_are_given_to_what_is_there(sky, tmp_path):
+    coords, names = make_coords(3), ["a", "b", "c"]
+    with CutoutStore(tmp_path / "store", "a") as store:
+        source = make_source(store=store)
+        fetch(source, coords, BANDS[:2])
+        fetch(source, coords, keys=names)
+        assert sorted(store.keys()) == names
+        sky.requests.clear()
+        results = fetch(source, coords, keys=names)
+        assert sky.requests == []
+        assert count_foreign(sky, coords, results) == 0
+        assert not store.missing(coords, BANDS).any()
+        assert not store.missing(coords, BANDS, keys=names).any()
+
+
+def test_a_position_that_was_measured_again_gets_images_of_its_own(sky, tmp_path):
+    """0.4 arcsec are 1.6 pixels of Pan-STARRS1, too much, and 0.3 of GALEX."""
+    coords, names, bands = make_coords(2), ["a", "b"], ["galex.NUV", "ps1.g", "ps1.r"]
+    there = coords.directional_offset_by(30 * u.deg, 0.4 * u.arcsec)
+    with CutoutStore(tmp_path / "store", "a") as store:
+        source = make_source(store=store)
+        fetch(source, coords, bands, keys=names)
+        fetch(source, there, ["galex.NUV", "ps1.g"], keys=names)
+        assert list(map(store.find, there)) == names
+        assert store.missing(there, bands).tolist() == [[False, False, True]] * 2
+        sky.requests.clear()
+        fetch(source, there, bands, keys=names)
+        assert {r.query["red"][-13] for r in sky.find_requests("fitscut")} == {"r"}
+        for name, coord in zip(names, there, strict=True):
+            cutouts = store[name]
+            assert cutouts.coord.separation(coord).arcsec < 1e-3
+            for image in cutouts.values():
+                middle = (image.shape[0] - 1) / 2
+                assert np.abs(coord.to_pixel(image.wcs) - np.array(middle)).max() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "message"),
+    [
+        (["a", "b", "a"], ValueError, "key 'a' names rows 0 and 2"),
+        (["a", np.ma.masked, "c"], TypeError, "'key' must be text or an integer"),
+        (["a", "b", "x"], ValueError, "key 'x' is the object at"),
+    ],
+    ids=["twice", "masked", "of another object"],
+)
+def test_names_that_cannot_be_kept_are_told_before_the_first_request(
+    sky, tmp_path, keys, error, message
+):
+    with CutoutStore(tmp_path / "store", "a") as store:
+        store.add("x", SkyCoord(1, 2, unit="deg"), {}, {"ps1.g": NO_COVERAGE})
+        with pytest.raises(error, match=message):
+            make_source(store=store).iter_cutouts(make_coords(3), BANDS, keys=keys)
+    assert sky.requests == []
+
+
+def test_a_store_open_for_reading_is_told_before_the_first_request(sky, tmp_path):
+    path = tmp_path / "store"
+    CutoutStore(path, "a").close()
+    with CutoutStore(path) as store:
+        with pytest.raises(ValueError, match="open for reading; open it with mode='a'"):
+            make_source(store=store).iter_cutouts(make_coords(2), BANDS)
+        fetch(make_source(store=store, offline=True), make_coords(2), keys=["a", "b"])
+    assert sky.requests == []
+
+
 def test_a_local_copy_of_another_size_is_not_used(sky, tmp_path):
     coords = make_coords(2)
     with CutoutStore(tmp_path / "store", "a") as store:

@@ -12,7 +12,7 @@ from mantis_astro.flags import FLAG_TABLE, Flag
 from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.records import record, to_plain
-from mantis_astro.store import CutoutStore
+from mantis_astro.store import CutoutStore, column_keys
 from mantis_astro.tables import read_table
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.training.batches.batch import ArrayData
@@ -112,7 +112,7 @@ class StoreData:
         if not len(rows):
             msg = f"no row of {self.table} has a position and a redshift"
             raise InputSpecError(msg)
-        keys = None if self.key is None else [str(table[self.key][i]) for i in rows]
+        keys = None if self.key is None else column_keys(table[self.key][rows])
         with CutoutStore(self.store) as store:
             folder = self._folder(store, config.spec)
             if not (folder / "facts.json").exists():

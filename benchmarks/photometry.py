@@ -51,7 +51,9 @@ def make_targets(n, rng, *, common_grid):
             y, x = np.indices(shape)
             r2 = (x - wcs.wcs.crpix[0] + 1) ** 2 + (y - wcs.wcs.crpix[1] + 1) ** 2
             data = 50 * np.exp(-r2 / 18) + rng.normal(size=shape)
-            meta = {"zero_point_ab": 25.0, "alignment": []}
+            meta = {"zero_point_ab": 25.0}
+            if common_grid:
+                meta["alignment"] = [{"pixel_scale_arcsec": [scale, 0.25]}]
             cutouts[band] = CCDData(
                 data.astype(np.float32), unit=survey.unit, wcs=wcs, meta=meta
             )

@@ -1,5 +1,7 @@
 """The AB zero point, and what one unit of an image's pixels is worth."""
 
+from functools import lru_cache
+
 import astropy.units as u
 import numpy as np
 
@@ -81,8 +83,9 @@ def njy_factor(cutout, band):
         ``meta["zero_point_ab"]``, else from the band if the unit is the survey's own.
         None if it cannot be known.
     """
-    if cutout.unit.is_equivalent(u.nJy):
-        return cutout.unit.to(u.nJy)
+    njy = _njy_of_unit(cutout.unit)
+    if njy is not None:
+        return njy
     zero_point = _number(cutout.meta.get("zero_point_ab"))
     if zero_point is None and _has_survey_unit(cutout, band):
         zero_point = _band_zero_point(cutout, band)
@@ -111,6 +114,11 @@ def native_factor(cutout, band):
     if njy is None or zero_point is None:
         return None
     return njy / njy_from_ab(zero_point)
+
+
+@lru_cache(maxsize=128)  # comparing units of different kinds takes 0.1 ms
+def _njy_of_unit(unit):
+    return unit.to(u.nJy) if unit.is_equivalent(u.nJy) else None
 
 
 def _has_survey_unit(cutout, band):

@@ -114,8 +114,10 @@ def prepare_image(band, cutout, psf, verdicts, k):
         raise NotMeasurableError(verdicts.problems[k], Flag.BAD_WCS)
     local = verdicts.local_maps[k]
     variance = _variance(cutout)
-    bad = _bad_pixels(cutout, variance)
-    _check_observed(cutout.data, bad)
+    bad = None
+    if not (variance is None and _is_all_good(cutout)):
+        bad = _bad_pixels(cutout, variance)
+        _check_observed(cutout.data, bad)
     return Image(
         band=band,
         data=cutout.data,
@@ -149,6 +151,15 @@ def _variance(cutout):
     with np.errstate(divide="ignore"):  # an inverse variance of 0 is a bad pixel
         variance = cutout.uncertainty.represent_as(VarianceUncertainty).array
     return np.asarray(variance, dtype=float)
+
+
+def _is_all_good(cutout):
+    """Tell, from one sum, that all pixels are finite and some not zero: most images."""
+    if cutout.mask is not None:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = cutout.data.sum()
+    return bool(np.isfinite(total) and total != 0)
 
 
 def _bad_pixels(cutout, variance):

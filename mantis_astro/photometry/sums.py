@@ -141,18 +141,20 @@ def _sum_sky(sums, requests, rows, sky):
     if not len(pixels):
         return
     values = np.empty((len(rows), len(pixels)))
-    good = np.ones_like(values, dtype=bool)
-    for i, row in enumerate(rows):
+    area = np.diff([*starts, len(pixels)])
+    for value, row in zip(values, rows, strict=True):
         request = requests[row]
-        values[i] = request.data.ravel()[pixels]
-        for mask in (request.bad, request.not_sky):
-            if mask is not None:
-                good[i] &= ~mask.ravel()[pixels]
-    values[~good] = 0
+        value[:] = request.data.ravel()[pixels]
+        masks = [m for m in (request.bad, request.not_sky) if m is not None]
+        if masks:
+            bad = np.any([mask.ravel()[pixels] for mask in masks], axis=0)
+            value[bad] = 0
+            sums.sky_area[row] = np.add.reduceat(~bad, starts, dtype=float)
+        else:
+            sums.sky_area[row] = area
     sums.sky_flux[rows] = np.add.reduceat(values, starts, axis=1)
     values *= values
     sums.sky_square[rows] = np.add.reduceat(values, starts, axis=1)
-    sums.sky_area[rows] = np.add.reduceat(good, starts, axis=1, dtype=float)
 
 
 @lru_cache(maxsize=1024)

@@ -74,9 +74,10 @@ class Measurements:
         **values : ndarray
             ``flux``, ``flux_err``, ``coverage`` and ``flags`` of each entry.
         """
-        bands = np.array(bands, dtype=object)
-        for band in set(bands):
-            chosen = bands == band
+        entries = {}
+        for entry, band in enumerate(bands):
+            entries.setdefault(band, []).append(entry)
+        for band, chosen in entries.items():
             columns = self._columns(band)
             for name, value in values.items():
                 columns[name][index[chosen]] = value[chosen]

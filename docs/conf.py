@@ -1,7 +1,11 @@
 """Configuration of the documentation."""
 
+import builtins
+import pydoc
+import re
 from pathlib import Path
 
+from sphinx.util.nodes import make_refnode
 from sphinx_astropy.conf.v3 import *  # noqa: F403
 
 import mantis_astro
@@ -25,9 +29,26 @@ html_title = project
 html_theme_options = {"use_edit_page_button": False}
 html_copy_source = False
 default_role = "obj"
-nitpicky = False
+# Every name in backticks must lead somewhere. Names of other packages become links
+# where their inventories can be fetched, and are looked up by import where not.
+nitpicky = True
 numpydoc_xref_param_type = False
+autodoc_typehints = "none"  # docstrings say more: shapes and units
 
+OTHERS = {
+    "astropy",
+    "astroquery",
+    "matplotlib",
+    "mocpy",
+    "numpy",
+    "photutils",
+    "prospect",
+    "qp",
+    "reproject",
+    "scipy",
+    "specutils",
+    "torch",
+}
 intersphinx_mapping = {
     name: (url, None)
     for name, url in {
@@ -35,8 +56,11 @@ intersphinx_mapping = {
         "numpy": "https://numpy.org/doc/stable/",
         "astropy": "https://docs.astropy.org/en/stable/",
         "astroquery": "https://astroquery.readthedocs.io/en/stable/",
+        "matplotlib": "https://matplotlib.org/stable/",
         "photutils": "https://photutils.readthedocs.io/en/stable/",
         "reproject": "https://reproject.readthedocs.io/en/stable/",
+        "scipy": "https://docs.scipy.org/doc/scipy/",
+        "specutils": "https://specutils.readthedocs.io/en/stable/",
         "torch": "https://docs.pytorch.org/docs/stable/",
     }.items()
 }
@@ -95,3 +119,32 @@ write_csv_table(
     generated / "columns.rst", ("column", "what it is", "UCD"), (15, 45, 40), columns
 )
 write_benchmarks(Path(__file__).parent / "benchmarks", generated / "benchmarks.rst")
+
+
+def find_name(_app, env, node, contnode):
+    """
+    Lead a name that is not documented under just that name to where it is.
+
+    Names of this package may be short, or those that users import, if there is one
+    documented object they can mean. Names of other packages stay plain text where
+    there is no inventory to link to, if they exist when imported.
+    """
+    name = node["reftarget"]
+    root = name.partition(".")[0]
+    if root in OTHERS or hasattr(builtins, root):
+        return contnode if pydoc.locate(name) is not None else None
+    if root == "mantis_astro" and pydoc.locate(name) is None:
+        return None
+    short = re.sub(r"^([a-z_]\w*\.)+", "", name)  # without packages and modules
+    domain = env.domains.python_domain
+    found = [m for m in domain.find_obj(env, None, None, short, None, 1) if m[1]]
+    if len(found) != 1:
+        return None
+    ((full, entry),) = found
+    builder, here = env.app.builder, node["refdoc"]
+    return make_refnode(builder, here, entry.docname, entry.node_id, contnode, full)
+
+
+def setup(app):
+    """Look for names after intersphinx has had its turn."""
+    app.connect("missing-reference", find_name, priority=900)

@@ -3,6 +3,7 @@
 import builtins
 import pydoc
 import re
+import sys
 from pathlib import Path
 
 from sphinx.util.nodes import make_refnode
@@ -121,7 +122,7 @@ write_csv_table(
 write_benchmarks(Path(__file__).parent / "benchmarks", generated / "benchmarks.rst")
 
 
-def find_name(_app, env, node, contnode):
+def find_name(app, env, node, contnode):
     """
     Lead a name that is not documented under just that name to where it is.
 
@@ -131,18 +132,19 @@ def find_name(_app, env, node, contnode):
     """
     name = node["reftarget"]
     root = name.partition(".")[0]
-    if root in OTHERS or hasattr(builtins, root):
+    if root in OTHERS | sys.stdlib_module_names or hasattr(builtins, root):
         return contnode if pydoc.locate(name) is not None else None
     if root == "mantis_astro" and pydoc.locate(name) is None:
         return None
     short = re.sub(r"^([a-z_]\w*\.)+", "", name)  # without packages and modules
     domain = env.domains.python_domain
-    found = [m for m in domain.find_obj(env, None, None, short, None, 1) if m[1]]
+    found = domain.find_obj(env, None, None, short, None, 1)
+    found = [(full, entry) for full, entry in found if not entry.aliased]
     if len(found) != 1:
         return None
     ((full, entry),) = found
-    builder, here = env.app.builder, node["refdoc"]
-    return make_refnode(builder, here, entry.docname, entry.node_id, contnode, full)
+    place = (node["refdoc"], entry.docname, entry.node_id)
+    return make_refnode(app.builder, *place, contnode, full)
 
 
 def setup(app):

@@ -7,13 +7,20 @@ put on the disk, and take the name in one step, so that neither an error, Ctrl-C
 full disk nor a power cut leaves half a file, or harms the file that was there.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mantis_astro.typing import PathLike
 
 __all__ = [
     "atomic_file",
@@ -25,7 +32,7 @@ __all__ = [
 
 
 @contextlib.contextmanager
-def atomic_file(path, *, overwrite=True):
+def atomic_file(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
     """
     Give a temporary path beside a file, which it replaces at the end of the block.
 
@@ -71,7 +78,7 @@ def atomic_file(path, *, overwrite=True):
         temporary.unlink(missing_ok=True)
 
 
-def check_folder(path):
+def check_folder(path: PathLike) -> None:
     """
     Raise now what writing a file would raise later.
 
@@ -89,7 +96,7 @@ def check_folder(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
+def atomic_folder(path: PathLike) -> Iterator[Path]:
     """
     Give a temporary folder beside a path, whose name it takes at the end of the block.
 
@@ -119,7 +126,7 @@ def atomic_folder(path):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def put_in_place(temporary, path):
+def put_in_place(temporary: Path, path: Path) -> None:
     """
     Put a file or folder on the disk, then give it its name, in one step.
 
@@ -148,7 +155,7 @@ def put_in_place(temporary, path):
     sync_folder(path.parent)
 
 
-def sync_folder(folder):
+def sync_folder(folder: Path) -> None:
     """
     Put the names in a folder on the disk.
 

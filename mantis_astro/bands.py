@@ -5,12 +5,19 @@ One more survey on a server that the package already speaks to is one more
 `register_survey` call; nothing else has to change.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 
 from mantis_astro.exceptions import MissingBandError
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = [
     "BANDS",
@@ -65,10 +72,14 @@ class Band:
     zero_point: float | None = field(compare=False, repr=False)
     vega_to_ab: float = field(compare=False, repr=False, default=0.0)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.survey}.{self.name}"
 
-    def zero_point_ab(self, exposure_time=None, zero_point=None):
+    def zero_point_ab(
+        self,
+        exposure_time: float | u.Quantity | None = None,
+        zero_point: float | None = None,
+    ) -> float:
         """
         AB magnitude of one unit of pixel flux.
 
@@ -176,11 +187,11 @@ class Survey:
         return self.name
 
 
-_surveys = {}
-_bands = {}
+_surveys: dict[str, Survey] = {}
+_bands: dict[str, Band] = {}
 
 
-def register_survey(survey):
+def register_survey(survey: Survey) -> Survey:
     """
     Make a survey and its bands known.
 
@@ -218,7 +229,7 @@ def register_survey(survey):
     return survey
 
 
-def get_survey(name):
+def get_survey(name: str | Survey) -> Survey:
     """
     Return a registered survey by name.
 
@@ -252,7 +263,7 @@ def get_survey(name):
         raise MissingBandError(msg) from None
 
 
-def get_band(band):
+def get_band(band: Band | str) -> Band:
     """
     Return a registered band by name.
 
@@ -286,7 +297,7 @@ def get_band(band):
         raise MissingBandError(msg) from None
 
 
-def get_bands(bands):
+def get_bands(bands: Iterable[Band | str] | Band | str) -> tuple[Band, ...]:
     """
     Return several bands by name.
 
@@ -317,15 +328,15 @@ def get_bands(bands):
     """
     if isinstance(bands, str | Band):
         bands = [bands]
-    bands = [b if isinstance(b, Band) else get_band(b) for b in bands]
-    bands = tuple(dict.fromkeys(bands))
-    if not bands:
+    known = (b if isinstance(b, Band) else get_band(b) for b in bands)
+    found = tuple(dict.fromkeys(known))
+    if not found:
         msg = "'bands' is empty: name at least one"
         raise ValueError(msg)
-    return bands
+    return found
 
 
-def list_surveys():
+def list_surveys() -> list[Survey]:
     """
     List the registered surveys.
 
@@ -337,7 +348,7 @@ def list_surveys():
     return list(_surveys.values())
 
 
-def list_bands():
+def list_bands() -> list[Band]:
     """
     List the registered bands.
 

@@ -6,15 +6,23 @@ code that sets a flag and all text that explains it read this one table. Bits ar
 never renumbered: a flag written years ago keeps its meaning.
 """
 
+from __future__ import annotations
+
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from numpy.typing import ArrayLike
+
+    from mantis_astro.bands import Band, Survey
 
 __all__ = [
     "FLAG_TABLE",
     "Flag",
-    "FlagDefinition",
     "decode_flags",
     "describe_flags",
     "missing_flag",
@@ -22,150 +30,135 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class FlagDefinition:
+class Flag(enum.IntFlag):
     """
-    One quality bit.
+    The quality bits, by name: what to distrust about a row.
 
     Attributes
     ----------
     bit : int
         Position of the bit, from 0.
-    name : str
-        Name in capitals.
-    description : str
-        What is the matter, in one sentence.
+    sentence : str
+        What is the matter, with ``{threshold}`` where it depends on one.
     threshold : float or None
-        The number that the sentence refers to as ``{threshold}``.
+        The number that the sentence refers to.
+    description : str
+        The sentence, with the threshold filled in.
+
+    Examples
+    --------
+    >>> from mantis_astro import Flag
+    >>> Flag.OFF_CENTRE.threshold
+    1.5
+    >>> Flag(5)
+    <Flag.NO_DATA|MISSING_PS1: 5>
     """
 
     bit: int
-    name: str
     sentence: str
-    threshold: float | None = None
+    threshold: float | None
+    description: str
 
-    @property
-    def description(self):
-        """The sentence, with the threshold filled in."""
-        return self.sentence.format(threshold=self.threshold)
+    def __new__(cls, bit: int, sentence: str, threshold: float | None = None) -> Flag:
+        """Make a member from its line below."""
+        flag = int.__new__(cls, 1 << bit)
+        flag._value_ = 1 << bit
+        flag.bit, flag.sentence, flag.threshold = bit, sentence, threshold
+        flag.description = sentence.format(threshold=threshold)
+        return flag
 
-
-FLAG_TABLE = tuple(
-    FlagDefinition(bit, *definition)
-    for bit, definition in enumerate(
-        [
-            ("NO_DATA", "Nothing usable was given; p(z) is uniform and masked."),
-            ("MISSING_GALEX", "At least one GALEX band the model reads is missing."),
-            ("MISSING_PS1", "At least one PS1 band the model reads is missing."),
-            ("MISSING_UNWISE", "At least one unWISE band the model reads is missing."),
-            (
-                "BAD_PIXELS",
-                (
-                    "More than {threshold:.0%} of the pixels of a band are masked or "
-                    "not finite."
-                ),
-                0.01,
-            ),
-            (
-                "PARTIAL_COVERAGE",
-                "The image of a band ends inside the field that the model reads.",
-            ),
-            ("OUT_OF_FOOTPRINT", "The position is outside a survey's footprint."),
-            (
-                "OFF_CENTRE",
-                (
-                    "The centre of a cutout is more than {threshold} of its pixels "
-                    "from the target."
-                ),
-                1.5,
-            ),
-            ("HIGH_EBV", "Galactic E(B-V) exceeds {threshold} mag.", 0.2),
-            (
-                "EBV_ASSUMED",
-                "E(B-V) was not given; the model's stated default was used.",
-            ),
-            (
-                "OOD_FEATURE",
-                (
-                    "The training set does not support a redshift of the object: "
-                    "ood_score exceeds {threshold}, as for one in a hundred of the "
-                    "training set. Its features lie far from those of the nearest "
-                    "galaxies that the model keeps of it, or the redshifts of these "
-                    "disagree."
-                ),
-                1.0,
-            ),
-            (
-                "OOD_DOMAIN",
-                (
-                    "The sample as a whole is unlike the training set: a domain "
-                    "classifier tells them apart with an AUC of {threshold} or more, "
-                    "at a false alarm rate of 1 %."
-                ),
-                0.7,
-            ),
-            (
-                "MULTIMODAL",
-                (
-                    "A second peak of p(z) holds more than {threshold:.0%} of the "
-                    "probability."
-                ),
-                0.15,
-            ),
-            (
-                "BROAD",
-                (
-                    "Half the 68 % interval of p(z), over 1 + z_median, exceeds "
-                    "{threshold}."
-                ),
-                0.1,
-            ),
-            (
-                "EDGE_PDF",
-                (
-                    "More than {threshold:.0%} of the probability lies in the "
-                    "outermost 2 % of the redshift range, at its upper end or at a "
-                    "lower end above redshift 0."
-                ),
-                0.1,
-            ),
-            ("BLEND", "Another source overlaps the target."),
-            ("FETCH_FAILED", "A cutout could not be fetched; asking again may help."),
-            ("BAD_COORDINATES", "The coordinates are missing or not on the sphere."),
-            ("BAD_WCS", "The WCS of a cutout is absent or cannot be right."),
-            ("SATURATED", "Pixels near the target are saturated."),
-            (
-                "NON_DETECTION",
-                (
-                    "The target is not detected in any band: no flux reaches "
-                    "{threshold} times its error."
-                ),
-                3.0,
-            ),
-            (
-                "PLACEHOLDER_MODEL",
-                "The model is a stand-in that was never trained for science.",
-            ),
-            (
-                "MISSING_OTHER",
-                (
-                    "At least one band that the model reads is missing, of a survey "
-                    "without a bit of its own."
-                ),
-            ),
-        ]
+    NO_DATA = 0, "Nothing usable was given; p(z) is uniform and masked."
+    MISSING_GALEX = 1, "At least one GALEX band the model reads is missing."
+    MISSING_PS1 = 2, "At least one PS1 band the model reads is missing."
+    MISSING_UNWISE = 3, "At least one unWISE band the model reads is missing."
+    BAD_PIXELS = (
+        4,
+        ("More than {threshold:.0%} of the pixels of a band are masked or not finite."),
+        0.01,
     )
-)
+    PARTIAL_COVERAGE = (
+        5,
+        "The image of a band ends inside the field that the model reads.",
+    )
+    OUT_OF_FOOTPRINT = 6, "The position is outside a survey's footprint."
+    OFF_CENTRE = (
+        7,
+        (
+            "The centre of a cutout is more than {threshold} of its pixels from the "
+            "target."
+        ),
+        1.5,
+    )
+    HIGH_EBV = 8, "Galactic E(B-V) exceeds {threshold} mag.", 0.2
+    EBV_ASSUMED = 9, "E(B-V) was not given; the model's stated default was used."
+    OOD_FEATURE = (
+        10,
+        (
+            "The training set does not support a redshift of the object: ood_score "
+            "exceeds {threshold}, as for one in a hundred of the training set. Its "
+            "features lie far from those of the nearest galaxies that the model "
+            "keeps of it, or the redshifts of these disagree."
+        ),
+        1.0,
+    )
+    OOD_DOMAIN = (
+        11,
+        (
+            "The sample as a whole is unlike the training set: a domain classifier "
+            "tells them apart with an AUC of {threshold} or more, at a false alarm "
+            "rate of 1 %."
+        ),
+        0.7,
+    )
+    MULTIMODAL = (
+        12,
+        ("A second peak of p(z) holds more than {threshold:.0%} of the probability."),
+        0.15,
+    )
+    BROAD = (
+        13,
+        ("Half the 68 % interval of p(z), over 1 + z_median, exceeds {threshold}."),
+        0.1,
+    )
+    EDGE_PDF = (
+        14,
+        (
+            "More than {threshold:.0%} of the probability lies in the outermost 2 % "
+            "of the redshift range, at its upper end or at a lower end above "
+            "redshift 0."
+        ),
+        0.1,
+    )
+    BLEND = 15, "Another source overlaps the target."
+    FETCH_FAILED = 16, "A cutout could not be fetched; asking again may help."
+    BAD_COORDINATES = 17, "The coordinates are missing or not on the sphere."
+    BAD_WCS = 18, "The WCS of a cutout is absent or cannot be right."
+    SATURATED = 19, "Pixels near the target are saturated."
+    NON_DETECTION = (
+        20,
+        (
+            "The target is not detected in any band: no flux reaches {threshold} "
+            "times its error."
+        ),
+        3.0,
+    )
+    PLACEHOLDER_MODEL = (
+        21,
+        "The model is a stand-in that was never trained for science.",
+    )
+    MISSING_OTHER = (
+        22,
+        (
+            "At least one band that the model reads is missing, of a survey without a "
+            "bit of its own."
+        ),
+    )
 
-Flag = enum.IntFlag("Flag", {flag.name: 1 << flag.bit for flag in FLAG_TABLE})
-Flag.__doc__ = "The quality bits, by name; see `describe_flags` for what they mean."
-Flag.threshold = property(
-    lambda self: FLAG_TABLE[int(self).bit_length() - 1].threshold,
-    doc="The threshold of a single flag, or None.",
-)
+
+FLAG_TABLE = tuple(Flag)
 
 
-def missing_flag(survey):
+def missing_flag(survey: str | Survey) -> Flag:
     """
     Return the bit that is set where a band of a survey is missing.
 
@@ -189,7 +182,7 @@ def missing_flag(survey):
     return Flag.__members__.get(name, Flag.MISSING_OTHER)
 
 
-def missing_flags(observed, bands):
+def missing_flags(observed: np.ndarray, bands: Sequence[Band]) -> np.ndarray:
     """
     Set the bits of the surveys of missing bands.
 
@@ -211,7 +204,7 @@ def missing_flags(observed, bands):
     return flags
 
 
-def decode_flags(flags):
+def decode_flags(flags: ArrayLike) -> list:
     """
     List the names of the bits that are set.
 
@@ -244,7 +237,7 @@ def decode_flags(flags):
     return [flag.name for flag in FLAG_TABLE if int(flags) >> flag.bit & 1]
 
 
-def describe_flags():
+def describe_flags() -> Table:
     """
     Make the table of all flags.
 

@@ -1,7 +1,11 @@
 """`PhotoZ`: a predictor with the ways in and out that people use."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from astropy.table import Table
@@ -14,6 +18,17 @@ from mantis_astro.prediction import Inference, Predictor
 from mantis_astro.shift import ReferenceStatistics, ShiftReport
 from mantis_astro.shift.verdict import LEVEL
 from mantis_astro.tables.coordinates import find_coordinates
+
+if TYPE_CHECKING:
+    import torch
+    from astropy.coordinates import SkyCoord
+    from astropy.table import QTable
+    from numpy.typing import ArrayLike
+
+    from mantis_astro.calibration import Recalibrator
+    from mantis_astro.cutouts import CutoutSource, MultibandCutout
+    from mantis_astro.refitting import RefitReport
+    from mantis_astro.typing import EbvLike, PathLike
 
 __all__ = ["Inference", "PhotoZ"]
 
@@ -41,7 +56,9 @@ class PhotoZ(Predictor):
     """
 
     @classmethod
-    def from_pretrained(cls, name=None, *, device=None):
+    def from_pretrained(
+        cls, name: str | None = None, *, device: torch.device | str | None = None
+    ) -> Self:
         """
         Load a named model.
 
@@ -70,7 +87,9 @@ class PhotoZ(Predictor):
         return cls(*load_model(name, device=device))
 
     @classmethod
-    def from_file(cls, path, *, device=None):
+    def from_file(
+        cls, path: PathLike, *, device: torch.device | str | None = None
+    ) -> Self:
         """
         Load a file of weights.
 
@@ -97,7 +116,9 @@ class PhotoZ(Predictor):
         """
         return cls(*load_model(path, device=device))
 
-    def save(self, path, *, dtype="float32"):
+    def save(
+        self, path: PathLike, *, dtype: Literal["float32", "float16"] = "float32"
+    ) -> None:
         """
         Write weights and card into one safetensors file.
 
@@ -112,20 +133,20 @@ class PhotoZ(Predictor):
 
     def add_redshifts(
         self,
-        table,
-        source=None,
+        table: Table,
+        source: CutoutSource | None = None,
         *,
-        ra=None,
-        dec=None,
-        ebv=None,
-        prefix="",
-        columns=None,
-        dihedral=False,
-        rng=None,
-        chunk=64,
-        progress=False,
-        resume=None,
-    ):
+        ra: str | None = None,
+        dec: str | None = None,
+        ebv: EbvLike = None,
+        prefix: str = "",
+        columns: Sequence[str] | None = None,
+        dihedral: bool = False,
+        rng: np.random.Generator | None = None,
+        chunk: int = 64,
+        progress: bool = False,
+        resume: PathLike | None = None,
+    ) -> QTable:
         """
         Add redshift columns to a table of galaxies.
 
@@ -225,7 +246,7 @@ class PhotoZ(Predictor):
             resume=resume,
         )
 
-    def with_recalibration(self, recalibrator):
+    def with_recalibration(self, recalibrator: Recalibrator | None) -> Self:
         """
         Make a copy whose p(z) are recalibrated.
 
@@ -274,7 +295,15 @@ class PhotoZ(Predictor):
             warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
             return type(self)(network, card)
 
-    def with_reference(self, features, *, rng, z_spec=None, n_vector=2000, sample=None):
+    def with_reference(
+        self,
+        features: ArrayLike,
+        *,
+        rng: np.random.Generator | int,
+        z_spec: ArrayLike | None = None,
+        n_vector: int = 2000,
+        sample: str | None = None,
+    ) -> Self:
         """
         Make a copy that knows what its training set looks like.
 
@@ -324,18 +353,18 @@ class PhotoZ(Predictor):
 
     def shift_report(
         self,
-        data,
-        source=None,
+        data: MultibandCutout | Iterable[MultibandCutout] | Table,
+        source: CutoutSource | None = None,
         *,
-        rng,
-        ebv=None,
-        ra=None,
-        dec=None,
-        n_permutation=500,
-        level=LEVEL,
-        max_objects=1000,
-        clip=20.0,
-    ):
+        rng: np.random.Generator | int,
+        ebv: EbvLike = None,
+        ra: str | None = None,
+        dec: str | None = None,
+        n_permutation: int = 500,
+        level: float = LEVEL,
+        max_objects: int = 1000,
+        clip: float = 20.0,
+    ) -> ShiftReport:
         """
         Tell whether a sample looks like the training set.
 
@@ -400,22 +429,22 @@ class PhotoZ(Predictor):
 
     def refit(
         self,
-        data,
-        z_spec,
+        data: MultibandCutout | Iterable[MultibandCutout] | Table | ArrayLike,
+        z_spec: ArrayLike,
         *,
-        source=None,
-        ebv=None,
-        coords=None,
-        sample_weight=None,
-        method="logistic",
-        alphas=None,
-        smoothing=0.02,
-        validation_fraction=0.3,
-        nside=64,
-        n_folds=3,
-        n_bootstrap=500,
-        rng=0,
-    ):
+        source: CutoutSource | None = None,
+        ebv: EbvLike = None,
+        coords: SkyCoord | None = None,
+        sample_weight: ArrayLike | None = None,
+        method: Literal["logistic", "ridge"] = "logistic",
+        alphas: Sequence[float] | None = None,
+        smoothing: float = 0.02,
+        validation_fraction: float = 0.3,
+        nside: int = 64,
+        n_folds: int = 3,
+        n_bootstrap: int = 500,
+        rng: np.random.Generator | int = 0,
+    ) -> tuple[Self, RefitReport]:
         """
         Fit the last layer to galaxies with redshifts of one's own, if that helps.
 
@@ -507,7 +536,15 @@ class PhotoZ(Predictor):
         )
         return (self._with(network, card) if report.accepted else self), report
 
-    def explain(self, data, reference, *, k=5, source=None, ebv=None):
+    def explain(
+        self,
+        data: MultibandCutout | Iterable[MultibandCutout] | Table | ArrayLike,
+        reference: Table | ArrayLike,
+        *,
+        k: int = 5,
+        source: CutoutSource | None = None,
+        ebv: EbvLike = None,
+    ) -> QTable:
         """
         Find the reference galaxies that this model takes for the most alike.
 

@@ -1,11 +1,13 @@
 """`Predictor`: a network and its card, from prepared input to p(z)."""
 
+from __future__ import annotations
+
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import metadata
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from astropy.table import Table
@@ -20,6 +22,13 @@ from mantis_astro.extinction import select_ebv
 from mantis_astro.flags import FLAG_TABLE, Flag
 from mantis_astro.models import predict_both, predict_features, predict_probability
 from mantis_astro.pdf import RedshiftPDF
+
+if TYPE_CHECKING:
+    import torch
+
+    from mantis_astro.calibration import Recalibrator
+    from mantis_astro.models import ModelCard, NetworkInput
+    from mantis_astro.typing import EbvLike
 
 __all__ = ["Inference", "Predictor"]
 
@@ -79,7 +88,7 @@ class Predictor:
         What the network reads and means.
     """
 
-    def __init__(self, network, card):
+    def __init__(self, network: torch.nn.Module, card: ModelCard) -> None:
         self.network = network
         self.card = card
         if card.placeholder:
@@ -97,7 +106,13 @@ class Predictor:
             f"{len(self.card.bands)} bands, z = {edges[0]:g} to {edges[-1]:g}>"
         )
 
-    def predict(self, data, *, ebv=None, dihedral=False):
+    def predict(
+        self,
+        data: MultibandCutout | Iterable[MultibandCutout] | Table,
+        *,
+        ebv: EbvLike = None,
+        dihedral: bool = False,
+    ) -> RedshiftPDF:
         """
         Compute p(z). Does not use the internet.
 
@@ -141,7 +156,12 @@ class Predictor:
             return self._predict_table(data, ebv)
         return self._predict_cutouts(data, ebv, dihedral=dihedral)
 
-    def features(self, data, *, ebv=None):
+    def features(
+        self,
+        data: MultibandCutout | Iterable[MultibandCutout] | Table,
+        *,
+        ebv: EbvLike = None,
+    ) -> np.ndarray:
         """
         Compute what the last layer of the network reads.
 
@@ -160,7 +180,9 @@ class Predictor:
         prepared = self.prepare(data if isinstance(data, Table) else list(data), ebv)
         return predict_features(self.network, prepared.images, prepared.ebv)
 
-    def prepare(self, data, ebv=None):
+    def prepare(
+        self, data: Sequence[MultibandCutout] | Table, ebv: EbvLike = None
+    ) -> NetworkInput:
         """
         Prepare data as the network reads them.
 
@@ -192,7 +214,7 @@ class Predictor:
             raise TypeError(msg)
         return self.card.spec.to_tensor(data, ebv)
 
-    def infer(self, prepared, *, dihedral=False):
+    def infer(self, prepared: NetworkInput, *, dihedral: bool = False) -> Inference:
         """
         Run the network on prepared data.
 
@@ -234,7 +256,7 @@ class Predictor:
         flags[score > Flag.OOD_FEATURE.threshold] |= int(Flag.OOD_FEATURE)
         return Inference(pdf.add_flags(flags), score, components)
 
-    def infer_features(self, prepared):
+    def infer_features(self, prepared: NetworkInput) -> np.ndarray:
         """
         Run the network on prepared data, up to its last layer.
 
@@ -253,12 +275,12 @@ class Predictor:
         return features
 
     @cached_property
-    def recalibrator(self):
+    def recalibrator(self) -> Recalibrator | None:
         """What every p(z) goes through, a `Recalibrator`, or None."""
         plain = self.card.recalibration
         return None if plain is None else recalibrator_from_plain(plain)
 
-    def provenance(self):
+    def provenance(self) -> dict:
         """
         Collect facts to keep beside results.
 
@@ -291,7 +313,7 @@ class Predictor:
             facts[META_KEY] = self.recalibrator.note
         return facts
 
-    def citations(self):
+    def citations(self) -> list[str]:
         """
         List what to cite when these redshifts are used.
 

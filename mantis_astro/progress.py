@@ -1,7 +1,10 @@
 """The progress bar: on standard error, for people who look at a terminal."""
 
+from __future__ import annotations
+
 import contextlib
 import sys
+from collections.abc import Callable, Iterator
 
 __all__ = ["progress_bar"]
 
@@ -9,7 +12,9 @@ _STEPS = 200  # redraws of a bar at most: some callers finish thousands a second
 
 
 @contextlib.contextmanager
-def progress_bar(total, *, wanted, title=None):
+def progress_bar(
+    total: int, *, wanted: bool, title: object = None
+) -> Iterator[Callable[[int], None]]:
     """
     Show how much of a job is done.
 

@@ -1,16 +1,24 @@
 """Frozen records that go to JSON and come back as what they were."""
 
-from dataclasses import dataclass, fields
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from functools import wraps
+from typing import Any, TypeVar, dataclass_transform
 
 from mantis_astro.exceptions import InputSpecError
 
 __all__ = ["from_plain", "record", "to_plain"]
 
-_KINDS = {}
+_KINDS: dict[str, Any] = {}
+_T = TypeVar("_T")
 
 
-def record(kind, *, renamed=None):
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def record(
+    kind: str, *, renamed: dict[str, str] | None = None
+) -> Callable[[type[_T]], type[_T]]:
     """
     Make a frozen dataclass that `to_plain` and `from_plain` know by a name.
 
@@ -67,7 +75,7 @@ def _with_former_names(init, renamed):
     return _init
 
 
-def to_plain(value):
+def to_plain(value: Any) -> Any:
     """
     Turn records, nested as they may be, into what JSON can hold.
 
@@ -91,7 +99,7 @@ def to_plain(value):
     return value
 
 
-def from_plain(value):
+def from_plain(value: Any) -> Any:
     """
     Turn what `to_plain` made into the records again.
 

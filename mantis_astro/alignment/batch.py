@@ -1,6 +1,10 @@
 """`align_batch`: images of many targets onto their grids at once, by torch."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -16,6 +20,14 @@ from mantis_astro.alignment.pixel_map import (
 from mantis_astro.astrometry import judge_all
 from mantis_astro.bands import get_bands, list_bands
 
+if TYPE_CHECKING:
+    from astropy.units import Quantity
+    from astropy.wcs import WCS
+
+    from mantis_astro.astrometry import Verdicts
+    from mantis_astro.cutouts import MultibandCutout
+    from mantis_astro.typing import BandLike
+
 __all__ = ["align_batch"]
 
 log = logging.getLogger(__name__)
@@ -29,16 +41,16 @@ _BLOCK_SIZE = {"cpu": 1_000_000, "cuda": 100_000_000}
 
 
 def align_batch(
-    cutouts,
-    wcs,
-    shape=None,
+    cutouts: Sequence[MultibandCutout],
+    wcs: Quantity | WCS | Sequence[WCS],
+    shape: tuple[int, int] | None = None,
     *,
-    bands=None,
-    method=None,
-    conserve="flux",
-    device=None,
-    verdicts=None,
-):
+    bands: Iterable[BandLike] | None = None,
+    method: Literal["interp", "exact"] | None = None,
+    conserve: Literal["flux", "surface brightness"] = "flux",
+    device: torch.device | str | None = None,
+    verdicts: Verdicts | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """
     Resample the bands of many targets onto their pixel grids, as one tensor.
 
@@ -116,15 +128,15 @@ def align_batch(
         verdicts = judge_all(cutouts, bands)
         _log_problems(verdicts, bands)
     grids = Grids([images.coord for images in cutouts], verdicts.axes, wcs, shape)
-    device = torch.device("cpu" if device is None else device)
+    place = torch.device("cpu" if device is None else device)
     size = (len(cutouts), len(bands), *grids.shape)
-    tensor = torch.empty(size, dtype=torch.float32, device=device)
-    masks = torch.zeros(size, dtype=torch.bool, device=device)
+    tensor = torch.empty(size, dtype=torch.float32, device=place)
+    masks = torch.zeros(size, dtype=torch.bool, device=place)
     is_empty = np.ones(size[:2], dtype=bool)
-    block_size = _BLOCK_SIZE.get(device.type, _BLOCK_SIZE["cuda"])
+    block_size = _BLOCK_SIZE.get(place.type, _BLOCK_SIZE["cuda"])
     for block in gather(cutouts, grids, bands, method, verdicts, block_size=block_size):
         sample = _interpolate if block.method == "interp" else _overlap
-        values, mask, area = sample(block, device)
+        values, mask, area = sample(block, place)
         if conserve == "flux":
             values *= area
         where = _indices(block)

@@ -1,15 +1,25 @@
 """Pixel grids on the sky: the common grid of one target."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 
 from mantis_astro.astrometry import check_wcs, find_wcs_problem
 
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from astropy.units import Quantity
+
 __all__ = ["check_wcs", "common_wcs", "find_wcs_problem"]
 
 
-def common_wcs(coord, size, pixel_scale):
+def common_wcs(
+    coord: SkyCoord, size: Quantity | int | tuple, pixel_scale: Quantity
+) -> WCS:
     """
     Make the grid that the bands of one target are brought onto.
 

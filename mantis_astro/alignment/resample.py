@@ -1,5 +1,9 @@
 """`align`: every band of a target on one grid, by reproject."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import numpy as np
 from astropy.nddata import CCDData, VarianceUncertainty
 from astropy.wcs import WCS
@@ -24,7 +28,14 @@ from mantis_astro.cutouts import MultibandCutout
 __all__ = ["align", "check_grid", "planes_and_bad"]
 
 
-def align(cutouts, wcs, *, shape=None, method=None, conserve="flux"):
+def align(
+    cutouts: MultibandCutout,
+    wcs: WCS,
+    *,
+    shape: tuple[int, int] | None = None,
+    method: Literal["interp", "adaptive", "exact"] | None = None,
+    conserve: Literal["flux", "surface brightness"] = "flux",
+) -> MultibandCutout:
     """
     Resample every band of a target onto one pixel grid.
 

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _IDENTITY = np.eye(3)
-_rotations = {}
+_rotations: dict = {}
 
 
 def icrs_lon_lat(coord):

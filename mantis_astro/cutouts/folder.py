@@ -1,8 +1,12 @@
 """`FitsFolder`: FITS files in a folder, found by position and band."""
 
+from __future__ import annotations
+
 import logging
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -15,6 +19,9 @@ from mantis_astro.bands import get_bands
 from mantis_astro.cutouts.multiband import MultibandCutout
 from mantis_astro.cutouts.reading import celestial_wcs, guess_band, read_cutout
 from mantis_astro.cutouts.source import NO_COVERAGE, OK, failed
+
+if TYPE_CHECKING:
+    from mantis_astro.typing import BandLike, CutoutResult, PathLike
 
 __all__ = ["FitsFolder"]
 
@@ -55,13 +62,14 @@ class FitsFolder:
     ...     print(index, cutouts)  # doctest: +SKIP
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
             msg = f"no folder {self.path}"
             raise NotADirectoryError(msg)
-        self.skipped = {}
-        self._images = []  # (path, hdu index, band, unit vector of the centre, radius)
+        self.skipped: dict[str, str] = {}
+        # (path, hdu index, band, unit vector of the centre, radius)
+        self._images: list[tuple] = []
         for file in sorted(self.path.rglob("*")):
             if file.name.lower().endswith(_SUFFIXES):
                 self._index(file)
@@ -73,7 +81,9 @@ class FitsFolder:
     def __repr__(self):
         return f"<{type(self).__name__} {self.path}: {len(self)} images>"
 
-    def iter_cutouts(self, coords, bands):
+    def iter_cutouts(
+        self, coords: SkyCoord, bands: Iterable[BandLike]
+    ) -> Iterator[CutoutResult]:
         """
         Yield the images that show each position.
 

@@ -1,8 +1,11 @@
 """`MultibandCutout`: one galaxy's images, band by band, on disk as FITS."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from copy import copy
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -19,6 +22,10 @@ from astropy.wcs import WCS
 from mantis_astro.atomic import atomic_file
 from mantis_astro.bands import Band, get_band, get_survey, list_bands
 from mantis_astro.exceptions import MissingBandError
+
+if TYPE_CHECKING:
+    from mantis_astro.bands import Survey
+    from mantis_astro.typing import BandLike, PathLike
 
 __all__ = ["MultibandCutout"]
 
@@ -78,7 +85,13 @@ class MultibandCutout(Mapping):
     (True, False)
     """
 
-    def __init__(self, coord, cutouts, *, meta=None):
+    def __init__(
+        self,
+        coord: SkyCoord,
+        cutouts: Mapping[Band, CCDData] | Mapping[str, CCDData],
+        *,
+        meta: dict | None = None,
+    ) -> None:
         if not isinstance(coord, SkyCoord) or not coord.isscalar:
             msg = f"'coord' must be a scalar SkyCoord, got {coord!r}"
             raise TypeError(msg)
@@ -102,7 +115,7 @@ class MultibandCutout(Mapping):
         in_order = sorted(by_band, key=order.__getitem__)
         self._cutouts = {band: by_band[band] for band in in_order}
 
-    def __getitem__(self, band):
+    def __getitem__(self, band: BandLike) -> CCDData:
         if not isinstance(band, Band):  # asked here, as it is asked so often
             band = get_band(band)
         try:
@@ -112,7 +125,7 @@ class MultibandCutout(Mapping):
             msg = f"no cutout of {band}; there are {there}"
             raise MissingBandError(msg) from None
 
-    def items(self):
+    def items(self) -> ItemsView[Band, CCDData]:
         """
         Bands and their cutouts.
 
@@ -123,7 +136,7 @@ class MultibandCutout(Mapping):
         """
         return self._cutouts.items()
 
-    def values(self):
+    def values(self) -> ValuesView[CCDData]:
         """
         List the cutouts alone.
 
@@ -134,10 +147,10 @@ class MultibandCutout(Mapping):
         """
         return self._cutouts.values()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Band]:
         return iter(self._cutouts)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._cutouts)
 
     def __repr__(self):
@@ -149,16 +162,16 @@ class MultibandCutout(Mapping):
         return f"<{type(self).__name__} at {where}: {what or 'no bands'}>"
 
     @property
-    def bands(self):
+    def bands(self) -> tuple[Band, ...]:
         """The bands that are there, a tuple in the order of the registry."""
         return tuple(self._cutouts)
 
     @property
-    def surveys(self):
+    def surveys(self) -> tuple[Survey, ...]:
         """The surveys that are there, a tuple in the order of the registry."""
         return tuple(dict.fromkeys(get_survey(band.survey) for band in self))
 
-    def map(self, function):
+    def map(self, function: Callable[[CCDData], CCDData]) -> Self:
         """
         Apply a function to every cutout.
 
@@ -175,7 +188,7 @@ class MultibandCutout(Mapping):
         new = {band: function(cutout) for band, cutout in self.items()}
         return type(self)(self.coord, new, meta=self.meta)
 
-    def select(self, bands):
+    def select(self, bands: Iterable[BandLike]) -> Self:
         """
         Keep some bands.
 
@@ -203,7 +216,7 @@ class MultibandCutout(Mapping):
         new._cutouts = {b: cutout for b, cutout in self.items() if b in wanted}
         return new
 
-    def write(self, path, *, overwrite=False):
+    def write(self, path: PathLike, *, overwrite: bool = False) -> None:
         """
         Write one FITS file: an image, mask and uncertainty HDU for each band.
 
@@ -234,7 +247,7 @@ class MultibandCutout(Mapping):
             fits.HDUList(hdus).writeto(temporary, overwrite=True, checksum=True)
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: PathLike) -> Self:
         """
         Read a file that `write` made.
 

@@ -1,7 +1,15 @@
 """Where cutouts come from: the protocol, and the three ways a request can end."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+    from mantis_astro.typing import BandLike, CutoutResult
 
 __all__ = ["NO_COVERAGE", "OK", "CutoutSource", "CutoutStatus", "failed"]
 
@@ -40,12 +48,12 @@ class CutoutStatus:
         return f"{self.state}: {self.message}" if self.message else self.state
 
     @property
-    def is_ok(self):
+    def is_ok(self) -> bool:
         """Whether there is a cutout."""
         return self.state == "ok"
 
     @property
-    def is_final(self):
+    def is_final(self) -> bool:
         """Whether asking again would give the same answer."""
         return self.state != "failed"
 
@@ -54,7 +62,7 @@ OK = CutoutStatus("ok")
 NO_COVERAGE = CutoutStatus("no_coverage")
 
 
-def failed(message):
+def failed(message: str) -> CutoutStatus:
     """
     Make the status of a request that failed.
 
@@ -79,7 +87,9 @@ class CutoutSource(Protocol):
     One method is all it takes; the object need not inherit from this class.
     """
 
-    def iter_cutouts(self, coords, bands):
+    def iter_cutouts(
+        self, coords: SkyCoord, bands: Iterable[BandLike]
+    ) -> Iterator[CutoutResult]:
         """
         Yield the cutouts of each position.
 

@@ -1,11 +1,16 @@
 """`fetch_file`: from a name to a verified file on this machine."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import hashlib
 import json
 import logging
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mantis_astro.atomic import put_in_place
 from mantis_astro.exceptions import FetchError
@@ -14,12 +19,20 @@ from mantis_astro.files.download import discard, download, length
 from mantis_astro.files.known import get_file, local_path
 from mantis_astro.progress import progress_bar
 
+if TYPE_CHECKING:
+    from mantis_astro.files.known import KnownFile
+
 __all__ = ["fetch_file"]
 
 log = logging.getLogger(__name__)
 
 
-def fetch_file(name, *, progress=False, timeout=None):
+def fetch_file(
+    name: str | KnownFile,
+    *,
+    progress: bool | Callable[[int, int], None] = False,
+    timeout: float | tuple[float, float] | None = None,
+) -> Path:
     """
     Return the path of a file, fetching it first if it is not there.
 

@@ -75,7 +75,7 @@ class KnownFile:
             raise ValueError(msg)
 
 
-_files = {}
+_files: dict[str, KnownFile] = {}
 
 
 def register_file(file):

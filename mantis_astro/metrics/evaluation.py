@@ -1,6 +1,10 @@
 """`evaluate`: every metric of a sample in one table, with errors."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -11,6 +15,11 @@ from mantis_astro.flags import Flag
 from mantis_astro.metrics.density import object_scores, share_within
 from mantis_astro.metrics.point import mean, point_statistics
 from mantis_astro.metrics.uniformity import pit_ad, pit_cvm, pit_kld, pit_ks
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from mantis_astro.pdf import RedshiftPDF
 
 __all__ = ["evaluate", "summarize"]
 
@@ -44,18 +53,18 @@ _DESCRIPTIONS = {
 
 
 def evaluate(
-    pdf,
-    z_spec,
+    pdf: RedshiftPDF,
+    z_spec: ArrayLike,
     *,
-    point="median",
-    by=None,
-    bins=None,
-    sample="all",
-    exclude=Flag.NO_DATA,
-    scores=None,
-    n_bootstrap=100,
-    rng=0,
-):
+    point: str = "median",
+    by: ArrayLike | None = None,
+    bins: ArrayLike | None = None,
+    sample: str = "all",
+    exclude: Flag = Flag.NO_DATA,
+    scores: dict[str, Callable] | None = None,
+    n_bootstrap: int = 100,
+    rng: np.random.Generator | int = 0,
+) -> QTable:
     """
     Compare p(z) with true redshifts: all metrics, with errors, as a table.
 

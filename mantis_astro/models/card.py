@@ -1,12 +1,18 @@
 """`ModelCard`: all that a file of weights implies."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.records import from_plain, to_plain
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["CARD_KEY", "ModelCard", "read_card"]
 
@@ -67,21 +73,21 @@ class ModelCard:
     """
 
     name: str
-    network: object
-    spec: object
-    z_edges: tuple
+    network: Any
+    spec: Any
+    z_edges: tuple[float, ...]
     description: str = ""
     training_sample: str = ""
     training_prior: str = ""
     performance: str = ""
     caveats: str = ""
-    citations: tuple = ()
+    citations: tuple[str, ...] = ()
     licence: str = ""
     file: str = ""
     sha256: str = ""
     placeholder: bool = False
     recalibration: dict | None = None
-    reference: object = field(default=None, compare=False, repr=False)
+    reference: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self):
         # as it comes back from a file, so that cards compare equal
@@ -108,36 +114,36 @@ class ModelCard:
         return f"<{type(self).__name__} {self.name}: {self.network.kind}>"
 
     @property
-    def bin_edges(self):
+    def bin_edges(self) -> np.ndarray:
         """Edges of the redshift bins, a `~numpy.ndarray` of shape (n_bins + 1,)."""
         return np.array(self.z_edges, float)
 
     @property
-    def n_bins(self):
+    def n_bins(self) -> int:
         """Number of redshift bins."""
         return len(self.z_edges) - 1
 
     @property
-    def bands(self):
+    def bands(self) -> tuple[str, ...]:
         """Names of the bands that the model reads."""
         return self.spec.bands
 
     @property
-    def ebv_maps(self):
+    def ebv_maps(self) -> tuple[str, ...]:
         """Names of the dust maps whose E(B-V) it reads, in its order."""
         return self.spec.ebv_maps
 
     @property
-    def ebv_default(self):
+    def ebv_default(self) -> tuple[float, ...]:
         """E(B-V) for each map where none is given."""
         return self.spec.ebv_default
 
     @property
-    def is_photometric(self):
+    def is_photometric(self) -> bool:
         """Whether it reads a table of fluxes rather than images."""
         return self.spec.kind == "photometry"
 
-    def to_plain(self):
+    def to_plain(self) -> dict:
         """
         Turn the card into what JSON can hold.
 
@@ -150,7 +156,7 @@ class ModelCard:
         return {name: to_plain(getattr(self, name)) for name in names}
 
     @classmethod
-    def from_plain(cls, plain):
+    def from_plain(cls, plain: dict) -> Self:
         """
         Make a card from what `to_plain` gave.
 

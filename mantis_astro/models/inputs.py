@@ -1,8 +1,11 @@
 """The door in: from cutouts with units to the tensors that a network reads."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -15,6 +18,10 @@ from mantis_astro.flags import Flag, missing_flags
 from mantis_astro.models.geometry import NativeCrops
 from mantis_astro.models.stretches import ClipStretch, PositiveAsinhStretch
 from mantis_astro.records import record
+
+if TYPE_CHECKING:
+    from mantis_astro.models.geometry import PixelBatch
+    from mantis_astro.typing import EbvLike
 
 __all__ = ["InputSpec", "NetworkInput"]
 
@@ -96,11 +103,11 @@ class InputSpec:
     True
     """
 
-    bands: tuple
-    geometry: object
+    bands: tuple[str, ...]
+    geometry: Any
     stretch: tuple
-    ebv_maps: tuple = ("csfd", "planck")
-    ebv_default: tuple = (0.0355, 0.0418)
+    ebv_maps: tuple[str, ...] = ("csfd", "planck")
+    ebv_default: tuple[float, ...] = (0.0355, 0.0418)
 
     def __post_init__(self):
         self.geometry.check(self._bands)
@@ -121,7 +128,7 @@ class InputSpec:
             raise InputSpecError(msg)
 
     @classmethod
-    def published_early(cls, *, unwise_pixel_scale=2.75):
+    def published_early(cls, *, unwise_pixel_scale: float = 2.75) -> Self:
         """
         Input of the published early-fusion network.
 
@@ -144,7 +151,7 @@ class InputSpec:
         return cls(PUBLISHED_BANDS, geometry, PUBLISHED_STRETCH)
 
     @classmethod
-    def published_late(cls, *, unwise_pixel_scale=2.75):
+    def published_late(cls, *, unwise_pixel_scale: float = 2.75) -> Self:
         """
         Input of the late-fusion network of the same paper.
 
@@ -164,7 +171,9 @@ class InputSpec:
         )
         return cls(PUBLISHED_BANDS, geometry, PUBLISHED_STRETCH)
 
-    def to_tensor(self, cutouts, ebv=None):
+    def to_tensor(
+        self, cutouts: Sequence[MultibandCutout], ebv: EbvLike = None
+    ) -> NetworkInput:
         """
         Prepare the images of many objects.
 
@@ -207,7 +216,7 @@ class InputSpec:
         usable = pixels.observed.any(1)
         return NetworkInput(images, ebv, pixels.flags | ebv_flags, usable)
 
-    def cut(self, cutouts):
+    def cut(self, cutouts: Sequence[MultibandCutout]) -> PixelBatch:
         """
         Bring images onto the network's pixels, before the stretch.
 
@@ -234,7 +243,9 @@ class InputSpec:
         planes = tuple(np.nan_to_num(plane, copy=False) for plane in pixels.planes)
         return replace(pixels, planes=planes, flags=flags)
 
-    def encode(self, planes, observed):
+    def encode(
+        self, planes: tuple[torch.Tensor, ...], observed: torch.Tensor
+    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """
         Turn pixels into what the network reads.
 
@@ -260,7 +271,7 @@ class InputSpec:
         return self.geometry.combine(tuple(stretched))
 
     @property
-    def in_njy(self):
+    def in_njy(self) -> bool:
         """Whether the network reads nJy, or else the surveys' own units."""
         return self.stretch[0].in_njy
 

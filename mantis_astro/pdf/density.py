@@ -1,6 +1,10 @@
 """`BinnedDensity`: densities constant within bins, array-like over galaxies."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from functools import cached_property, partial
+from typing import TYPE_CHECKING, Literal, Self
 
 import astropy.units as u
 import numpy as np
@@ -11,6 +15,12 @@ from mantis_astro import binned
 from mantis_astro.flags import Flag, decode_flags
 from mantis_astro.pdf import summaries
 from mantis_astro.pdf.checks import as_flags, match_bins, refuse_bad_rows
+
+if TYPE_CHECKING:
+    from astropy.units import Quantity
+    from numpy.typing import ArrayLike
+
+    from mantis_astro.pdf.summaries import Peaks
 
 __all__ = ["BinnedDensity"]
 
@@ -43,7 +53,14 @@ class BinnedDensity(ShapedLikeNDArray):
         Anything worth keeping about all of them.
     """
 
-    def __init__(self, bin_edges, probability, *, flags=None, meta=None):
+    def __init__(
+        self,
+        bin_edges: ArrayLike,
+        probability: ArrayLike,
+        *,
+        flags: ArrayLike | None = None,
+        meta: dict | None = None,
+    ) -> None:
         edges, values = match_bins(bin_edges, probability, "probability")
         probability, good = binned.normalize(edges, values)
         refuse_bad_rows("probability", values, good)
@@ -78,42 +95,42 @@ class BinnedDensity(ShapedLikeNDArray):
         return cls._from_parts(edges, probability, np.asarray(flags), meta)
 
     @property
-    def bin_edges(self):
+    def bin_edges(self) -> np.ndarray:
         """Bin edges in redshift, shape ``(n_bins + 1,)``; read-only."""
         return self._bin_edges
 
     @property
-    def probability(self):
+    def probability(self) -> np.ndarray:
         """Probability of each bin, shape ``(..., n_bins)``, sum 1; read-only."""
         return self._probability
 
     @property
-    def flags(self):
+    def flags(self) -> np.ndarray:
         """Quality bits (`~mantis_astro.flags.Flag`), the shape of the galaxies."""
         return self._flags[()]
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape over galaxies, without the bins."""
         return self._flags.shape
 
     @property
-    def n_bins(self):
+    def n_bins(self) -> int:
         """Number of bins."""
         return len(self._bin_edges) - 1
 
     @property
-    def bin_widths(self):
+    def bin_widths(self) -> np.ndarray:
         """Bin widths in redshift, shape ``(n_bins,)``."""
         return np.diff(self._bin_edges)
 
     @property
-    def bin_centres(self):
+    def bin_centres(self) -> np.ndarray:
         """Bin centres in redshift, shape ``(n_bins,)``."""
         return (self._bin_edges[1:] + self._bin_edges[:-1]) / 2
 
     @property
-    def density(self):
+    def density(self) -> np.ndarray:
         """Probability per unit redshift in each bin, shape ``(..., n_bins)``."""
         return self._probability / self.bin_widths.astype(self._probability.dtype)
 
@@ -138,7 +155,7 @@ class BinnedDensity(ShapedLikeNDArray):
         )
 
     @classmethod
-    def concatenate(cls, pdfs, axis=0):
+    def concatenate(cls, pdfs: Iterable[Self], axis: int = 0) -> Self:
         """
         Join along an axis of galaxies.
 
@@ -194,7 +211,7 @@ class BinnedDensity(ShapedLikeNDArray):
             meta,
         )
 
-    def add_flags(self, flags):
+    def add_flags(self, flags: ArrayLike) -> Self:
         """
         Set more quality bits.
 
@@ -231,7 +248,7 @@ class BinnedDensity(ShapedLikeNDArray):
             and np.array_equal(self._flags, other.flags)
         )
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # says that it is not hashable
 
     def __reduce__(self):
         parts = (self._bin_edges, self._probability, self._flags, self.meta)
@@ -267,7 +284,7 @@ class BinnedDensity(ShapedLikeNDArray):
         )
         return value.reshape(self._flags.shape + value.shape[1:])
 
-    def pdf(self, z):
+    def pdf(self, z: ArrayLike) -> Quantity:
         """
         Density at a redshift.
 
@@ -290,7 +307,7 @@ class BinnedDensity(ShapedLikeNDArray):
         """
         return self._at(binned.pdf, binned.as_redshift(z), "z")
 
-    def cdf(self, z):
+    def cdf(self, z: ArrayLike) -> Quantity:
         """
         Probability below a redshift.
 
@@ -313,7 +330,7 @@ class BinnedDensity(ShapedLikeNDArray):
         """
         return self._at(binned.cdf, binned.as_redshift(z), "z")
 
-    def ppf(self, q):
+    def ppf(self, q: ArrayLike) -> Quantity:
         """
         Redshift below which a given probability lies: the inverse of `cdf`.
 
@@ -346,7 +363,7 @@ class BinnedDensity(ShapedLikeNDArray):
             raise ValueError(msg)
         return self._at(binned.ppf, q, "q")
 
-    def to_quantiles(self, quantiles):
+    def to_quantiles(self, quantiles: ArrayLike) -> Quantity:
         """
         Find the redshifts of several quantiles for every galaxy.
 
@@ -380,7 +397,7 @@ class BinnedDensity(ShapedLikeNDArray):
         """Redshifts of ``_QUANTILES``, shape (..., 5)."""
         return _locked(self[..., None].ppf(_QUANTILES).value)
 
-    def sample(self, n, rng):
+    def sample(self, n: int, rng: np.random.Generator | int) -> Quantity:
         """
         Draw redshifts.
 
@@ -406,7 +423,7 @@ class BinnedDensity(ShapedLikeNDArray):
         uniform = np.random.default_rng(rng).random((*self.shape, n))
         return self[..., None].ppf(uniform)
 
-    def mean(self):
+    def mean(self) -> Quantity:
         """
         Mean redshift.
 
@@ -423,7 +440,7 @@ class BinnedDensity(ShapedLikeNDArray):
         """
         return u.Quantity(self._each(binned.mean), u.one)
 
-    def std(self):
+    def std(self) -> Quantity:
         """
         Return the standard deviation, the width of the bins included.
 
@@ -440,7 +457,7 @@ class BinnedDensity(ShapedLikeNDArray):
         """
         return u.Quantity(self._each(binned.std), u.one)
 
-    def median(self):
+    def median(self) -> Quantity:
         """
         Median redshift.
 
@@ -457,7 +474,7 @@ class BinnedDensity(ShapedLikeNDArray):
         """
         return self.to_quantiles([0.5])[..., 0]
 
-    def mode(self):
+    def mode(self) -> Quantity:
         """
         Centre of the bin where the density, not the probability, is highest.
 
@@ -478,7 +495,9 @@ class BinnedDensity(ShapedLikeNDArray):
     def _mode(self):
         return _locked(self._each(binned.mode))
 
-    def interval(self, level=0.68, *, kind="central"):
+    def interval(
+        self, level: float = 0.68, *, kind: Literal["central", "hpd"] = "central"
+    ) -> tuple[Quantity, Quantity]:
         """
         Credible interval.
 
@@ -520,7 +539,7 @@ class BinnedDensity(ShapedLikeNDArray):
             raise ValueError(msg)
         return low_high[..., 0], low_high[..., 1]
 
-    def hpd_regions(self, level=0.68):
+    def hpd_regions(self, level: float = 0.68) -> Quantity | list:
         """
         Find the pieces of the highest-density region.
 
@@ -552,7 +571,7 @@ class BinnedDensity(ShapedLikeNDArray):
         inside = self._each(summaries.highest_bins, level)
         return u.Quantity(summaries.runs(self.bin_edges, inside), u.one)
 
-    def odds(self, width=0.05, *, z=None):
+    def odds(self, width: float = 0.05, *, z: ArrayLike | None = None) -> Quantity:
         """
         Probability within ``width * (1 + z)`` of a point estimate.
 
@@ -589,7 +608,7 @@ class BinnedDensity(ShapedLikeNDArray):
         half = width * (1 + z)
         return self.cdf(z + half) - self.cdf(z - half)
 
-    def z_risk(self, *, gamma=0.15):
+    def z_risk(self, *, gamma: float = 0.15) -> Quantity:
         """
         Point estimate of least `risk`.
 
@@ -619,7 +638,7 @@ class BinnedDensity(ShapedLikeNDArray):
         z = binned.map_rows(best, self.probability)
         return u.Quantity(z.reshape(self.shape), u.one)
 
-    def risk(self, z=None, *, gamma=0.15):
+    def risk(self, z: ArrayLike | None = None, *, gamma: float = 0.15) -> Quantity:
         """
         Return the expected loss of a point estimate.
 
@@ -658,7 +677,7 @@ class BinnedDensity(ShapedLikeNDArray):
         z = binned.as_redshift(self.z_risk(gamma=gamma) if z is None else z)
         return self._at(partial(_risk_at, gamma), z, "z")
 
-    def peaks(self, *, ratio=_RATIO, min_mass=_MIN_MASS):
+    def peaks(self, *, ratio: float = _RATIO, min_mass: float = _MIN_MASS) -> Peaks:
         """
         Find the peaks: their number, redshifts and probabilities.
 
@@ -718,7 +737,7 @@ class BinnedDensity(ShapedLikeNDArray):
         most = np.sum(~np.isnan(found[..., 1]), axis=-1).max(initial=2)
         return found[..., :most, :].copy()
 
-    def shape_flags(self):
+    def shape_flags(self) -> int | np.ndarray:
         """
         Quality bits that follow from the shape of the density.
 
@@ -751,7 +770,7 @@ class BinnedDensity(ShapedLikeNDArray):
         )
         return np.where(self.flags & int(Flag.NO_DATA), 0, flags)[()]
 
-    def summary(self):
+    def summary(self) -> str:
         """
         One galaxy in a few words.
 

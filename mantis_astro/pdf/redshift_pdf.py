@@ -1,11 +1,24 @@
 """`RedshiftPDF`: what one can ask of redshift probability densities."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Self
+
 import numpy as np
 
 from mantis_astro import binned, pdf_io
 from mantis_astro.flags import Flag
 from mantis_astro.pdf.checks import match_bins
 from mantis_astro.pdf.density import BinnedDensity
+
+if TYPE_CHECKING:
+    import qp
+    from astropy.table import QTable, Table
+    from numpy.typing import ArrayLike
+
+    from mantis_astro.priors import RedshiftPrior
+    from mantis_astro.typing import PathLike
 
 __all__ = ["RedshiftPDF"]
 
@@ -69,7 +82,14 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
     """
 
     @classmethod
-    def from_batch(cls, bin_edges, probability, *, flags=None, meta=None):
+    def from_batch(
+        cls,
+        bin_edges: ArrayLike,
+        probability: ArrayLike,
+        *,
+        flags: ArrayLike | None = None,
+        meta: dict | None = None,
+    ) -> Self:
         """
         Make densities of a batch in which some rows may be bad.
 
@@ -102,7 +122,15 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         )
 
     @classmethod
-    def from_logits(cls, bin_edges, logits, *, flags=None, meta=None, bad="raise"):
+    def from_logits(
+        cls,
+        bin_edges: ArrayLike,
+        logits: ArrayLike,
+        *,
+        flags: ArrayLike | None = None,
+        meta: dict | None = None,
+        bad: Literal["raise", "flag"] = "raise",
+    ) -> Self:
         """
         Softmax of the outputs of a classifier.
 
@@ -139,7 +167,15 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         return cls._from_rows(parts, logits, "logits", flags=flags, meta=meta, bad=bad)
 
     @classmethod
-    def from_samples(cls, bin_edges, samples, *, flags=None, meta=None, bad="raise"):
+    def from_samples(
+        cls,
+        bin_edges: ArrayLike,
+        samples: ArrayLike,
+        *,
+        flags: ArrayLike | None = None,
+        meta: dict | None = None,
+        bad: Literal["raise", "flag"] = "raise",
+    ) -> Self:
         """
         Make histograms of samples, for example of a posterior.
 
@@ -177,8 +213,15 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
 
     @classmethod
     def from_gaussians(
-        cls, bin_edges, mean, std, *, flags=None, meta=None, bad="raise"
-    ):
+        cls,
+        bin_edges: ArrayLike,
+        mean: ArrayLike,
+        std: ArrayLike,
+        *,
+        flags: ArrayLike | None = None,
+        meta: dict | None = None,
+        bad: Literal["raise", "flag"] = "raise",
+    ) -> Self:
         """
         Make Gaussians, cut at the ends of the bins.
 
@@ -217,8 +260,15 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
 
     @classmethod
     def from_quantiles(
-        cls, bin_edges, quantiles, z, *, flags=None, meta=None, bad="raise"
-    ):
+        cls,
+        bin_edges: ArrayLike,
+        quantiles: ArrayLike,
+        z: ArrayLike,
+        *,
+        flags: ArrayLike | None = None,
+        meta: dict | None = None,
+        bad: Literal["raise", "flag"] = "raise",
+    ) -> Self:
         """
         Make densities from tables of quantiles.
 
@@ -263,7 +313,14 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
     @classmethod
-    def from_qp(cls, ensemble, bin_edges=None, *, meta=None, bad="raise"):
+    def from_qp(
+        cls,
+        ensemble: qp.Ensemble,
+        bin_edges: ArrayLike | None = None,
+        *,
+        meta: dict | None = None,
+        bad: Literal["raise", "flag"] = "raise",
+    ) -> Self:
         """
         Take the densities of a qp ensemble.
 
@@ -308,7 +365,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
     @classmethod
-    def from_table(cls, table, *, prefix="", bin_edges=None):
+    def from_table(
+        cls, table: Table, *, prefix: str = "", bin_edges: ArrayLike | None = None
+    ) -> Self:
         """
         Take the densities in column ``pz`` of a table, such as `to_table` makes.
 
@@ -345,7 +404,12 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         )
 
     @classmethod
-    def read(cls, path, *, format=None):
+    def read(
+        cls,
+        path: PathLike,
+        *,
+        format: Literal["ecsv", "fits", "parquet", "hdf5"] | None = None,
+    ) -> Self:
         """
         Read a file that `write` made, or another table with a column ``pz``.
 
@@ -373,7 +437,13 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             parts.bin_edges, parts.probability, flags=parts.flags, meta=parts.meta
         )
 
-    def write(self, path, *, format=None, overwrite=False):
+    def write(
+        self,
+        path: PathLike,
+        *,
+        format: Literal["ecsv", "fits", "parquet", "hdf5"] | None = None,
+        overwrite: bool = False,
+    ) -> None:
         """
         Write everything to a file, which appears whole or not at all.
 
@@ -424,7 +494,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             parts, weights, "probability", flags=flags, meta=meta, bad=bad
         )
 
-    def to_qp(self, *, kind="hist"):
+    def to_qp(
+        self, *, kind: Literal["hist", "interp", "quant"] = "hist"
+    ) -> qp.Ensemble:
         """
         Convert to an ensemble of the package qp.
 
@@ -468,7 +540,13 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             ancil={"flags": np.ravel(self.flags)},
         )
 
-    def to_prior(self, *, floor=1e-3, temper=1.0, support=None):
+    def to_prior(
+        self,
+        *,
+        floor: float = 1e-3,
+        temper: float = 1.0,
+        support: tuple[float, float] | None = None,
+    ) -> RedshiftPrior:
         """
         Make a prior for fits of spectral energy distributions.
 
@@ -520,7 +598,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             model=self.meta.get("PZMODEL"),
         )
 
-    def rebin(self, bin_edges):
+    def rebin(self, bin_edges: ArrayLike) -> Self:
         """
         Bring to other bins; the probability between any two new edges is kept.
 
@@ -564,7 +642,12 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         flags = np.where(good, 0, int(Flag.NO_DATA)) | self.flags
         return self._from_parts(bin_edges, probability, np.asarray(flags), self.meta)
 
-    def reweight(self, n_of_z, *, prior=None):
+    def reweight(
+        self,
+        n_of_z: Callable | ArrayLike | RedshiftPDF,
+        *,
+        prior: Callable | ArrayLike | RedshiftPDF | None = None,
+    ) -> Self:
         """
         Multiply by a redshift distribution and normalise.
 
@@ -605,11 +688,11 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         """
         factor = self._per_bin(n_of_z, "n_of_z")
         if prior is not None:
-            prior = self._per_bin(prior, "prior")
-            if not np.all(prior > 0):
-                msg = f"'prior' must be positive in every bin, got {prior.min()}"
+            used = self._per_bin(prior, "prior")
+            if not np.all(used > 0):
+                msg = f"'prior' must be positive in every bin, got {used.min()}"
                 raise ValueError(msg)
-            factor = factor / prior
+            factor = factor / used
         pdf = self._with_weights(self.bin_edges, self.probability * factor)
         pdf.meta["prior"] = "redshift distribution given to reweight"
         return pdf
@@ -639,7 +722,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             raise ValueError(msg)
         return values
 
-    def to_table(self, *, prefix=""):
+    def to_table(self, *, prefix: str = "") -> QTable:
         """
         Point estimates and probabilities as the columns of a table.
 

@@ -1,9 +1,13 @@
 """`measure_photometry`: from cutouts to a table of fluxes."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from typing import TYPE_CHECKING, Literal
 
 import astropy.units as u
 import numpy as np
@@ -29,6 +33,11 @@ from mantis_astro.photometry.sky import estimate_sky
 from mantis_astro.photometry.sums import Request, measure_sums
 from mantis_astro.photometry.table import Measurements, make_table
 
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from mantis_astro.typing import BandLike, EbvLike
+
 __all__ = ["measure_photometry"]
 
 log = logging.getLogger(__name__)
@@ -39,17 +48,17 @@ _WHOLE = 0.99  # of an aperture, to count as covered
 
 
 def measure_photometry(
-    cutouts,
+    cutouts: MultibandCutout | Iterable[MultibandCutout],
     *,
-    aperture="kron",
-    background="annulus",
-    deblend="flag",
-    psf=None,
-    ebv=None,
-    law="F99",
-    softening=None,
-    bands=None,
-):
+    aperture: Literal["kron"] | Kron | Circular | u.Quantity = "kron",
+    background: Literal["annulus"] | Annulus | None = "annulus",
+    deblend: Literal["flag", "mask"] | None = "flag",
+    psf: Mapping | None = None,
+    ebv: EbvLike = None,
+    law: str = "F99",
+    softening: Mapping | None = None,
+    bands: Iterable[BandLike] | None = None,
+) -> QTable:
     """
     Measure the flux of targets in all their bands.
 

@@ -1,8 +1,15 @@
 """`TabulatedDensity`: a density constant within bins, ready for a sampler."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mantis_astro import binned
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["TabulatedDensity"]
 
@@ -22,7 +29,7 @@ class TabulatedDensity:
         Probability of each bin, shape ``(n_bins,)``, sum 1.
     """
 
-    def __init__(self, bin_edges, probability):
+    def __init__(self, bin_edges: ArrayLike, probability: ArrayLike) -> None:
         self._bin_edges = bin_edges
         self._probability = probability
         self._make_tables()
@@ -51,21 +58,21 @@ class TabulatedDensity:
         self._nodes_q = self._nodes_q.ravel()
 
     @property
-    def bin_edges(self):
+    def bin_edges(self) -> np.ndarray:
         """Edges of the bins in redshift, shape ``(n_bins + 1,)``; read-only."""
         return self._bin_edges
 
     @property
-    def probability(self):
+    def probability(self) -> np.ndarray:
         """Probability of each bin, shape ``(n_bins,)``; read-only."""
         return self._probability
 
     @property
-    def support(self):
+    def support(self) -> tuple[float, float]:
         """Lowest and highest redshift, a tuple of two floats."""
         return float(self._bin_edges[0]), float(self._bin_edges[-1])
 
-    def pdf(self, z):
+    def pdf(self, z: ArrayLike) -> float | np.ndarray:
         """
         Density.
 
@@ -90,7 +97,7 @@ class TabulatedDensity:
         z = binned.as_redshift(z)
         return np.where(np.isnan(z), np.nan, np.exp(self.log_pdf(z)))[()]
 
-    def log_pdf(self, z):
+    def log_pdf(self, z: ArrayLike) -> float | np.ndarray:
         """
         Natural logarithm of the density, by the shortest way.
 
@@ -114,7 +121,7 @@ class TabulatedDensity:
         """
         return self._log_density[self._lookup.searchsorted(z, side="right")]
 
-    def cdf(self, z):
+    def cdf(self, z: ArrayLike) -> float | np.ndarray:
         """
         Probability below a redshift.
 
@@ -136,7 +143,7 @@ class TabulatedDensity:
         """
         return np.interp(binned.as_redshift(z), self._bin_edges, self._cumulative)
 
-    def ppf(self, q):
+    def ppf(self, q: ArrayLike) -> float | np.ndarray:
         """
         Redshift below which a given probability lies: the inverse of `cdf`.
 
@@ -171,7 +178,9 @@ class TabulatedDensity:
     def _from_unit(self, q):
         return np.interp(q, self._nodes_q, self._nodes_z)
 
-    def sample(self, rng, n=None):
+    def sample(
+        self, rng: np.random.Generator | int, n: int | None = None
+    ) -> float | np.ndarray:
         """
         Draw redshifts.
 
@@ -195,7 +204,7 @@ class TabulatedDensity:
         """
         return self._from_unit(np.random.default_rng(rng).random(n))
 
-    def mode(self):
+    def mode(self) -> float:
         """
         Return the centre of the bin of highest density.
 

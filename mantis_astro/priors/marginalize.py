@@ -1,10 +1,18 @@
 """Averaging over redshift for codes that only fit at a fixed one."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mantis_astro import binned
+
+if TYPE_CHECKING:
+    from mantis_astro.pdf import RedshiftPDF
+    from mantis_astro.priors import RedshiftPrior
 
 __all__ = ["MarginalizedFit", "marginalize"]
 
@@ -98,7 +106,13 @@ class MarginalizedFit:
         return self.samples[chosen]
 
 
-def marginalize(fit_function, pdf, n=20, *, rng):
+def marginalize(
+    fit_function: Callable,
+    pdf: RedshiftPDF | RedshiftPrior,
+    n: int = 20,
+    *,
+    rng: np.random.Generator | int,
+) -> MarginalizedFit:
     """
     Run a fit at redshifts drawn from p(z), and pool what it returns.
 
@@ -148,8 +162,8 @@ def marginalize(fit_function, pdf, n=20, *, rng):
     if n < 1:
         msg = f"'n' must be at least 1, got {n}"
         raise ValueError(msg)
-    if getattr(pdf, "shape", ()) != ():
-        msg = f"'pdf' must be of one galaxy, got shape {pdf.shape}: take pdf[0]"
+    if shape := getattr(pdf, "shape", ()):
+        msg = f"'pdf' must be of one galaxy, got shape {shape}: take pdf[0]"
         raise ValueError(msg)
     u = (np.arange(n) + np.random.default_rng(rng).random(n)) / n
     z = binned.as_redshift(pdf.ppf(u))

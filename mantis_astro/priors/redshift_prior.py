@@ -1,10 +1,23 @@
 """`RedshiftPrior`: a binned p(z) made into a prior, and handed to other codes."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from mantis_astro import binned
 from mantis_astro._optional import require
 from mantis_astro.priors.density import TabulatedDensity
+
+if TYPE_CHECKING:
+    import qp
+    from numpy.typing import ArrayLike
+
+    from mantis_astro.priors.gaussian import GaussianApproximation
+    from mantis_astro.priors.prospector_prior import TabulatedRedshiftPrior
+    from mantis_astro.typing import BandLike
 
 __all__ = ["RedshiftPrior"]
 
@@ -72,15 +85,15 @@ class RedshiftPrior(TabulatedDensity):
 
     def __init__(
         self,
-        bin_edges,
-        probability,
+        bin_edges: ArrayLike,
+        probability: ArrayLike,
         *,
-        floor=1e-3,
-        temper=1.0,
-        support=None,
-        bands=None,
-        model=None,
-    ):
+        floor: float = 1e-3,
+        temper: float = 1.0,
+        support: tuple[float, float] | None = None,
+        bands: Iterable[BandLike] | None = None,
+        model: str | None = None,
+    ) -> None:
         _check_share("floor", floor)
         _check_share("temper", temper)
         edges, core = _as_row(bin_edges, probability)
@@ -97,11 +110,11 @@ class RedshiftPrior(TabulatedDensity):
         self.model = model
 
     @property
-    def core(self):
+    def core(self) -> TabulatedDensity:
         """Probability of each bin before the floor, shape ``(n_bins,)``; read-only."""
         return self._core
 
-    def with_support(self, support):
+    def with_support(self, support: tuple[float, float]) -> RedshiftPrior:
         """
         Cut or extend; tempering and floor, as a share, stay as they are.
 
@@ -137,7 +150,7 @@ class RedshiftPrior(TabulatedDensity):
         prior.temper = self.temper  # done already
         return prior
 
-    def as_prospector(self):
+    def as_prospector(self) -> TabulatedRedshiftPrior:
         """
         Make a prior of prospector.
 
@@ -164,7 +177,7 @@ class RedshiftPrior(TabulatedDensity):
 
         return TabulatedRedshiftPrior(redshift_prior=self)
 
-    def as_bagpipes(self, name):
+    def as_bagpipes(self, name: str) -> dict:
         """
         Register as a prior of bagpipes.
 
@@ -194,7 +207,7 @@ class RedshiftPrior(TabulatedDensity):
 
         return register(self, name)
 
-    def as_eazy(self, zgrid):
+    def as_eazy(self, zgrid: ArrayLike) -> np.ndarray:
         """
         Logarithm of the density on eazy's grid.
 
@@ -230,7 +243,7 @@ class RedshiftPrior(TabulatedDensity):
         with np.errstate(divide="ignore"):
             return np.log(np.diff(self.cdf(ends)) / np.diff(ends))
 
-    def as_scipy(self):
+    def as_scipy(self) -> Any:
         """
         Make a frozen distribution of scipy, such as nautilus takes.
 
@@ -250,7 +263,7 @@ class RedshiftPrior(TabulatedDensity):
         table = self._probability, self._bin_edges
         return rv_histogram(table, density=False).freeze()
 
-    def as_unit_transform(self):
+    def as_unit_transform(self) -> Callable[[ArrayLike], ArrayLike]:
         """
         Transform from the unit interval, for dynesty, nautilus or ultranest.
 
@@ -270,7 +283,7 @@ class RedshiftPrior(TabulatedDensity):
         """
         return self._from_unit
 
-    def as_gaussian(self):
+    def as_gaussian(self) -> GaussianApproximation:
         """
         Summarise by a Gaussian, and say how wrong that is.
 
@@ -292,7 +305,7 @@ class RedshiftPrior(TabulatedDensity):
 
         return approximate(self._bin_edges, self._core)
 
-    def as_quantiles(self, quantiles=None):
+    def as_quantiles(self, quantiles: ArrayLike | None = None) -> np.ndarray:
         """
         Redshifts at given quantiles.
 
@@ -315,7 +328,7 @@ class RedshiftPrior(TabulatedDensity):
         """
         return self.ppf(np.linspace(0, 1, 11) if quantiles is None else quantiles)
 
-    def to_qp(self):
+    def to_qp(self) -> qp.Ensemble:
         """
         Convert to an ensemble of the package qp.
 

@@ -1,7 +1,11 @@
 """`to_prospector_obs`: a row of photometry as prospector's data."""
 
+from __future__ import annotations
+
 import importlib.util
 import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mantis_astro.bands import get_band
 from mantis_astro.exceptions import DoubleCountingWarning
@@ -10,10 +14,23 @@ from mantis_astro.photometry import to_prospector
 from mantis_astro.priors.requirements import require_prospector
 from mantis_astro.prospector.parameters import as_prior
 
+if TYPE_CHECKING:
+    from astropy.table import Row
+
+    from mantis_astro.pdf import RedshiftPDF
+    from mantis_astro.priors import RedshiftPrior
+    from mantis_astro.typing import BandLike
+
 __all__ = ["to_prospector_obs"]
 
 
-def to_prospector_obs(row, *, bands=None, prior=None, minimum_error=0.05):
+def to_prospector_obs(
+    row: Row,
+    *,
+    bands: Iterable[BandLike] | None = None,
+    prior: RedshiftPrior | RedshiftPDF | None = None,
+    minimum_error: float = 0.05,
+) -> dict | list:
     """
     Make prospector's observation of one galaxy.
 

@@ -1,5 +1,7 @@
 """`configure_zred`: a prospector model whose redshift is free, under p(z)."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from mantis_astro import binned
@@ -50,7 +52,14 @@ def as_prior(pdf, *, floor=None, temper=None, support=None):
     return pdf
 
 
-def configure_zred(model_params, pdf, *, floor=None, temper=None, support=None):
+def configure_zred(
+    model_params: dict,
+    pdf: RedshiftPDF | RedshiftPrior,
+    *,
+    floor: float | None = None,
+    temper: float | None = None,
+    support: tuple[float, float] | None = None,
+) -> tuple[dict, list[str]]:
     """
     Free the redshift of a prospector model, and put p(z) on it as its prior.
 
@@ -116,7 +125,7 @@ def configure_zred(model_params, pdf, *, floor=None, temper=None, support=None):
         raise TypeError(msg)
     require_prospector("models.priors")
     _refuse_joint_priors(model_params)
-    changes = []
+    changes: list[str] = []
     prior = as_prior(pdf, floor=floor, temper=temper, support=support)
     if support is None:
         prior = _within_model(model_params, prior, changes)

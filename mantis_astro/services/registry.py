@@ -17,8 +17,10 @@ __all__ = [
     "unregister_service",
 ]
 
-_services = {}  # name -> callable that makes a service of a survey
-_sources = {}  # survey -> names, in order of preference, besides its own `service`
+# name -> callable that makes a service of a survey
+_services: dict = {}
+# survey -> names, in order of preference, besides its own `service`
+_sources: dict = {}
 
 
 def register_service(name, make, *, surveys=(), preferred=False):

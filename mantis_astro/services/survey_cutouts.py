@@ -1,8 +1,11 @@
 """`SurveyCutouts`: the cutouts of many objects, from the survey servers."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -21,6 +24,12 @@ from mantis_astro.services.registry import get_services
 from mantis_astro.services.run import Run
 from mantis_astro.services.scheduler import Clock, make_scheduler
 from mantis_astro.tables.coordinates import find_coordinates
+
+if TYPE_CHECKING:
+    from mantis_astro.cutouts import CutoutSource
+    from mantis_astro.services.plan import RequestPlan
+    from mantis_astro.services.report import StillMissing
+    from mantis_astro.typing import BandLike, CutoutResult
 
 __all__ = ["SurveyCutouts"]
 
@@ -94,19 +103,19 @@ class SurveyCutouts:
     def __init__(
         self,
         *,
-        size=None,
-        pixel_scale=None,
-        coverage=None,
-        store=None,
-        offline=False,
-        connections_per_host=None,
-        requests_per_second=None,
-        deadline=None,
-        progress=True,
-        transport=None,
-        clock=None,
-        rng=None,
-    ):
+        size: u.Quantity | Mapping | None = None,
+        pixel_scale: Mapping | None = None,
+        coverage: Mapping | None = None,
+        store: CutoutSource | None = None,
+        offline: bool = False,
+        connections_per_host: int | None = None,
+        requests_per_second: float | None = None,
+        deadline: u.Quantity | None = None,
+        progress: bool = True,
+        transport: Callable | None = None,
+        clock: Clock | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
         if offline and store is None:
             msg = "'offline' needs a 'store' to take cutouts from"
             raise ValueError(msg)
@@ -127,7 +136,7 @@ class SurveyCutouts:
             if value is not None and not value > 0:
                 msg = f"'{name}' must be positive, got {value}"
                 raise ValueError(msg)
-        self.store = store
+        self.store: Any = store
         self.offline = offline
         self._size = size
         self._pixel_scale = {
@@ -143,7 +152,7 @@ class SurveyCutouts:
         self._make_transport = transport
         self._clock = clock or Clock()
         self._rng = np.random.default_rng() if rng is None else rng
-        self._last = None
+        self._last: Run | None = None
 
     def __repr__(self):
         store = "" if self.store is None else f", store={self.store!r}"
@@ -151,16 +160,18 @@ class SurveyCutouts:
         return f"<{type(self).__name__}: {limit}{store}>"
 
     @property
-    def connections_per_host(self):
+    def connections_per_host(self) -> int:
         """Requests under way at one host, an int."""
         return self._connections or conf.connections_per_host
 
     @property
-    def requests_per_second(self):
+    def requests_per_second(self) -> float:
         """Requests started per second at one host, a float; 0 for no limit."""
         return self._rate or conf.requests_per_second
 
-    def plan(self, coords, bands=BANDS):
+    def plan(
+        self, coords: SkyCoord | Table, bands: Iterable[BandLike] = BANDS
+    ) -> RequestPlan:
         """
         Tell what would be asked of the servers, without asking.
 
@@ -197,7 +208,14 @@ class SurveyCutouts:
             seconds=conf.seconds_per_request,
         )
 
-    def iter_cutouts(self, coords, bands=BANDS, *, ordered=False, keys=None):
+    def iter_cutouts(
+        self,
+        coords: SkyCoord | Table,
+        bands: Iterable[BandLike] = BANDS,
+        *,
+        ordered: bool = False,
+        keys: Sequence[str | int] | None = None,
+    ) -> Iterator[CutoutResult]:
         """
         Yield the cutouts of each object as they come.
 
@@ -257,7 +275,7 @@ class SurveyCutouts:
             )
         return self._iterate(run, None if self.offline else plan)
 
-    def report(self):
+    def report(self) -> Table:
         """
         Tell how each band of each object of the last call ended.
 
@@ -283,7 +301,7 @@ class SurveyCutouts:
 
         return run.ledger.to_table(make_url, str(getattr(self.store, "path", "")))
 
-    def failed(self):
+    def failed(self) -> StillMissing:
         """
         Tell what the last call did not get, to be asked for again.
 
@@ -300,7 +318,7 @@ class SurveyCutouts:
         """
         return self._require_run().ledger.missing()
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """
         Count the bands of the last call in each state.
 
@@ -311,7 +329,7 @@ class SurveyCutouts:
         """
         return self._require_run().ledger.counts()
 
-    def requests_sent(self):
+    def requests_sent(self) -> dict[str, int]:
         """
         Count the requests that the last call sent, repetitions included.
 

@@ -1,8 +1,10 @@
 """`ShiftReport`: whether a sample looks like a reference, and where it does not."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from astropy.table import Table
@@ -30,6 +32,9 @@ from mantis_astro.shift.weights import (
     DensityRatio,
     effective_sample_size,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["ShiftReport"]
 
@@ -128,17 +133,17 @@ class ShiftReport:
     @classmethod
     def compare(
         cls,
-        reference,
-        target,
+        reference: ArrayLike | Table | ReferenceStatistics,
+        target: ArrayLike | Table,
         *,
-        rng,
-        z_spec=None,
-        n_permutation=500,
-        level=LEVEL,
-        max_objects=1000,
-        clip=20.0,
-        distance="neighbours",
-    ):
+        rng: np.random.Generator | int,
+        z_spec: ArrayLike | None = None,
+        n_permutation: int = 500,
+        level: float = LEVEL,
+        max_objects: int = 1000,
+        clip: float = 20.0,
+        distance: str = "neighbours",
+    ) -> Self:
         """
         Compare a target sample with a reference.
 
@@ -226,52 +231,52 @@ class ShiftReport:
         return f"{self.verdict}\n\n{table}"
 
     @property
-    def n_reference(self):
+    def n_reference(self) -> int:
         """Number of reference objects that were compared."""
         return len(self.weights)
 
     @property
-    def n_target(self):
+    def n_target(self) -> int:
         """Number of targets."""
         return len(self.ood_score)
 
     @cached_property
-    def p_value(self):
+    def p_value(self) -> float:
         """How rarely random labels differ as much: of all tests together."""
         return combined_p_value(self.tests.values())
 
     @property
-    def tests(self):
+    def tests(self) -> dict[str, DomainTest]:
         """The tests behind `p_value`, a dict of str to `DomainTest`."""
         return {name: getattr(self, name) for name in _TESTS}
 
     @property
-    def is_shifted(self):
+    def is_shifted(self) -> bool:
         """Whether a shift was found at the level."""
         return self.p_value <= self.level
 
     @property
-    def severity(self):
+    def severity(self) -> str:
         """One of ``"none"``, ``"slight"``, ``"clear"`` and ``"strong"``."""
         return severity(self.domain.statistic, self.p_value, level=self.level)
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """What was found and what to do, in a few sentences."""
         return write_verdict(self)
 
     @property
-    def share_ood(self):
+    def share_ood(self) -> float:
         """Share of the targets with ``ood_score`` above 1, where there is a score."""
         known = np.isfinite(self.ood_score)
         return float(np.mean(self.ood_score[known] > 1)) if known.any() else np.nan
 
     @property
-    def effective_sample_size(self):
+    def effective_sample_size(self) -> float:
         """Number of unweighted objects that the weighted reference is worth."""
         return effective_sample_size(self.weights)
 
-    def weigh(self, features):
+    def weigh(self, features: ArrayLike | Table) -> np.ndarray:
         """
         Weigh a labelled sample so that it looks like the targets.
 
@@ -294,7 +299,7 @@ class ShiftReport:
         check_same(names, self.names)
         return self.weigher(values)
 
-    def to_table(self):
+    def to_table(self) -> Table:
         """
         List what was measured.
 

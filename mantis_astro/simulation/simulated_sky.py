@@ -1,8 +1,12 @@
 """`SimulatedSky`: a sky full of simulated galaxies, as a source of cutouts."""
 
+from __future__ import annotations
+
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -18,6 +22,14 @@ from mantis_astro.simulation.population.galaxies import GalaxyPopulation
 from mantis_astro.simulation.population.scenes import draw_scenes
 from mantis_astro.simulation.rendering.native import render_cutouts
 from mantis_astro.simulation.uniforms import keys_of, uniforms
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from mantis_astro.bands import Band
+    from mantis_astro.simulation.population.galaxies import GalaxySample
+    from mantis_astro.store import CutoutStore
+    from mantis_astro.typing import BandLike, CutoutResult
 
 __all__ = ["SimulatedSky"]
 
@@ -118,11 +130,11 @@ class SimulatedSky:
         self.__post_init__()
 
     @property
-    def bands(self):
+    def bands(self) -> tuple[Band, ...]:
         """All bands that the sky has images of."""
         return self.population.bands
 
-    def catalog(self, n, start=0):
+    def catalog(self, n: int, start: int = 0) -> QTable:
         """
         Make a catalogue of targets, as a spectroscopic survey would.
 
@@ -156,7 +168,7 @@ class SimulatedSky:
         table.meta["simulation"] = {"seed": self.seed, "donors": self.donors}
         return table
 
-    def sample(self, coords):
+    def sample(self, coords: SkyCoord) -> GalaxySample:
         """
         Tell all about the galaxies at positions.
 
@@ -170,9 +182,9 @@ class SimulatedSky:
         GalaxySample
             What is true of them.
         """
-        return self.population.draw_at(coords)
+        return self.population.draw_at(coords)  # type: ignore[attr-defined]
 
-    def redshift(self, coord):
+    def redshift(self, coord: SkyCoord) -> float | np.ndarray:
         """
         Tell the redshift of the galaxies at positions.
 
@@ -189,7 +201,9 @@ class SimulatedSky:
         z = self.sample(coord.reshape(-1)).z
         return float(z[0]) if coord.isscalar else z.reshape(coord.shape)
 
-    def observed(self, coords, bands=BANDS):
+    def observed(
+        self, coords: SkyCoord, bands: Iterable[BandLike] = BANDS
+    ) -> np.ndarray:
         """
         Tell which bands there are images of, without making them.
 
@@ -222,7 +236,9 @@ class SimulatedSky:
             observed[:, ours] = conditions.observed
         return observed
 
-    def iter_cutouts(self, coords, bands=BANDS):
+    def iter_cutouts(
+        self, coords: SkyCoord, bands: Iterable[BandLike] = BANDS
+    ) -> Iterator[CutoutResult]:
         """
         Yield the cutouts of each position.
 
@@ -251,7 +267,9 @@ class SimulatedSky:
                 statuses = {b: OK if b in there else NO_COVERAGE for b in bands}
                 yield start + i, cutouts.select(set(there) & set(bands)), statuses
 
-    def fill_store(self, store, coords, bands=BANDS):
+    def fill_store(
+        self, store: CutoutStore, coords: SkyCoord, bands: Iterable[BandLike] = BANDS
+    ) -> Iterator[int]:
         """
         Put the cutouts of positions into a store, what is there already excepted.
 

@@ -1,9 +1,11 @@
 """Spectra of SDSS and DESI from their files, with the redshifts of their pipelines."""
 
+from __future__ import annotations
+
 import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -11,6 +13,11 @@ from astropy.io import fits
 from astropy.nddata import InverseVariance
 
 from mantis_astro.spectra.pixels import FLUX_UNIT
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
+
+    from mantis_astro.typing import PathLike
 
 __all__ = [
     "CatalogueRedshift",
@@ -49,7 +56,9 @@ class CatalogueRedshift(NamedTuple):
     kind: str
 
 
-def read_spectrum(path, *, target_id=None, row=None):
+def read_spectrum(
+    path: PathLike, *, target_id: int | None = None, row: int | None = None
+) -> Spectrum:
     """
     Read a spectrum of SDSS (``spec-*.fits``) or DESI (``coadd-*.fits``).
 

@@ -1,7 +1,11 @@
 """Redshifts from spectra: chi-square of templates on a grid, and what to distrust."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -11,6 +15,9 @@ from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.spectra.least_squares import BinnedSpectrum, fit_shifts, rebin
 from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
 from mantis_astro.spectra.templates import STEP, TemplateSet
+
+if TYPE_CHECKING:
+    from specutils import Spectrum
 
 __all__ = [
     "REDSHIFT_WARNINGS",
@@ -146,14 +153,14 @@ class SpectroscopicRedshift:
 
 
 def z_spec_from_spectrum(
-    spectrum,
-    templates=None,
+    spectrum: Spectrum,
+    templates: TemplateSet | Iterable[Spectrum] | None = None,
     *,
-    z_range=(0.0, 1.5),
-    prior=None,
-    prior_floor=1e-3,
-    degree=7,
-):
+    z_range: tuple[float, float] = (0.0, 1.5),
+    prior: RedshiftPDF | None = None,
+    prior_floor: float = 1e-3,
+    degree: int = 7,
+) -> SpectroscopicRedshift:
     """
     Measure the redshift of a spectrum.
 

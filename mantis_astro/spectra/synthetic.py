@@ -1,6 +1,10 @@
 """Fluxes in bands from spectra."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import astropy.constants as const
 import astropy.units as u
@@ -13,6 +17,11 @@ from mantis_astro.flags import Flag, missing_flag
 from mantis_astro.fluxes import column_suffix, get_filter
 from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
 
+if TYPE_CHECKING:
+    from specutils import Spectrum
+
+    from mantis_astro.typing import BandLike
+
 __all__ = ["synthetic_photometry"]
 
 # From a photon-weighted integral of FLUX_UNIT over Angstrom, over an integral of the
@@ -20,7 +29,13 @@ __all__ = ["synthetic_photometry"]
 _NJY = (FLUX_UNIT * u.AA**2 / const.c).to(u.nJy)
 
 
-def synthetic_photometry(spectra, bands, *, min_coverage=0.999, max_interpolated=0.1):
+def synthetic_photometry(
+    spectra: Spectrum | Iterable[Spectrum],
+    bands: Iterable[BandLike],
+    *,
+    min_coverage: float = 0.999,
+    max_interpolated: float = 0.1,
+) -> QTable:
     """
     Measure the flux that spectra have in bands.
 

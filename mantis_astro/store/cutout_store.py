@@ -1,11 +1,15 @@
 """`CutoutStore`: the cutouts of many objects on disk."""
 
+from __future__ import annotations
+
 import logging
 import re
 import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -46,6 +50,12 @@ from mantis_astro.store.objects import (
 )
 from mantis_astro.store.readme import README
 from mantis_astro.store.segments import Segments
+
+if TYPE_CHECKING:
+    from astropy.nddata import CCDData
+
+    from mantis_astro.bands import Band
+    from mantis_astro.typing import BandLike, CutoutResult, PathLike
 
 __all__ = ["CutoutStore"]
 
@@ -117,9 +127,13 @@ class CutoutStore:
     <MultibandCutout at 150.10000 +2.20000: ps1.g 32x32 adu>
     """
 
-    _lock = _manifest = None  # so that close() works however far __init__ came
+    # so that close() works however far __init__ came
+    _lock: Any = None
+    _manifest: Any = None
 
-    def __init__(self, path, mode="r", *, compress=False):
+    def __init__(
+        self, path: PathLike, mode: Literal["r", "a"] = "r", *, compress: bool = False
+    ) -> None:
         if mode not in {"r", "a"}:
             msg = f"'mode' must be 'r' (read) or 'a' (append), got {mode!r}"
             raise ValueError(msg)
@@ -195,7 +209,7 @@ class CutoutStore:
             )
         (self.path / "README.txt").write_text(README)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_):
@@ -210,7 +224,7 @@ class CutoutStore:
     def __repr__(self):
         return f"<{type(self).__name__} {self.path} ({self.mode}): {len(self)} objects>"
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._manifest.fetch("SELECT count(*) FROM objects")[0][0]
 
     def __contains__(self, key):
@@ -226,14 +240,14 @@ class CutoutStore:
     def __getitem__(self, key):
         return self.get(key)
 
-    def close(self):
+    def close(self) -> None:
         """Close the store and let another write; the ``with`` statement does this."""
         if self._manifest is not None:
             self._manifest.close()
         if self._lock is not None:
             self._lock.release()
 
-    def keys(self):
+    def keys(self) -> list[str]:
         """
         List the objects.
 
@@ -246,13 +260,19 @@ class CutoutStore:
         return [key for (key,) in rows]
 
     @property
-    def coords(self):
+    def coords(self) -> SkyCoord:
         """A `~astropy.coordinates.SkyCoord` of all objects, in the order of `keys`."""
         rows = self._manifest.fetch("SELECT ra, dec FROM objects ORDER BY id")
         ra, dec = np.array(rows, dtype=float).reshape(-1, 2).T
         return SkyCoord(ra, dec, unit="deg")
 
-    def add(self, key, coord, cutouts, statuses=None):
+    def add(
+        self,
+        key: str | int | None,
+        coord: SkyCoord,
+        cutouts: Mapping[Band, CCDData] | Mapping[str, CCDData],
+        statuses: Mapping[Any, CutoutStatus] | None = None,
+    ) -> str:
         """
         Put cutouts of one object on disk.
 
@@ -286,7 +306,7 @@ class CutoutStore:
         """
         return self.add_many([(key, coord, cutouts, statuses)])[0]
 
-    def add_many(self, objects):
+    def add_many(self, objects: Iterable[tuple]) -> list[str]:
         """
         Put cutouts of several objects on disk together: all of them, or none.
 
@@ -313,7 +333,9 @@ class CutoutStore:
         with self._manifest.transaction() as execute:
             return write_entries(entries, execute, self._segments)
 
-    def check_additions(self, coords, keys=None):
+    def check_additions(
+        self, coords: SkyCoord, keys: Sequence[str | int] | None = None
+    ) -> None:
         """
         Check that objects can be added, before hours are spent on fetching them.
 
@@ -343,7 +365,7 @@ class CutoutStore:
             if name in known and separation(known[name], position) > SAME_OBJECT:
                 raise ValueError(describe_clash(name, known[name], position))
 
-    def name_objects(self, coords, keys):
+    def name_objects(self, coords: SkyCoord, keys: Sequence[str | int]) -> None:
         """
         Give objects that are in the store the names and positions of a table.
 
@@ -393,7 +415,9 @@ class CutoutStore:
             msg = f"{self.path} is open for reading; open it with mode='a' to change it"
             raise ValueError(msg)
 
-    def get(self, key, bands=None):
+    def get(
+        self, key: str | int, bands: Iterable[BandLike] | None = None
+    ) -> MultibandCutout:
         """
         Read the cutouts of one object.
 
@@ -476,7 +500,7 @@ class CutoutStore:
             for (*_, crc, band), record in zip(here, records, strict=True):
                 yield get_band(band), _decode(record, crc, each, band)
 
-    def statuses(self, key):
+    def statuses(self, key: str | int) -> dict[Band, CutoutStatus]:
         """
         Tell what is known of one object.
 
@@ -514,7 +538,7 @@ class CutoutStore:
             known.setdefault(get_band(band), status)
         return known
 
-    def find(self, coord):
+    def find(self, coord: SkyCoord) -> str | None:
         """
         Return the key of the object at a position.
 
@@ -533,7 +557,13 @@ class CutoutStore:
         here = find_at(self._manifest.fetch, position)
         return here[0].key if here else None
 
-    def missing(self, coords, bands, *, keys=None):
+    def missing(
+        self,
+        coords: SkyCoord,
+        bands: Iterable[BandLike],
+        *,
+        keys: Sequence[str | int] | None = None,
+    ) -> np.ndarray:
         """
         Tell what is still to be fetched.
 
@@ -573,7 +603,13 @@ class CutoutStore:
             own = None if name is None else find_by_key(fetch, normalise_key(name))
             yield here if own is None else [own, *(o for o in here if o != own)]
 
-    def iter_cutouts(self, coords, bands, *, keys=None):
+    def iter_cutouts(
+        self,
+        coords: SkyCoord,
+        bands: Iterable[BandLike],
+        *,
+        keys: Sequence[str | int] | None = None,
+    ) -> Iterator[CutoutResult]:
         """
         Yield the cutouts of each position.
 
@@ -609,7 +645,7 @@ class CutoutStore:
             meta = {"key": objects[0].key} if objects else None
             yield index, MultibandCutout(coords[index], cutouts, meta=meta), statuses
 
-    def remove(self, key, bands=None):
+    def remove(self, key: str | int, bands: Iterable[BandLike] | None = None) -> None:
         """
         Forget cutouts, so that they count as missing.
 
@@ -640,7 +676,7 @@ class CutoutStore:
                     [number, str(get_band(band))],
                 )
 
-    def check(self):
+    def check(self) -> Table:
         """
         Read everything and compare it with its checksums.
 
@@ -668,7 +704,13 @@ class CutoutStore:
             dtype=(str, str, str) if not problems else None,
         )
 
-    def export_fits(self, folder, keys=None, *, overwrite=False):
+    def export_fits(
+        self,
+        folder: PathLike,
+        keys: Iterable[str | int] | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> list[Path]:
         """
         Write one FITS file for each object.
 
@@ -695,7 +737,13 @@ class CutoutStore:
             paths.append(path)
         return paths
 
-    def import_fits(self, folder, coords=None, *, keys=None):
+    def import_fits(
+        self,
+        folder: PathLike,
+        coords: SkyCoord | None = None,
+        *,
+        keys: Sequence[str | int] | None = None,
+    ) -> list[str]:
         """
         Add what FITS files hold.
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _BUILT_IN = ("cross_entropy", "crps", "cde")
-_registered = {}
+_registered: dict = {}
 
 
 def register_loss(name, loss):

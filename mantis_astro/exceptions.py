@@ -56,6 +56,10 @@ class DoubleCountingWarning(MantisWarning):
     """The data that made a prior are used again together with it."""
 
 
+class FetchWarning(MantisWarning):
+    """A server could not be reached, and what it has is missing."""
+
+
 class OutOfDistributionWarning(MantisWarning):
     """The targets do not look like the sample a model was trained on."""
 

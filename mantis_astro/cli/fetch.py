@@ -35,6 +35,11 @@ def add_arguments(sub):
         action="store_true",
         help="at the end, ask once more for what failed",
     )
+    sub.add_argument(
+        "--recheck",
+        action="store_true",
+        help="with --resume: ask again where the store says that there is no image",
+    )
     sub.add_argument("--report", metavar="TABLE", help="write what became of each band")
     sub.epilog = (
         "Every cutout is in the store as soon as its object is finished; failures "
@@ -66,7 +71,9 @@ def run(options):
         check_columns(table, options.key)
         keys = check_keys(column_keys(table[options.key][good]), coords[good])
     with CutoutStore(options.store, mode="a") as store:
-        source = SurveyCutouts(store=store, progress=not options.quiet)
+        source = SurveyCutouts(
+            store=store, recheck=options.recheck, progress=not options.quiet
+        )
         for tries_left in range(options.retry_failed, -1, -1):
             for _ in source.iter_cutouts(coords[good], bands, keys=keys):
                 pass

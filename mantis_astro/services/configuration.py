@@ -55,6 +55,10 @@ class Conf(config.ConfigNamespace):
     give_up_after = _item(
         300.0, "Seconds without one good answer after which a host counts as down."
     )
+    unreachable_after = _item(
+        15.0,
+        "Seconds after which a host counts as down to which there was no connection.",
+    )
     connections_per_host = _item(4, "Requests under way at one host.")
     requests_per_second = _item(
         0.0, "Requests started per second at one host; 0 for no limit but the above."

@@ -47,12 +47,24 @@ class Run:
         object is handed over, and else as often as costs little.
     offline : bool
         Whether to ask nobody else.
+    recheck : bool
+        Whether to ask again where the store says that there is no image.
     clock : Clock
         Time.
     """
 
     def __init__(
-        self, coords, groups, keys, *, ordered, footprints, store, offline, clock
+        self,
+        coords,
+        groups,
+        keys,
+        *,
+        ordered,
+        footprints,
+        store,
+        offline,
+        recheck,
+        clock,
     ):
         self.coords = coords
         self.groups = groups
@@ -62,13 +74,16 @@ class Run:
         self._ordered = ordered
         self._footprints = footprints
         self._store = store
+        self._recheck = recheck
         self._can_save = hasattr(store, "add") or hasattr(store, "add_many")
         self._clock = clock
         self._ra, self._dec = coords.icrs.ra.deg, coords.icrs.dec.deg
         self._order = np.arange(len(coords))
         if not ordered:
-            self._order = np.lexsort((self._ra, np.floor(self._dec / _STRIP)))
+            strip = np.floor(self._dec / _STRIP)
+            self._order = np.lexsort((self._dec, self._ra, strip))
         self._chunk = conf.positions_per_list
+        self._twins = _Twins(self._ra, self._dec, 2 * self._chunk)
         self._n_admitted = self._n_handed_over = 0
         self._under_way = {}
         self._unsaved = {}  # index -> target, with images that are not on disk yet
@@ -169,6 +184,17 @@ class Run:
         """
         return {} if self._scheduler is None else dict(self._scheduler.sent)
 
+    def hosts_down(self):
+        """
+        Tell which hosts count as down, and why.
+
+        Returns
+        -------
+        dict of str to str
+            A sentence for each host.
+        """
+        return {} if self._scheduler is None else self._scheduler.hosts_down()
+
     def close(self):
         """Break off what is under way, keep what has come and end all threads."""
         with DeferredInterrupt():
@@ -224,10 +250,30 @@ class Run:
             else:
                 error = ValueError("the position is not finite")
                 self._settle_open(target, self.bands, error)
+        targets = [target for target in targets if not self._follows(target)]
         if self._store is not None:
             self._take_from_store(targets)
         for survey, group in self.groups.items():
             self._fetch(survey, group, targets)
+
+    def _follows(self, target):
+        """Whether all that is wanted of an object comes with one at the same place."""
+        leader = self._twins.leader(target)
+        if leader is None:
+            return False
+        for band, status in leader.statuses.items():
+            if status.is_final:
+                self._settle(
+                    target, band, leader.images.get(band), local=self._shares_entries
+                )
+        if leader.index in self._under_way:
+            leader.followers.append(target)
+        return leader.index in self._under_way
+
+    @property
+    def _shares_entries(self):
+        """Whether objects at the same place are one in the store."""
+        return self._can_save and self._keys is None
 
     def _take_from_store(self, targets):
         """Use local copies that are what would be asked for."""
@@ -246,7 +292,7 @@ class Run:
                 image = cutouts.get(band)
                 if status.is_ok and self._is_as_asked(image, band, target):
                     self._settle(target, band, image, local=True)
-                elif status.state == "no_coverage":
+                elif status.state == "no_coverage" and not self._recheck:
                     self._settle(target, band, None, local=True)
 
     def _is_as_asked(self, image, band, target):
@@ -300,12 +346,56 @@ class Run:
                 self._finished[target.index] = target
             else:
                 self._finished.append(target)
+        for follower in target.followers:
+            shared = local or self._shares_entries
+            self._settle(follower, band, outcome, file, source, local=shared)
+
+
+class _Twins:
+    """
+    The first objects at positions that occur again further on, and are asked for once.
+
+    Parameters
+    ----------
+    ra, dec : `~numpy.ndarray` of float
+        ICRS degrees, shape (n,).
+    n_most : int
+        Positions that are remembered at the same time; the oldest is forgotten first.
+    """
+
+    def __init__(self, ra, dec, n_most):
+        position = np.round(ra, 7) + 1j * np.round(dec, 7)  # as an address has them
+        _, self._place, self._ahead = np.unique(
+            position, return_inverse=True, return_counts=True
+        )
+        self._n_most = n_most
+        self._leaders = {}  # place -> the first object there
+
+    def leader(self, target):
+        """Object at the same place that was taken on before, or None."""
+        place = self._place[target.index]
+        self._ahead[place] -= 1
+        leader = self._leaders.pop(place, None)
+        if self._ahead[place]:
+            self._leaders[place] = target if leader is None else leader
+            if len(self._leaders) > self._n_most:
+                del self._leaders[next(iter(self._leaders))]
+        return leader
 
 
 class _Target:
     """One object on its way."""
 
-    __slots__ = ("dec", "fetched", "images", "index", "key", "ra", "statuses")
+    __slots__ = (
+        "dec",
+        "fetched",
+        "followers",
+        "images",
+        "index",
+        "key",
+        "ra",
+        "statuses",
+    )
 
     def __init__(self, index, ra, dec, key):
         self.index = index
@@ -314,6 +404,7 @@ class _Target:
         self.key = key
         self.images = {}
         self.statuses = {}
+        self.followers = []  # objects at the same place, taken on meanwhile
         self.fetched = []  # bands that are not on disk yet
 
     def take_fetched(self):

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import logging
 import queue
 import threading
 import time
@@ -18,6 +19,8 @@ from mantis_astro.services.transport import HttpTransport, TransportError
 from mantis_astro.services.validation import BadAnswerError
 
 __all__ = ["Clock", "Job", "RetryPolicy", "Scheduler", "make_scheduler"]
+
+log = logging.getLogger(__name__)
 
 _REFUSALS = 2  # a 404 or the like may be an accident once
 _UNREAD_ANSWERS = 64  # the network waits when the caller is that far behind
@@ -95,6 +98,8 @@ class RetryPolicy:
         Seconds for a request with all its repetitions.
     give_up_after : float
         Seconds without one good answer after which a host counts as down.
+    unreachable_after : float
+        Seconds after which a host counts as down to which there was no connection yet.
     """
 
     retries: int
@@ -104,6 +109,7 @@ class RetryPolicy:
     answer_timeout: float
     total_timeout: float
     give_up_after: float
+    unreachable_after: float = 15.0
 
     def wait(self, tries, rng):
         """
@@ -210,6 +216,18 @@ class Scheduler:
         self._results = queue.Queue(_UNREAD_ANSWERS)
         self._stop = threading.Event()
 
+    def hosts_down(self):
+        """
+        Tell which hosts count as down, and why.
+
+        Returns
+        -------
+        dict of str to str
+            A sentence for each host.
+        """
+        hosts = self._hosts.values()
+        return {host.name: host.down for host in hosts if host.down is not None}
+
     def submit(self, job):
         """
         Take a job on.
@@ -280,6 +298,7 @@ class Scheduler:
             return TransportError(host.down)
         now = self._clock.now()
         job.started = now if job.started is None else job.started
+        host.first_try = now if host.first_try is None else host.first_try
         job.tries += 1
         self.sent[host.name] += 1
         left = job.started + self._policy.total_timeout - now
@@ -312,6 +331,7 @@ class Scheduler:
 
     def _judge(self, job, outcome, arrival):
         host = self._hosts[job.http.host]
+        host.was_reached |= not getattr(outcome, "unreachable", False)
         if job.started is not None:  # time that the caller took is not the server's
             job.started += self._clock.now() - arrival
         if isinstance(outcome, TransportError):
@@ -338,7 +358,7 @@ class Scheduler:
         host.note_failure(now, error, self._cap, self._rng)
         job.refusals += getattr(error, "lasting", False)
         spent = job.tries > self._policy.retries or job.refusals >= _REFUSALS
-        wait = self._policy.wait(job.tries, self._rng)
+        wait = min(self._policy.wait(job.tries, self._rng), host.patience(now))
         asked = self._asked_wait(outcome)
         if asked is not None:
             wait = max(wait, asked)
@@ -366,6 +386,8 @@ class _Host:
         self.name = name
         self.threads = []
         self.down = None
+        self.first_try = None
+        self.was_reached = False
         self._interval = 1 / rate if rate > 0 else 0.0
         self._policy = policy
         self._ready = deque()
@@ -421,15 +443,26 @@ class _Host:
             longest = self._policy.backoff_max + self._policy.answer_timeout
             self._failing += min(now - self._last_failure, longest)
         self._last_failure = now
+        if self.patience(now) <= 0:
+            self._give_up(f"no connection in {now - self.first_try:.0f} s", error)
         rounds = self._failures // cap - 1
         if rounds < 1:
             return
-        self.pause(now + self._policy.wait(rounds, rng))
+        self.pause(now + min(self._policy.wait(rounds, rng), self.patience(now)))
         if self._failing > self._policy.give_up_after:
-            self.down = (
-                f"{self.name} counts as down: {self._failures} tries in "
-                f"{self._failing:.0f} s without one good answer; last: {error}"
-            )
+            tries = f"{self._failures} tries in {self._failing:.0f} s"
+            self._give_up(f"{tries} without one good answer", error)
+
+    def patience(self, now):
+        """Seconds for which a host is tried on that was never reached."""
+        if self.was_reached or self.first_try is None:
+            return float("inf")
+        return max(self.first_try + self._policy.unreachable_after - now, 0.0)
+
+    def _give_up(self, reason, error):
+        if self.down is None:
+            self.down = f"{self.name} counts as down: {reason}; last: {error}"
+            log.warning("%s", self.down)
 
 
 def _final(error, job, now):
@@ -488,6 +521,7 @@ def make_scheduler(
             answer_timeout=conf.answer_timeout,
             total_timeout=conf.total_timeout,
             give_up_after=conf.give_up_after,
+            unreachable_after=conf.unreachable_after,
         ),
         connections_per_host=connections,
         requests_per_second=(

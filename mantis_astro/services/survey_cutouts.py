@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from mantis_astro.bands import BANDS, get_survey
+from mantis_astro.exceptions import FetchWarning
 from mantis_astro.progress import progress_bar
 from mantis_astro.services.base import bands_by_survey
 from mantis_astro.services.configuration import conf
@@ -62,6 +64,8 @@ class SurveyCutouts:
         for adding, unless ``offline``.
     offline : bool, optional
         Use the store only; what it lacks is ``failed``.
+    recheck : bool, optional
+        Whether to ask again where the store says that a survey has no image.
     connections_per_host : int, optional
         Requests under way at one host; by default ``conf.connections_per_host``.
     requests_per_second : float, optional
@@ -108,6 +112,7 @@ class SurveyCutouts:
         coverage: Mapping | None = None,
         store: CutoutSource | None = None,
         offline: bool = False,
+        recheck: bool = False,
         connections_per_host: int | None = None,
         requests_per_second: float | None = None,
         deadline: u.Quantity | None = None,
@@ -138,6 +143,7 @@ class SurveyCutouts:
                 raise ValueError(msg)
         self.store: Any = store
         self.offline = offline
+        self.recheck = recheck
         self._size = size
         self._pixel_scale = {
             get_survey(name): scale for name, scale in (pixel_scale or {}).items()
@@ -254,6 +260,11 @@ class SurveyCutouts:
             If the store is open for reading, or a name stands for two objects.
         TypeError
             If a name is neither text nor an integer; a masked one is neither.
+
+        Warns
+        -----
+        `~mantis_astro.exceptions.FetchWarning`
+            At the end, if a host counts as down; with the reason.
         """
         coords = _as_coordinates(coords)
         if keys is not None and len(keys) != len(coords):
@@ -271,6 +282,7 @@ class SurveyCutouts:
                 footprints=self._footprints,
                 store=self.store,
                 offline=self.offline,
+                recheck=self.recheck,
                 clock=self._clock,
             )
         return self._iterate(run, None if self.offline else plan)
@@ -348,7 +360,8 @@ class SurveyCutouts:
 
     def _iterate(self, run, plan):
         log.info("%s", plan or "offline")
-        bar = progress_bar(len(run.coords), wanted=self._progress, title=plan)
+        title = None if log.isEnabledFor(logging.INFO) else plan  # told once
+        bar = progress_bar(len(run.coords), wanted=self._progress, title=title)
         done = 0
         with contextlib.closing(run), bar as update:
             run.start(self._make_scheduler(), self._make_fetcher, self._deadline)
@@ -360,6 +373,7 @@ class SurveyCutouts:
                     yield handed_over
                 with DeferredInterrupt():
                     run.advance()
+        _warn_of(run.hosts_down(), run.ledger)
 
     def _make_scheduler(self):
         return make_scheduler(
@@ -381,6 +395,15 @@ class SurveyCutouts:
             size=size,
             pixel_scale=self._pixel_scale.get(survey),
         )
+
+
+def _warn_of(hosts_down, ledger):
+    """Say once, a line a host, why cutouts are missing that are not to be had."""
+    if hosts_down:
+        n_lacking, n = len(ledger.missing()), len(ledger.coords)
+        reasons = "".join(f"\n  {reason}" for reason in hosts_down.values())
+        msg = f"cutouts of {n_lacking} of {n} objects could not be fetched:{reasons}"
+        warnings.warn(msg, FetchWarning, stacklevel=3)
 
 
 def _as_coordinates(coords):

@@ -14,9 +14,10 @@ from astroquery.exceptions import InvalidQueryError
 
 from mantis_astro import CutoutStore, SurveyCutouts
 from mantis_astro.cutouts import NO_COVERAGE, OK, CutoutSource, failed
-from mantis_astro.exceptions import MissingBandError
+from mantis_astro.exceptions import FetchWarning, MissingBandError
 from mantis_astro.services import conf
 from mantis_astro.simulation.server import FAULTS, Fault, LocalSky, mixed_faults
+from mantis_astro.simulation.server.protocols import ViewerProtocol
 from tests.services.fakes import (
     FakeClock,
     position_at_edge_of_skycell,
@@ -262,7 +263,8 @@ def check_under_faults(sky, *, in_time=True):
 def test_a_server_that_never_works_ends_in_failures(sky, kind):
     sky.faults = [Fault(kind)]
     source = make_source()
-    results = fetch(source, make_coords(10), ["galex.NUV"])
+    with pytest.warns(FetchWarning, match="without one good answer; last: "):
+        results = fetch(source, make_coords(10), ["galex.NUV"])
     assert states(results) == {"failed"}
     assert len(source.failed()) == 10
     assert len(sky.requests) <= 10 * (1 + conf.retries)
@@ -540,6 +542,21 @@ def test_the_plan_and_a_bar_are_for_terminals_only(sky, monkeypatch, capsys):
     assert terminal.getvalue() == shown
 
 
+def test_a_terminal_that_shows_the_log_is_not_told_the_plan_twice(
+    sky, monkeypatch, caplog
+):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with caplog.at_level("INFO", "mantis_astro.services"):
+        fetch(make_source(), make_coords(2), ["galex.NUV"])
+    assert "2 objects, 2 requests" in caplog.text
+    assert "2 objects, 2 requests" not in terminal.getvalue()
+
+
 def test_the_plan_is_logged_first(sky, caplog):
     with caplog.at_level("INFO", "mantis_astro.services"):
         fetch(make_source(), make_coords(2), ["galex.NUV"])
@@ -583,6 +600,89 @@ def test_wrong_calls_are_refused_at_the_call(arguments, options, error, message)
 def test_a_size_that_the_server_would_clip_is_refused_at_the_call():
     with pytest.raises(InvalidQueryError, match="'size' must be 1 to 3000 pixels"):
         SurveyCutouts(size=3 * u.deg).iter_cutouts(make_coords(1), ["galex.NUV"])
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_position_that_occurs_twice_is_asked_for_once(sky, ordered):
+    """Also when the first is finished long before the second is taken on."""
+    first = make_coords(12)
+    coords = SkyCoord([*first, *make_coords(30, seed=1), *first])
+    with conf.set_temp("positions_per_list", 6):
+        results = fetch(make_source(), coords, ["galex.NUV", "ps1.g"], ordered=ordered)
+    assert count_foreign(sky, coords, results) == 0
+    assert states(results) == {"ok"}
+    assert max(sky.repeats().values()) == 1
+
+
+def test_what_failed_the_first_time_is_asked_for_the_second_time(sky):
+    coords = SkyCoord([50.0, 51.0, 50.0], [2.0, 2.0, 2.0], unit="deg")
+    sky.faults = [Fault(404, match="ra=50", attempts=range(2))]
+    with conf.set_temp("positions_per_list", 1):
+        results = fetch(make_source(), coords, ["galex.NUV"], ordered=True)
+    ends = [results[i][1].popitem()[1].state for i in range(3)]
+    assert ends == ["failed", "ok", "ok"]
+
+
+def test_twins_with_names_of_their_own_are_both_in_the_store(sky, tmp_path):
+    coords = SkyCoord([50.0, 51.0, 50.0], [2.0, 2.0, 2.0], unit="deg")
+    with (
+        CutoutStore(tmp_path / "store", "a") as store,
+        conf.set_temp("positions_per_list", 1),
+    ):
+        fetch(make_source(store=store), coords, ["galex.NUV"], keys=["a", "b", "c"])
+        assert sorted(store.keys()) == ["a", "b", "c"]
+    assert len(sky.requests) == 2
+
+
+def test_a_blank_cube_is_asked_for_again(sky, monkeypatch):
+    whole, served = ViewerProtocol._cutout, []
+
+    def cutout(self, survey, query):
+        served.append(query["ra"])
+        answer = whole(self, survey, query)
+        if served.count(query["ra"]) == 1:
+            answer.body = answer.body[:2880] + bytes(len(answer.body) - 2880)
+        return answer
+
+    monkeypatch.setattr(ViewerProtocol, "_cutout", cutout)
+    assert states(fetch(make_source(), make_coords(3), ["galex.NUV"])) == {"ok"}
+    assert max(sky.repeats().values()) == 2
+
+
+def test_what_a_store_says_is_not_covered_can_be_asked_for_again(tmp_path):
+    coords = make_coords(2)
+    with CutoutStore(tmp_path / "store", "a") as store:
+        bare = {"galex": lambda ra, dec: False}
+        with LocalSky(coverage=bare) as sky, sky.configure(conf):
+            first = fetch(make_source(store=store), coords, ["galex.NUV"])
+        with LocalSky() as sky, sky.configure(conf):
+            kept = fetch(make_source(store=store), coords, ["galex.NUV"])
+            assert sky.requests == []
+            source = make_source(store=store, recheck=True)
+            again = fetch(source, coords, ["galex.NUV"])
+            later = fetch(make_source(store=store), coords, ["galex.NUV"])
+            assert len(sky.requests) == 2
+    assert states(first) == states(kept) == {"no_coverage"}
+    assert states(again) == states(later) == {"ok"}
+
+
+def test_without_a_network_a_table_ends_soon_and_says_why():
+    clock, nowhere = FakeClock(patience=0.05), "http://127.0.0.1:9/x"
+    source = make_source(clock=clock)
+    with (
+        conf.set_temp("panstarrs_filenames", nowhere),
+        conf.set_temp("legacy_survey", nowhere.replace("9/", "7/")),
+        pytest.warns(FetchWarning, match="cutouts of 60 of 60 objects") as warned,
+    ):
+        results = fetch(source, make_coords(60), ["galex.NUV", "ps1.g"])
+    assert states(results) == {"failed"}
+    assert clock.time < 30
+    (warning,) = warned
+    lines = str(warning.message).splitlines()
+    assert len(lines) == 3
+    for line in lines[1:]:
+        assert "counts as down: no connection in 15 s; last:" in line
+        assert "refused" in line
 
 
 def test_a_report_needs_a_call_first():

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from astropy.io.votable.ucd import check_ucd
-from astropy.table import QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from mantis_astro import Flag, RedshiftPDF
 from mantis_astro.pdf.columns import COLUMNS
+from mantis_astro.pdf_io.edges import edges_from_text, edges_to_text
 
 UNEVEN = np.array([0, 0.1, 0.3, 0.35, 1.0, 1.2])
 PUBLISHED = np.concatenate([[0], np.arange(400) * 0.004 + 0.002])
@@ -26,6 +27,41 @@ def pdf():
     return RedshiftPDF.from_batch(
         UNEVEN, weights, flags=[0, Flag.BLEND, 0, 0], meta={"model": "α", "n": [1, 2]}
     )
+
+
+# ---- bins as a text
+
+
+@pytest.mark.parametrize(
+    ("edges", "text"),
+    [
+        (PUBLISHED, "0, 0.002 to 1.594 by 0.004, 1.6"),
+        (np.linspace(0, 1.6, 401).round(9), "0 to 1.6 by 0.004"),
+        (np.linspace(0, 3, 301), "0 to 3 in 300 steps"),
+        (UNEVEN, "0, 0.1, 0.3, 0.35, 1, 1.2"),
+        (np.array([0, 1e-7, 2e-7, 3e-7, 1]), "0 to 3e-07 by 1e-07, 1"),
+        (np.array([0.0, 7.0]), "0, 7"),
+    ],
+)
+def test_bins_are_a_short_text(edges, text):
+    edges = edges.round(6) if edges is PUBLISHED else edges
+    assert edges_to_text(edges) == text
+
+
+@given(
+    st.lists(st.floats(0, 1e3), min_size=2, max_size=30, unique=True).map(sorted),
+    st.sampled_from([1, 2, 9]),
+    st.integers(1, 6),
+)
+def test_any_bins_come_back_from_their_text_to_the_last_bit(edges, n, digits):
+    edges = np.concatenate([edges, edges[-1] + np.arange(1, n) / 10**digits])
+    np.testing.assert_array_equal(edges_from_text(edges_to_text(edges)), edges)
+
+
+@pytest.mark.parametrize("text", ["", "0.1; 0.2", "0 to 1", "[0, 1]", "nan, 1"])
+def test_another_text_tells_no_bins(text):
+    with pytest.raises(ValueError, match="these are no redshift bins"):
+        edges_from_text(text)
 
 
 # ---- samples, Gaussians, quantiles
@@ -222,7 +258,7 @@ def test_the_table_has_the_columns_of_the_design(pdf):
     assert pdf.to_table(prefix="m_").colnames == [f"m_{n}" for n in names.split()]
     assert table["pz"].dtype == np.float32
     assert table["pz"].shape == (4, 5)
-    assert table.meta == {**pdf.meta, "bin_edges": UNEVEN.tolist()}
+    assert table.meta == {**pdf.meta, "PZEDGES": edges_to_text(UNEVEN)}
 
 
 def test_columns_hold_what_the_methods_say(pdf):
@@ -259,9 +295,27 @@ def test_columns_have_a_description_and_a_ucd(pdf):
         assert check_ucd(info.meta["ucd"], check_controlled_vocabulary=True)
 
 
-def test_estimates_are_dimensionless(pdf):
+def test_the_class_of_a_column_does_not_depend_on_what_is_in_it(pdf):
+    assert not (pdf[:1].flags & Flag.NO_DATA).any()
+    night, other = pdf[:1].to_table(), pdf.to_table()
+    for name in night.colnames:
+        kind = Column if name == "flags" else MaskedColumn
+        assert type(night[name]) is type(other[name]) is kind
+        assert night[name].dtype == other[name].dtype
+
+
+def test_what_is_masked_is_nan_for_readers_that_see_no_mask(pdf):
     table = pdf.to_table()
-    assert all(table[d.name].unit == "" for d in COLUMNS[:-2] if d.name != "n_peaks")
+    for name in set(table.colnames) - {"flags", "n_peaks"}:
+        column = table[name]
+        np.testing.assert_array_equal(np.isnan(column.data.data), column.mask)
+        np.testing.assert_array_equal(np.isnan(table.filled()[name]), column.mask)
+    assert table["pz"].mask[2].all()
+
+
+def test_columns_print_with_few_digits(pdf):
+    line = pdf[:1].to_table()["z_median", "odds", "p_sec", "flags"].pformat()[-1]
+    assert [len(word) for word in line.split()] == [6, 5, 2, 1]
 
 
 def test_one_galaxy_is_a_table_of_one_row(pdf):
@@ -277,9 +331,8 @@ def test_a_table_is_of_one_dimension(pdf):
 def test_the_table_survives_a_file(pdf, tmp_path, ending):
     path = tmp_path / f"table{ending}"
     table = pdf.to_table()
-    table.meta = {"bin_edges": table.meta["bin_edges"]}
-    with pytest.warns(match="HIERARCH") if ending == ".fits" else _nothing():
-        table.write(path)
+    table.meta = {"PZEDGES": table.meta["PZEDGES"]}
+    table.write(path)
     again = QTable.read(path)
     for name in table.colnames:
         mask = getattr(table[name], "mask", np.False_)
@@ -291,17 +344,11 @@ def test_the_table_survives_a_file(pdf, tmp_path, ending):
         np.testing.assert_allclose(read.probability, pdf.probability, rtol=1e-7)
 
 
-def _nothing():
-    from contextlib import nullcontext
-
-    return nullcontext()
-
-
 def test_a_table_needs_probabilities_and_bin_edges(pdf):
     table = Table({"ra": [1.0]}, meta={"bin_edges": [0, 1]})
     with pytest.raises(ValueError, match=r"no column 'x_pz' .* there are \['ra'\]"):
         RedshiftPDF.from_table(table, prefix="x_")
-    with pytest.raises(ValueError, match=r"no 'bin_edges', .* \(\['by'\]\)"):
+    with pytest.raises(ValueError, match=r"no redshift bins: .* \(\['by'\]\)"):
         RedshiftPDF.from_table(Table({"pz": [[1.0]]}, meta={"by": 1}))
     table = Table({"pz": [[1.0, 3.0]]})
     pdf = RedshiftPDF.from_table(table, bin_edges=[0, 1, 2])

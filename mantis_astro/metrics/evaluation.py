@@ -15,8 +15,10 @@ from mantis_astro.flags import Flag
 from mantis_astro.metrics.density import object_scores, share_within
 from mantis_astro.metrics.point import mean, point_statistics
 from mantis_astro.metrics.uniformity import pit_ad, pit_cvm, pit_kld, pit_ks
+from mantis_astro.pdf.tables import as_densities, as_truths, is_table
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from numpy.typing import ArrayLike
 
     from mantis_astro.pdf import RedshiftPDF
@@ -53,11 +55,12 @@ _DESCRIPTIONS = {
 
 
 def evaluate(
-    pdf: RedshiftPDF,
-    z_spec: ArrayLike,
+    pdf: RedshiftPDF | Table,
+    z_spec: ArrayLike | str | None = None,
     *,
+    prefix: str = "",
     point: str = "median",
-    by: ArrayLike | None = None,
+    by: ArrayLike | str | None = None,
     bins: ArrayLike | None = None,
     sample: str = "all",
     exclude: Flag = Flag.NO_DATA,
@@ -70,16 +73,20 @@ def evaluate(
 
     Parameters
     ----------
-    pdf : RedshiftPDF
-        Densities, shape (n,).
-    z_spec : array_like or `~astropy.units.Quantity`
+    pdf : RedshiftPDF or `~astropy.table.Table`
+        Densities, shape (n,), or the table that `PhotoZ.add_redshifts` gave.
+    z_spec : array_like, `~astropy.units.Quantity` or str, optional
         True redshifts, shape (n,). Galaxies where it is NaN or masked are left out
-        and counted.
+        and counted. Of a table it may be the name of a column, and is ``z_spec`` by
+        default.
+    prefix : str, optional
+        What stands before the names of the redshift columns of a table.
     point : str, optional
         Point estimate: ``"mean"``, ``"median"``, ``"mode"`` or ``"risk"``.
-    by : array_like, `~astropy.table.Column` or `~astropy.units.Quantity`, optional
+    by : array_like, `~astropy.units.Quantity` or str, optional
         Something to split the sample by, shape (n,): a magnitude, a redshift, the
-        name of a survey. Adds a row for each bin.
+        name of a survey; or the name of a column of the table. Adds a row for each
+        bin.
     bins : int or array_like, optional
         For numbers: edges of the bins, or how many bins of equal population (5). For
         strings and booleans there is a row for each value.
@@ -104,6 +111,10 @@ def evaluate(
 
     Raises
     ------
+    KeyError
+        If the table has no such column.
+    TypeError
+        If there are no true redshifts.
     ValueError
         If ``point`` is another word, shapes do not match, bins are not increasing, or
         a further metric has a name that is taken.
@@ -130,6 +141,10 @@ def evaluate(
     --- ---------- -------------- --------------------
     500    0.01503      0.0007034                0.002
     """
+    z_spec = as_truths(pdf, z_spec)
+    if isinstance(by, str) and is_table(pdf):
+        by = as_truths(pdf, by)
+    pdf = as_densities(pdf, prefix=prefix)
     further = _further_scores(scores or {}, pdf, z_spec)
     objects = object_scores(pdf, z_spec, point=point)
     objects = {name: as_redshift(objects[name]) for name in objects.colnames} | further

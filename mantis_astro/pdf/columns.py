@@ -1,20 +1,23 @@
 """The table of point estimates: which columns, what they mean, how they are made."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-import astropy.units as u
 import numpy as np
 from astropy.table import Column, MaskedColumn, QTable
-from astropy.utils.masked import Masked
 
 from mantis_astro.flags import Flag
+from mantis_astro.pdf_io.edges import EDGES_KEY, edges_to_text
 
 __all__ = [
     "COLUMNS",
     "OOD_SCORE",
     "OUTPUT_COLUMNS",
+    "Z_MC",
     "ColumnDefinition",
+    "make_column",
     "make_table",
+    "measure",
 ]
 
 
@@ -30,58 +33,127 @@ class ColumnDefinition(NamedTuple):
         What it is, in a sentence.
     ucd : str
         IVOA Unified Content Descriptor.
+    format : str or None
+        How it is printed.
+    value : callable or None
+        Takes a RedshiftPDF of shape (n,), returns values of shape (n, ...); None for
+        what does not follow from p(z).
     """
 
     name: str
     description: str
     ucd: str
+    format: str | None = ".4f"
+    value: Callable | None = None
 
 
 COLUMNS = tuple(
     ColumnDefinition(*row)
     for row in [
-        ("z_mean", "Mean of p(z)", "src.redshift.phot;stat.mean"),
-        ("z_median", "Median of p(z)", "src.redshift.phot;stat.median"),
-        ("z_mode", "Redshift of highest density", "src.redshift.phot"),
-        ("z_risk", "Redshift of least risk (Tanaka et al. 2018)", "src.redshift.phot"),
+        (
+            "z_mean",
+            "Mean of p(z)",
+            "src.redshift.phot;stat.mean",
+            ".4f",
+            lambda pdf: pdf.mean(),
+        ),
+        (
+            "z_median",
+            "Median of p(z)",
+            "src.redshift.phot;stat.median",
+            ".4f",
+            lambda pdf: pdf.median(),
+        ),
+        (
+            "z_mode",
+            "Redshift of highest density",
+            "src.redshift.phot",
+            ".4f",
+            lambda pdf: pdf.mode(),
+        ),
+        (
+            "z_risk",
+            "Redshift of least risk (Tanaka et al. 2018)",
+            "src.redshift.phot",
+            ".4f",
+            lambda pdf: pdf.z_risk(),
+        ),
         (
             "z_err68_low",
             "Lower redshift of the central 68 % interval",
             "src.redshift.phot;stat.min",
+            ".4f",
+            lambda pdf: pdf.interval(0.68)[0],
         ),
         (
             "z_err68_high",
             "Upper redshift of the central 68 % interval",
             "src.redshift.phot;stat.max",
+            ".4f",
+            lambda pdf: pdf.interval(0.68)[1],
         ),
         (
             "z_err95_low",
             "Lower redshift of the central 95 % interval",
             "src.redshift.phot;stat.min",
+            ".4f",
+            lambda pdf: pdf.interval(0.95)[0],
         ),
         (
             "z_err95_high",
             "Upper redshift of the central 95 % interval",
             "src.redshift.phot;stat.max",
+            ".4f",
+            lambda pdf: pdf.interval(0.95)[1],
         ),
-        ("z_std", "Standard deviation of p(z)", "stat.stdev;src.redshift.phot"),
+        (
+            "z_std",
+            "Standard deviation of p(z)",
+            "stat.stdev;src.redshift.phot",
+            ".4f",
+            lambda pdf: pdf.std(),
+        ),
         (
             "odds",
             "Probability within 0.05 (1 + z_mode) of z_mode",
             "stat.probability;src.redshift.phot",
+            ".3f",
+            lambda pdf: pdf.odds(0.05),
         ),
-        ("n_peaks", "Number of peaks of p(z)", "meta.number"),
-        ("z_sec", "Redshift of the second peak of p(z)", "src.redshift.phot"),
+        (
+            "n_peaks",
+            "Number of peaks of p(z)",
+            "meta.number",
+            None,
+            lambda pdf: pdf.peaks().number,
+        ),
+        (
+            "z_sec",
+            "Redshift of the second peak of p(z)",
+            "src.redshift.phot",
+            ".4f",
+            lambda pdf: pdf.peaks().z_sec.filled(np.nan),
+        ),
         (
             "p_sec",
             "Probability of the second peak of p(z)",
             "stat.probability;src.redshift.phot",
+            ".3f",
+            lambda pdf: pdf.peaks().p_sec.filled(np.nan),
         ),
-        ("flags", "Quality bits; see mantis_astro.flags", "meta.code.qual"),
+        (
+            "flags",
+            "Quality bits; see mantis_astro.flags",
+            "meta.code.qual",
+            None,
+            lambda pdf: pdf.flags.copy(),
+        ),
         (
             "pz",
-            "Probability of each redshift bin; edges in the table's meta",
+            "Probability of each redshift bin",
             "stat.probability;src.redshift.phot",
+            ".3g",
+            lambda pdf: pdf.probability.astype(np.float32),
         ),
     ]
 )
@@ -91,12 +163,77 @@ OOD_SCORE = ColumnDefinition(
     "ood_score",
     "How little the training set supports a redshift; 99 % of that have less than 1",
     "stat.value",
+    ".3f",
 )
+
+#: What `add_redshifts` adds where it is given a source of randomness.
+Z_MC = ColumnDefinition("z_mc", "One draw from p(z)", "src.redshift.phot", ".4f")
 
 #: All columns of `add_redshifts`, in order.
 OUTPUT_COLUMNS = (*COLUMNS[:-2], OOD_SCORE, *COLUMNS[-2:])
 
-_QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
+
+def measure(pdf, definition):
+    """
+    Compute the values of one column.
+
+    Parameters
+    ----------
+    pdf : RedshiftPDF
+        Shape (n,).
+    definition : ColumnDefinition
+        The column, one of `COLUMNS`.
+
+    Returns
+    -------
+    ndarray
+        Shape (n, ...): NaN, or 0 peaks, where the flag ``NO_DATA`` is set or there is
+        no such thing.
+    """
+    values = np.asarray(definition.value(pdf))
+    if definition.name != "flags":
+        no_data = (np.asarray(pdf.flags) & int(Flag.NO_DATA)) != 0
+        values[no_data] = 0 if values.dtype.kind == "i" else np.nan
+    return values
+
+
+def make_column(definition, values, bin_edges):
+    """
+    Make one column of a table.
+
+    The class of a column does not depend on what is in it: `flags` are never masked,
+    all others are masked columns, which hold NaN where they are masked, for readers
+    that see no mask.
+
+    Parameters
+    ----------
+    definition : ColumnDefinition
+        The column.
+    values : ndarray
+        As `measure` returns them; not copied.
+    bin_edges : ndarray
+        Of the densities.
+
+    Returns
+    -------
+    `~astropy.table.Column`
+        With description, UCD and format. The description of ``pz`` says what its bins
+        are, so that it can be read when it has left its table.
+    """
+    facts = {
+        "name": definition.name,
+        "description": definition.description,
+        "format": definition.format,
+        "meta": {"ucd": definition.ucd},
+        "copy": False,
+    }
+    if definition.name == "flags":
+        return Column(values, **facts)
+    if definition.name == "pz":
+        facts["description"] += f"; edges {edges_to_text(bin_edges)}"
+    if values.dtype.kind == "f":
+        return MaskedColumn(values, mask=np.isnan(values), fill_value=np.nan, **facts)
+    return MaskedColumn(values, mask=values == 0, fill_value=0, **facts)
 
 
 def make_table(pdf, *, prefix=""):
@@ -124,44 +261,9 @@ def make_table(pdf, *, prefix=""):
         msg = f"galaxies must be in one dimension, got shape {pdf.shape}: ravel() first"
         raise ValueError(msg)
     pdf = pdf.reshape(-1) if pdf.isscalar else pdf  # whose summaries may be known
-    quantiles = dict(zip(_QUANTILES, pdf.to_quantiles(_QUANTILES).T, strict=True))
-    mode = pdf.mode()
-    peaks = pdf.peaks()
-    values = {
-        "z_mean": pdf.mean(),
-        "z_median": quantiles[0.5],
-        "z_mode": mode,
-        "z_risk": pdf.z_risk(),
-        "z_err68_low": quantiles[0.16],
-        "z_err68_high": quantiles[0.84],
-        "z_err95_low": quantiles[0.025],
-        "z_err95_high": quantiles[0.975],
-        "z_std": pdf.std(),
-        "odds": pdf.odds(0.05, z=mode),
-        "n_peaks": peaks.number,
-        "z_sec": peaks.z_sec,
-        "p_sec": peaks.p_sec,
-    }
-    no_data = (pdf.flags & int(Flag.NO_DATA)) != 0
-    table = QTable(meta={**pdf.meta, "bin_edges": pdf.bin_edges.tolist()})
-    for definition in COLUMNS[:-2]:
-        value = _masked(values[definition.name], no_data)
-        _add(table, definition, value, prefix)
-    _add(table, COLUMNS[-2], Column(pdf.flags.copy()), prefix)
-    _add(table, COLUMNS[-1], Column(pdf.probability.astype(np.float32)), prefix)
+    facts = {**pdf.meta, EDGES_KEY: edges_to_text(pdf.bin_edges)}
+    table = QTable(meta={prefix + key: value for key, value in facts.items()})
+    for definition in COLUMNS:
+        column = make_column(definition, measure(pdf, definition), pdf.bin_edges)
+        table.add_column(column, name=prefix + definition.name, copy=False)
     return table
-
-
-def _masked(value, mask):
-    """Mask values where there is no data, besides where they are masked already."""
-    mask = mask | getattr(value, "mask", False)
-    if not isinstance(value, u.Quantity):
-        return MaskedColumn(value, mask=mask) if mask.any() else Column(value)
-    return Masked(getattr(value, "unmasked", value), mask=mask) if mask.any() else value
-
-
-def _add(table, definition, value, prefix):
-    name = prefix + definition.name
-    table.add_column(value, name=name, copy=False)
-    table[name].info.description = definition.description
-    table[name].info.meta = {"ucd": definition.ucd}

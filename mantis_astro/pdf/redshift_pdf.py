@@ -14,7 +14,7 @@ from mantis_astro.pdf.density import BinnedDensity
 
 if TYPE_CHECKING:
     import qp
-    from astropy.table import QTable, Table
+    from astropy.table import QTable, Row, Table
     from numpy.typing import ArrayLike
 
     from mantis_astro.priors import RedshiftPrior
@@ -366,28 +366,34 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
 
     @classmethod
     def from_table(
-        cls, table: Table, *, prefix: str = "", bin_edges: ArrayLike | None = None
+        cls, table: Table | Row, *, prefix: str = "", bin_edges: ArrayLike | None = None
     ) -> Self:
         """
         Take the densities in column ``pz`` of a table, such as `to_table` makes.
 
         Parameters
         ----------
-        table : `~astropy.table.Table`
+        table : `~astropy.table.Table` or `~astropy.table.Row`
             With columns ``pz`` of shape ``(n, n_bins)`` and, if there are any,
-            ``flags``.
+            ``flags``: as it was made, or stacked, joined, grouped, sorted, cut, or
+            read from a file; or one row of it.
         prefix : str, optional
-            What stands before the names of the columns.
+            What stands before the names of the columns, and of facts in the meta.
         bin_edges : array_like, optional
-            Shape ``(n_bins + 1,)``; by default ``bin_edges`` in the table's meta.
+            Shape ``(n_bins + 1,)``; by default what the description of the column, or
+            ``PZEDGES`` in the table's meta, says.
 
         Returns
         -------
         RedshiftPDF
-            One density for each row, with the table's meta.
+            One density for each row, with the table's meta; of shape () for a Row. A
+            row whose ``pz`` is masked, as where there is no data or after an outer
+            join, is uniform in density and flagged ``NO_DATA``.
 
         Raises
         ------
+        TypeError
+            If it is no table.
         ValueError
             If the column or the bin edges are missing, or a row is bad.
 
@@ -736,10 +742,11 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         `~astropy.table.QTable`
             One row for each galaxy: ``z_mean z_median z_mode z_risk z_err68_low
             z_err68_high z_err95_low z_err95_high z_std odds n_peaks z_sec p_sec flags``
-            and ``pz``, the probabilities as float32, shape ``(n, n_bins)``. Estimates
-            are dimensionless, with a description and a UCD in ``info.meta``; masked
-            where the flag ``NO_DATA`` is set, and ``z_sec``, ``p_sec`` where there is
-            no second peak. The table's ``meta`` holds ``bin_edges``.
+            and ``pz``, the probabilities as float32, shape ``(n, n_bins)``. All but the
+            flags are masked columns, with a description and a UCD in ``info.meta``:
+            masked, and NaN underneath, where the flag ``NO_DATA`` is set, and
+            ``z_sec``, ``p_sec`` where there is no second peak. ``PZEDGES`` of the
+            table's ``meta`` tells the redshift bins, as does the description of ``pz``.
 
         Raises
         ------
@@ -750,10 +757,13 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         --------
         >>> from mantis_astro import RedshiftPDF
         >>> table = RedshiftPDF([0, 1, 4], [[0.25, 0.75], [1, 0]]).to_table()
-        >>> table["z_mean"]
-        <Quantity [2. , 0.5]>
-        >>> table["z_mean"].info.description
-        'Mean of p(z)'
+        >>> print(table["z_mean"])
+        z_mean
+        ------
+        2.0000
+        0.5000
+        >>> table["pz"].info.description
+        'Probability of each redshift bin; edges 0, 1, 4'
         """
         from mantis_astro.pdf.columns import make_table
 

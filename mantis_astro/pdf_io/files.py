@@ -9,6 +9,13 @@ import numpy as np
 from mantis_astro import binned
 from mantis_astro._optional import require
 from mantis_astro.atomic import atomic_file
+from mantis_astro.flags import Flag
+from mantis_astro.pdf_io.edges import (
+    EDGES_KEY,
+    edges_from_text,
+    edges_to_text,
+    find_edges_text,
+)
 from mantis_astro.pdf_io.ensembles import from_ensemble, to_ensemble
 
 __all__ = ["FORMATS", "PDFParts", "parts_from_table", "read_parts", "write_parts"]
@@ -22,7 +29,8 @@ FORMATS = {
     ".h5": "hdf5",
 }
 # What the densities need beyond rows of numbers, in the meta of a table.
-_EDGES, _META, _SHAPE = "bin_edges", "pdf_meta", "pdf_shape"
+_EDGES, _META, _SHAPE = EDGES_KEY.lower(), "pdf_meta", "pdf_shape"
+_OLD_EDGES = "bin_edges"  # a list, in older tables
 
 
 class PDFParts(NamedTuple):
@@ -121,50 +129,97 @@ def parts_from_table(table, *, prefix="", bin_edges=None):
 
     Parameters
     ----------
-    table : `~astropy.table.Table`
-        With a column ``pz``, shape ``(n, n_bins)``, and maybe ``flags``.
+    table : `~astropy.table.Table` or `~astropy.table.Row`
+        With a column ``pz``, shape ``(n, n_bins)``, and maybe ``flags``; or one row of
+        such a table.
     prefix : str, optional
-        What stands before these names.
+        What stands before these names, and before those of facts in the table's meta.
     bin_edges : array_like, optional
-        By default ``bin_edges`` of the table's meta.
+        By default those in the description of the column, else those of the meta.
 
     Returns
     -------
     PDFParts
-        What it holds; ``meta`` is the rest of the table's.
+        What it holds, of shape ``()`` for a row. A row of probabilities that is masked,
+        or NaN altogether, is uniform in density and flagged ``NO_DATA``; ``meta`` is
+        the rest of the table's, the prefix taken off.
 
     Raises
     ------
+    TypeError
+        If it is no table.
     ValueError
         If the column or the bin edges are not there.
     """
-    meta = dict(table.meta)
+    from astropy.table import Row, Table
+
+    if not isinstance(table, Table | Row):
+        msg = f"'table' must be an astropy Table or a Row of one, got {type(table)}"
+        raise TypeError(msg)
+    is_row = isinstance(table, Row)
+    if is_row:
+        table = table.table[table.index : table.index + 1]
+    pz, flags = prefix + "pz", prefix + "flags"
+    meta = {_without(key, prefix): value for key, value in table.meta.items()}
     # FITS headers know no case
-    keys = {key.lower(): key for key in meta if key.lower() in {_EDGES, _META, _SHAPE}}
-    found = {lower: meta.pop(key) for lower, key in keys.items()}
-    bin_edges = found.get(_EDGES) if bin_edges is None else bin_edges
+    own = {_EDGES, _OLD_EDGES, _META, _SHAPE}
+    found = {key.lower(): meta.pop(key) for key in list(meta) if key.lower() in own}
     if bin_edges is None:
-        msg = f"no 'bin_edges', neither given nor in the table's meta ({list(meta)})"
+        described = pz in table.colnames and table[pz].info.description
+        bin_edges = find_edges_text(described or None) or found.get(_EDGES)
+        bin_edges = found.get(_OLD_EDGES) if bin_edges is None else bin_edges
+    if bin_edges is None:
+        msg = (
+            f"no redshift bins: neither 'bin_edges' is given, nor does the description "
+            f"of '{pz}' or '{prefix}{EDGES_KEY}' of the table's meta say what they are "
+            f"({list(table.meta)})"
+        )
         raise ValueError(msg)
+    if isinstance(bin_edges, str):
+        bin_edges = edges_from_text(bin_edges)
     bin_edges = binned.validate_bin_edges(bin_edges)
     if _META in found:
         meta = json.loads(found[_META])
     shape = json.loads(found[_SHAPE]) if _SHAPE in found else [len(table)]
-    pz, flags = prefix + "pz", prefix + "flags"
     if len(table) == 0:  # ECSV without rows has no two-dimensional column
         probability = np.empty((0, len(bin_edges) - 1))
     elif pz in table.colnames:
-        probability = np.asarray(table[pz])
+        probability = np.asarray(np.ma.getdata(table[pz]))
     else:
         msg = f"no column '{pz}' of probabilities; there are {table.colnames}"
         raise ValueError(msg)
     flags = table[flags] if flags in table.colnames else np.zeros(len(table), int)
+    flags = np.ma.filled(np.ma.asarray(flags), 0).astype(np.int64)
+    unknown = _unknown_rows(table[pz]) if len(table) else np.zeros(0, bool)
+    if unknown.any():
+        uniform = np.diff(bin_edges) / (bin_edges[-1] - bin_edges[0])
+        probability = np.where(unknown[:, None], uniform, probability).astype(
+            probability.dtype
+        )
+        flags[unknown] |= int(Flag.NO_DATA)
+    shape = [] if is_row else shape
     return PDFParts(
         bin_edges,
         probability.reshape(*shape, probability.shape[-1]),
-        np.asarray(flags).astype(np.int64).reshape(shape),
+        flags.reshape(shape),
         meta,
     )
+
+
+def _without(key, prefix):
+    """Take a prefix off a key, in whatever case a header kept it."""
+    return key[len(prefix) :] if key.lower().startswith(prefix.lower()) else key
+
+
+def _unknown_rows(column):
+    """Rows of probabilities that are masked, or NaN altogether."""
+    values = np.asarray(np.ma.getdata(column))
+    unknown = np.zeros(len(values), bool)
+    if np.ma.getmask(column) is not np.ma.nomask:
+        unknown |= np.ma.getmask(column).any(axis=-1)
+    if values.dtype.kind == "f":
+        unknown |= np.isnan(values).all(axis=-1)
+    return unknown
 
 
 def _pick(functions, path, format, otherwise):
@@ -202,7 +257,7 @@ def _to_table(parts):
 
     probability, flags = _flat(parts)
     meta = {
-        _EDGES: parts.bin_edges.tolist(),
+        EDGES_KEY: edges_to_text(parts.bin_edges),
         _META: _dump(parts.meta),
         _SHAPE: json.dumps(parts.flags.shape),
     }

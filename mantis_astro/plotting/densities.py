@@ -5,6 +5,7 @@ import numpy as np
 from mantis_astro import metrics
 from mantis_astro._optional import require
 from mantis_astro.binned import as_redshift
+from mantis_astro.pdf.tables import as_densities, as_truths
 
 __all__ = ["plot_pdf", "plot_pit", "plot_zz"]
 
@@ -12,7 +13,7 @@ _MOST = 10  # curves that can still be told apart
 _SCATTER = 3000  # points that can
 
 
-def plot_pdf(pdf, z_spec=None, *, ax=None, level=0.68, labels=None):
+def plot_pdf(pdf, z_spec=None, *, prefix="", ax=None, level=0.68, labels=None):
     """
     Draw p(z) of one galaxy or a few.
 
@@ -21,10 +22,14 @@ def plot_pdf(pdf, z_spec=None, *, ax=None, level=0.68, labels=None):
 
     Parameters
     ----------
-    pdf : RedshiftPDF
-        Scalar or of shape (n,), at most ten galaxies.
-    z_spec : float, array_like or `~astropy.units.Quantity`, optional
-        True redshifts, of the same shape; NaN or masked where there is none.
+    pdf : RedshiftPDF, `~astropy.table.Table` or `~astropy.table.Row`
+        Scalar or of shape (n,), at most ten galaxies; or rows that
+        `PhotoZ.add_redshifts` gave.
+    z_spec : float, array_like, `~astropy.units.Quantity` or str, optional
+        True redshifts, of the same shape; NaN or masked where there is none. Of a
+        table it may be the name of a column, and is ``z_spec`` if there is one.
+    prefix : str, optional
+        What stands before the names of the redshift columns of a table.
     ax : `~matplotlib.axes.Axes`, optional
         Axes to draw on; by default those of a new figure, not known to pyplot.
     level : float, optional
@@ -54,6 +59,8 @@ def plot_pdf(pdf, z_spec=None, *, ax=None, level=0.68, labels=None):
     'p(z) per unit redshift'
     >>> ax.figure.savefig("pdf.png")  # doctest: +SKIP
     """
+    z_spec = as_truths(pdf, z_spec, needed=False)
+    pdf = as_densities(pdf, prefix=prefix)
     pdfs = pdf.reshape(-1)
     if not 0 < len(pdfs) <= _MOST:
         msg = f"'pdf' must hold 1 to {_MOST} galaxies to be drawn, got {len(pdfs)}"
@@ -142,7 +149,7 @@ def plot_zz(z_phot, z_spec, *, ax=None, threshold=0.15):
     return ax
 
 
-def plot_pit(pdf, z_spec, *, ax=None, bins=20):
+def plot_pit(pdf, z_spec=None, *, prefix="", ax=None, bins=20):
     """
     Draw the histogram of ``cdf(z_spec)``: flat if p(z) are calibrated.
 
@@ -151,10 +158,13 @@ def plot_pit(pdf, z_spec, *, ax=None, bins=20):
 
     Parameters
     ----------
-    pdf : RedshiftPDF
-        Densities, shape (...).
-    z_spec : array_like or `~astropy.units.Quantity`
-        True redshifts, of the same shape; NaN or masked where there is none.
+    pdf : RedshiftPDF or `~astropy.table.Table`
+        Densities, shape (...), or the table that `PhotoZ.add_redshifts` gave.
+    z_spec : array_like, `~astropy.units.Quantity` or str, optional
+        True redshifts, of the same shape; NaN or masked where there is none. Of a
+        table it may be the name of a column, and is ``z_spec`` by default.
+    prefix : str, optional
+        What stands before the names of the redshift columns of a table.
     ax : `~matplotlib.axes.Axes`, optional
         Axes to draw on; by default those of a new figure, not known to pyplot.
     bins : int, optional
@@ -181,7 +191,8 @@ def plot_pit(pdf, z_spec, *, ax=None, bins=20):
     >>> [float(bar.get_height()) for bar in ax.patches[:2]]
     [1.0, 1.0]
     """
-    values = metrics.pit(pdf, z_spec).ravel()
+    z_spec = as_truths(pdf, z_spec)
+    values = metrics.pit(as_densities(pdf, prefix=prefix), z_spec).ravel()
     values = values[np.isfinite(values)]
     n = len(values)
     if not n:

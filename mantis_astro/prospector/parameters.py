@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mantis_astro import binned
 from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.pdf.tables import as_densities
 from mantis_astro.priors import RedshiftPrior
 from mantis_astro.priors.requirements import require_prospector
+
+if TYPE_CHECKING:
+    from astropy.table import Row
 
 __all__ = ["as_prior", "configure_zred"]
 
@@ -21,8 +27,8 @@ def as_prior(pdf, *, floor=None, temper=None, support=None):
 
     Parameters
     ----------
-    pdf : RedshiftPDF or RedshiftPrior
-        Of one galaxy.
+    pdf : RedshiftPDF, RedshiftPrior or `~astropy.table.Row`
+        Of one galaxy; or its row of the table that `PhotoZ.add_redshifts` gave.
     floor, temper, support : optional
         As for `RedshiftPDF.to_prior`, whose defaults hold; a prior has settled them.
 
@@ -38,6 +44,7 @@ def as_prior(pdf, *, floor=None, temper=None, support=None):
     """
     options = {"floor": floor, "temper": temper, "support": support}
     options = {name: value for name, value in options.items() if value is not None}
+    pdf = as_densities(pdf)
     if isinstance(pdf, RedshiftPDF):
         return pdf.to_prior(**options)
     if not isinstance(pdf, RedshiftPrior):
@@ -54,7 +61,7 @@ def as_prior(pdf, *, floor=None, temper=None, support=None):
 
 def configure_zred(
     model_params: dict,
-    pdf: RedshiftPDF | RedshiftPrior,
+    pdf: RedshiftPDF | RedshiftPrior | Row,
     *,
     floor: float | None = None,
     temper: float | None = None,
@@ -67,8 +74,8 @@ def configure_zred(
     ----------
     model_params : dict
         Parameters of a model, as `prospect.models.SpecModel` takes them. Not changed.
-    pdf : RedshiftPDF or RedshiftPrior
-        Of one galaxy.
+    pdf : RedshiftPDF, RedshiftPrior or `~astropy.table.Row`
+        Of one galaxy; or its row of the table that `PhotoZ.add_redshifts` gave.
     floor : float, optional
         Share of the prior spread evenly over the support, so that data may overrule a
         p(z) that is wrong; by default 0.001. Not with a `RedshiftPrior`, which has its

@@ -5,14 +5,14 @@ import logging
 from collections.abc import Mapping
 
 import numpy as np
-from astropy.table import Column, MaskedColumn, QTable
+from astropy.table import QTable
 
 from mantis_astro.extinction import select_ebv
-from mantis_astro.flags import FLAG_TABLE, Flag
+from mantis_astro.flags import Flag
 from mantis_astro.pdf import RedshiftPDF
-from mantis_astro.pdf.columns import OOD_SCORE, OUTPUT_COLUMNS
 from mantis_astro.progress import progress_bar
 from mantis_astro.redshift_table.batches import find_ebv, fingerprint, open_rows
+from mantis_astro.redshift_table.columns import NewColumns
 from mantis_astro.redshift_table.domain import DomainWatch
 from mantis_astro.tables.journal import RowJournal
 
@@ -55,23 +55,12 @@ def add_redshifts(
     card = predictor.card
     found = open_rows(card, table, source, ra=ra, dec=dec, chunk=chunk)
     output = QTable(table, copy=True)
-    names = _new_names(output, prefix, columns, with_draws=rng is not None)
+    bin_edges = card.bin_edges
+    new = NewColumns(output, bin_edges, prefix=prefix, columns=columns, rng=rng)
+    new.flags[~found.good] |= int(found.flags)
     ebv = find_ebv(output, ebv)
-    n = len(output)
-    probability = np.ones((n, card.n_bins), np.float32)
-    score = np.full(n, np.nan, np.float32)
-    domain = DomainWatch(card.reference, n)
-    flags = np.full(n, Flag.NO_DATA, np.int32)
-    flags[~found.good] |= found.flags
+    domain = DomainWatch(card.reference, len(output))
     todo = found.good.copy()
-
-    def keep(rows, row_flags, values):
-        flags[rows], probability[rows] = row_flags, values[:, : card.n_bins]
-        if card.reference is not None:
-            score[rows] = values[:, card.n_bins]
-            domain.add(rows, values[:, card.n_bins + 1 :])
-
-    n_value = card.n_bins + (0 if card.reference is None else 1 + domain.n_component)
     identity = {
         "model": card.name,
         "sha256": card.sha256,
@@ -79,37 +68,41 @@ def add_redshifts(
         "ebv": fingerprint(ebv.values() if isinstance(ebv, Mapping) else [ebv]),
         "table": found.fingerprint,
     }
+    n_value = card.n_bins + (0 if card.reference is None else 1 + domain.n_component)
     with _open_journal(resume, identity, n_value) as journal:
-        if journal is not None:
-            done, done_flags, done_values = journal.read()
-            keep(done, done_flags, done_values)
-            todo[done] = False
-            if len(done):
-                log.info("%d of %d rows were finished before", len(done), n)
+        finished = 0
+        for rows, flags, values in journal.iter_blocks() if journal else ():
+            pdf, score, components = _unpacked(bin_edges, flags, values)
+            new.fill(rows, pdf, score)
+            domain.add(rows, components)
+            todo[rows] = False
+            finished += len(rows)
+        if finished:
+            log.info("%d of %d rows were finished before", finished, len(output))
         finished = 0
         with progress_bar(np.count_nonzero(todo), wanted=progress) as update:
             for rows, data, status in found.batches(np.flatnonzero(todo)):
                 if data is None:
-                    flags[rows] = status
+                    new.flags[rows] = status
                 else:
                     prepared = predictor.prepare(data, select_ebv(ebv, rows))
                     answer = predictor.infer(prepared, dihedral=dihedral)
-                    row_flags = status | answer.flags
-                    values = _packed(answer)
-                    keep(rows, row_flags, values)
-                    if journal is not None:
-                        final = (row_flags & Flag.FETCH_FAILED) == 0
-                        journal.append(rows[final], row_flags[final], values[final])
+                    pdf = answer.pdf.add_flags(status) if status.any() else answer.pdf
+                    new.fill(rows, pdf, answer.ood_score)
+                    domain.add(rows, answer.components)
+                    if journal:
+                        final = (pdf.flags & int(Flag.FETCH_FAILED)) == 0
+                        values = _packed(answer)[final]
+                        journal.append(rows[final], pdf.flags[final], values)
                 finished += len(rows)
                 update(finished)
 
-    empty = (flags & Flag.NO_DATA) != 0
-    probability[empty] = 0  # made uniform in density
-    if domain.is_shifted(~empty):
-        flags[~empty] |= Flag.OOD_DOMAIN
-    pdf = RedshiftPDF.from_batch(card.bin_edges, probability, flags=flags)
-    _report(flags)
-    return _attach(output, pdf, score, names, prefix, predictor.provenance(), rng)
+    has_data = (new.flags & int(Flag.NO_DATA)) == 0
+    if domain.is_shifted(has_data):
+        new.flags[has_data] |= int(Flag.OOD_DOMAIN)
+    for count, description in new.count_flags():
+        log.info("%d of %d rows: %s", count, len(output), description)
+    return new.attach(predictor.provenance())
 
 
 def _packed(answer):
@@ -120,53 +113,16 @@ def _packed(answer):
     return np.hstack(parts).astype(np.float32)
 
 
-def _new_names(table, prefix, columns, *, with_draws):
-    """Names of the new columns, without prefix; none of them taken."""
-    known = [definition.name for definition in OUTPUT_COLUMNS]
-    if with_draws:
-        known.append("z_mc")
-    strangers = [name for name in columns or () if name not in known]
-    if strangers:
-        msg = f"'columns' may hold {', '.join(known)}; got {strangers}"
-        raise ValueError(msg)
-    names = [name for name in known if columns is None or name in columns]
-    taken = [prefix + name for name in names if prefix + name in table.colnames]
-    if taken:
-        msg = (
-            f"the table has {', '.join(taken)} already: choose another 'prefix' "
-            f"(now {prefix!r}) or fewer 'columns'"
-        )
-        raise ValueError(msg)
-    return names
+def _unpacked(bin_edges, flags, values):
+    """Take apart what `_packed` put together."""
+    n_bins = len(bin_edges) - 1
+    pdf = RedshiftPDF.from_batch(bin_edges, values[:, :n_bins], flags=flags)
+    if values.shape[1] == n_bins:
+        return pdf, np.full(len(values), np.nan), values[:, n_bins:]
+    return pdf, values[:, n_bins], values[:, n_bins + 1 :]
 
 
-def _open_journal(path, identity, n_bins):
+def _open_journal(path, identity, n_value):
     if path is None:
         return contextlib.nullcontext()
-    return RowJournal(path, identity, n_bins)
-
-
-def _report(flags):
-    for flag in FLAG_TABLE:
-        count = np.count_nonzero(flags & (1 << flag.bit))
-        if count:
-            log.info("%d of %d rows: %s", count, len(flags), flag.description)
-
-
-def _attach(output, pdf, score, names, prefix, provenance, rng):
-    new = pdf.to_table()
-    unknown = np.isnan(score)
-    new[OOD_SCORE.name] = (
-        MaskedColumn(score, mask=unknown) if unknown.any() else Column(score)
-    )
-    new[OOD_SCORE.name].info.description = OOD_SCORE.description
-    new[OOD_SCORE.name].info.meta = {"ucd": OOD_SCORE.ucd}
-    if "z_mc" in names:
-        new["z_mc"] = pdf.sample(1, rng)[:, 0]
-        new["z_mc"].info.description = "One draw from p(z)"
-        new["z_mc"].info.meta = {"ucd": "src.redshift.phot"}
-    for name in names:
-        output[prefix + name] = new[name]
-    facts = {**provenance, "bin_edges": pdf.bin_edges.tolist()}
-    output.meta.update({prefix + key: value for key, value in facts.items()})
-    return output
+    return RowJournal(path, identity, n_value)

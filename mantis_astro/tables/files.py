@@ -198,6 +198,10 @@ def _flatten(table, dropped):
     flat.meta = {}
     flat.remove_columns(dropped)
     for name in flat.colnames:
+        if flat[name].info.format:  # astropy would write numbers as they are printed
+            flat.replace_column(name, flat[name].copy())
+            flat[name].info.format = None
+    for name in flat.colnames:
         if isinstance(flat[name], SkyCoord):
             coords, i = flat[name].icrs, flat.colnames.index(name)
             flat.remove_column(name)

@@ -46,7 +46,7 @@ class RowJournal:
     >>> with RowJournal(path, {"model": "a"}, n_bins=2) as journal:
     ...     journal.append(np.array([4]), np.array([0]), np.array([[0.25, 0.75]]))
     >>> with RowJournal(path, {"model": "a"}, n_bins=2) as journal:
-    ...     rows, flags, probability = journal.read()
+    ...     [(rows, flags, probability)] = journal.iter_blocks()
     >>> rows, probability
     (array([4]), array([[0.25, 0.75]], dtype=float32))
     """
@@ -102,12 +102,17 @@ class RowJournal:
         self._file.write(records.tobytes())
         self._file.flush()
 
-    def read(self):
+    def iter_blocks(self, size=8192):
         """
-        Read all finished rows.
+        Read all finished rows, some at a time.
 
-        Returns
-        -------
+        Parameters
+        ----------
+        size : int, optional
+            How many rows at a time.
+
+        Yields
+        ------
         rows : `~numpy.ndarray` of int, shape (n,)
             Their numbers in the table.
         flags : `~numpy.ndarray` of int, shape (n,)
@@ -115,9 +120,14 @@ class RowJournal:
         probability : `~numpy.ndarray` of float32, shape (n, n_bins)
             Probability per bin.
         """
-        self._file.seek(self._start)
-        records = np.frombuffer(self._file.read(), self._record)
-        return tuple(records[name].copy() for name in ("row", "flags", "probability"))
+        start = 0
+        while len(records := self._read_records(start, size)):
+            yield tuple(records[name] for name in ("row", "flags", "probability"))
+            start += len(records)
+
+    def _read_records(self, start, n):
+        self._file.seek(self._start + start * self._record.itemsize)
+        return np.frombuffer(self._file.read(n * self._record.itemsize), self._record)
 
     def _check_header(self, expected):
         with self.path.open("rb") as file:
@@ -138,11 +148,10 @@ class RowJournal:
     def _drop_torn_tail(self):
         size = self.path.stat().st_size - self._start
         n = size // self._record.itemsize
-        self._file.seek(self._start)
-        records = np.frombuffer(
-            self._file.read(n * self._record.itemsize), self._record
-        )
-        while n and records[n - 1]["crc"] != _checksum(records[n - 1]):
+        while n:
+            [last] = self._read_records(n - 1, 1)
+            if last["crc"] == _checksum(last):
+                break
             n -= 1
         self._file.truncate(self._start + n * self._record.itemsize)
 

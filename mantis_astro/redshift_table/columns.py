@@ -1,0 +1,147 @@
+"""`NewColumns`: the columns that a table gains, filled as rows are finished."""
+
+import numpy as np
+
+from mantis_astro.flags import FLAG_TABLE, Flag
+from mantis_astro.pdf.columns import OOD_SCORE, OUTPUT_COLUMNS, Z_MC, make_column
+from mantis_astro.pdf.columns import measure as measure_column
+from mantis_astro.pdf_io.edges import EDGES_KEY, edges_to_text
+
+__all__ = ["NewColumns"]
+
+
+class NewColumns:
+    """
+    The columns that a table gains; nothing but those asked for is kept.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Gains them in the end.
+    bin_edges : ndarray
+        Of the densities.
+    prefix : str
+        Put before their names.
+    columns : sequence of str or None
+        Which, without prefix; None for all.
+    rng : int, `~numpy.random.Generator` or None
+        Draws redshifts for ``z_mc``, which is there only with it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or the table has one of that name.
+    """
+
+    def __init__(self, table, bin_edges, *, prefix, columns, rng):
+        known = {d.name: d for d in OUTPUT_COLUMNS}
+        if rng is not None:
+            known[Z_MC.name] = Z_MC
+        _check_names(table, prefix, columns, known)
+        self._table, self._bin_edges, self._prefix = table, bin_edges, prefix
+        self._wanted = [
+            d for name, d in known.items() if columns is None or name in columns
+        ]
+        n = len(table)
+        self.flags = np.full(n, int(Flag.NO_DATA), np.int64)
+        self._values = {
+            d.name: _no_values(d, n, len(bin_edges) - 1)
+            for d in self._wanted
+            if d.name != "flags"
+        }
+        if Z_MC.name in self._values:
+            self._uniform = np.random.default_rng(rng).random(n)
+
+    def fill(self, rows, pdf, ood_score):
+        """
+        Fill in finished rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Their numbers in the table.
+        pdf : RedshiftPDF, shape (n,)
+            With all flags.
+        ood_score : ndarray, shape (n,)
+            NaN where it is not known.
+        """
+        self.flags[rows] = pdf.flags
+        for definition in self._wanted:
+            name = definition.name
+            if name == OOD_SCORE.name:
+                self._values[name][rows] = ood_score
+            elif name == Z_MC.name:
+                has_data = (pdf.flags & int(Flag.NO_DATA)) == 0
+                draws = pdf.ppf(self._uniform[rows])
+                self._values[name][rows] = np.where(has_data, draws, np.nan)
+            elif name != "flags":
+                self._values[name][rows] = measure_column(pdf, definition)
+
+    def count_flags(self):
+        """
+        Count the rows with each flag.
+
+        Yields
+        ------
+        int
+            How many rows; more than none.
+        str
+            What the flag says.
+        """
+        for flag in FLAG_TABLE:
+            count = np.count_nonzero(self.flags & (1 << flag.bit))
+            if count:
+                yield count, flag.description
+
+    def attach(self, facts):
+        """
+        Put the columns on the table.
+
+        Parameters
+        ----------
+        facts : dict
+            For the table's meta.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            The table.
+        """
+        for definition in self._wanted:
+            name = definition.name
+            values = self.flags if name == "flags" else self._values.pop(name)
+            column = make_column(definition, values, self._bin_edges)
+            self._table.add_column(column, name=self._prefix + name, copy=False)
+        facts = {**facts, EDGES_KEY: edges_to_text(self._bin_edges)}
+        facts = {self._prefix + key: value for key, value in facts.items()}
+        self._table.meta.update(facts)
+        return self._table
+
+
+def _no_values(definition, n, n_bins):
+    """Values of rows without data."""
+    if definition.name == "n_peaks":
+        return np.zeros(n, int)
+    if definition.name == "pz":
+        return np.full((n, n_bins), np.nan, np.float32)
+    dtype = np.float32 if definition.name == OOD_SCORE.name else float
+    return np.full(n, np.nan, dtype)
+
+
+def _check_names(table, prefix, columns, known):
+    if isinstance(columns, str):
+        msg = f"'columns' must be a list of names, got {columns!r}: write [{columns!r}]"
+        raise TypeError(msg)
+    strangers = [name for name in columns or () if name not in known]
+    if strangers:
+        msg = f"'columns' may hold {', '.join(known)}; got {strangers}"
+        raise ValueError(msg)
+    names = known if columns is None else columns
+    taken = [prefix + name for name in known if name in names]
+    taken = [name for name in taken if name in table.colnames]
+    if taken:
+        msg = (
+            f"the table has {', '.join(taken)} already: choose another 'prefix' "
+            f"(now {prefix!r}) or fewer 'columns'"
+        )
+        raise ValueError(msg)

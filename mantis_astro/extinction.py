@@ -12,6 +12,7 @@ import numpy as np
 from mantis_astro.bands import BANDS, get_band
 from mantis_astro.flags import Flag
 from mantis_astro.fluxes import get_filter
+from mantis_astro.units import unit_of, without_unit
 
 __all__ = [
     "DUST_MAPS",
@@ -259,11 +260,9 @@ def _column(ebv, n, n_maps):
     """E(B-V) as an array of shape (n, n_maps), NaN where it is not known."""
     if ebv is None:
         return np.full((n, n_maps), np.nan)
-    if isinstance(ebv, u.Quantity):
-        unmasked = ebv.to_value(u.mag) if ebv.unit == u.mag else ebv.to_value(u.one)
-    else:
-        unmasked = np.ma.asanyarray(ebv)
-    values = np.ma.filled(np.ma.asarray(unmasked, dtype=float), np.nan)
+    unit = unit_of(ebv)
+    is_magnitude = unit is None or u.Unit(unit).is_equivalent(u.mag)
+    values = without_unit(ebv, u.mag if is_magnitude else u.one)
     if values.ndim == 0 and not (
         np.isnan(values) or _LOWEST_EBV <= values <= _HIGHEST_EBV
     ):

@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from mantis_astro import redshift_table, refitting
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
+from mantis_astro.fluxes import SENTINELS
 from mantis_astro.models import load_model, save_model
 from mantis_astro.models.reference_files import encoder_sha256
 from mantis_astro.prediction import Inference, Predictor
@@ -142,6 +143,7 @@ class PhotoZ(Predictor):
         prefix: str = "",
         columns: Sequence[str] | None = None,
         dihedral: bool = False,
+        missing: Sequence[float] = SENTINELS,
         rng: np.random.Generator | None = None,
         chunk: int = 64,
         progress: bool = False,
@@ -176,6 +178,10 @@ class PhotoZ(Predictor):
             Which of the new columns to keep, without prefix; by default all.
         dihedral : bool, optional
             Average p(z) over the eight orientations of each image.
+        missing : sequence of float, optional
+            Values that mark a flux as not observed, for a photometric model; an empty
+            one takes every flux for an observation. See
+            `~mantis_astro.fluxes.read_fluxes`.
         rng : `numpy.random.Generator`, optional
             Adds a column ``z_mc``: one draw from each p(z).
         chunk : int, optional
@@ -240,6 +246,7 @@ class PhotoZ(Predictor):
             prefix=prefix,
             columns=columns,
             dihedral=dihedral,
+            missing=missing,
             rng=rng,
             chunk=chunk,
             progress=progress,

@@ -20,6 +20,7 @@ from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.extinction import select_ebv
 from mantis_astro.flags import FLAG_TABLE, Flag
+from mantis_astro.fluxes import SENTINELS, Fluxes
 from mantis_astro.models import predict_both, predict_features, predict_probability
 from mantis_astro.pdf import RedshiftPDF
 
@@ -112,6 +113,7 @@ class Predictor:
         *,
         ebv: EbvLike = None,
         dihedral: bool = False,
+        missing: Sequence[float] = SENTINELS,
     ) -> RedshiftPDF:
         """
         Compute p(z). Does not use the internet.
@@ -121,7 +123,7 @@ class Predictor:
         data : MultibandCutout, iterable of MultibandCutout, or `~astropy.table.Table`
             Images of one object or of many, which are read a chunk at a time; or, for
             a photometric model, a table with columns such as ``flux_ps1_g`` and
-            ``flux_err_ps1_g`` (nJy; masked where not observed).
+            ``flux_err_ps1_g``, see `~mantis_astro.fluxes.read_fluxes`.
         ebv : float, array_like or mapping, optional
             Galactic E(B-V) in magnitudes, for all objects or one each; a mapping gives
             it map by map (``{"csfd": ..., "planck": ...}``). Where it is not given or
@@ -129,6 +131,10 @@ class Predictor:
         dihedral : bool, optional
             Average p(z) over the eight orientations of each image, at eight times the
             cost.
+        missing : sequence of float, optional
+            Values that mark a flux as not observed, for a photometric model; an empty
+            one takes every flux for an observation. See
+            `~mantis_astro.fluxes.read_fluxes`.
 
         Returns
         -------
@@ -153,7 +159,7 @@ class Predictor:
         if isinstance(data, MultibandCutout):
             return self._predict_cutouts([data], ebv, dihedral=dihedral)[0]
         if isinstance(data, Table):
-            return self._predict_table(data, ebv)
+            return self._predict_table(data, ebv, missing)
         return self._predict_cutouts(data, ebv, dihedral=dihedral)
 
     def features(
@@ -188,7 +194,7 @@ class Predictor:
 
         Parameters
         ----------
-        data : sequence of MultibandCutout, or `~astropy.table.Table`
+        data : sequence of MultibandCutout, table or `~mantis_astro.fluxes.Fluxes`
             What the model reads.
         ebv : float, array_like or mapping, optional
             As for `predict`.
@@ -203,7 +209,7 @@ class Predictor:
         TypeError
             If the data are not what the model reads.
         """
-        if isinstance(data, Table) != self.card.is_photometric:
+        if isinstance(data, Table | Fluxes) != self.card.is_photometric:
             reads = "a table of fluxes" if self.card.is_photometric else "cutouts"
             got = "a table" if isinstance(data, Table) else "cutouts"
             msg = f"'{self.card.name}' reads {reads}, got {got}"
@@ -343,9 +349,11 @@ class Predictor:
         _check_used_up(ebv, n)
         return self._joined(parts)
 
-    def _predict_table(self, table, ebv):
+    def _predict_table(self, table, ebv, missing):
         _check_used_up(ebv, len(table))
         parts = []
+        if self.card.is_photometric:
+            table = self.card.spec.read(table, missing=missing)
         for start in range(0, len(table), _ROWS):
             rows = slice(start, start + _ROWS)
             prepared = self.prepare(table[rows], select_ebv(ebv, rows))

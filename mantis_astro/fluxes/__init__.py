@@ -10,6 +10,7 @@ from mantis_astro.fluxes.columns import (
     flux_columns,
     read_fluxes,
 )
+from mantis_astro.fluxes.conversion import to_flux
 from mantis_astro.fluxes.filters import get_filter
 from mantis_astro.fluxes.magnitudes import (
     POGSON,
@@ -22,15 +23,18 @@ from mantis_astro.fluxes.magnitudes import (
 )
 from mantis_astro.fluxes.zero_points import (
     AB_ZERO_POINT_NJY,
+    SENTINELS,
     ab_from_njy,
     native_factor,
     njy_factor,
     njy_from_ab,
+    to_njy,
 )
 
 __all__ = [
     "AB_ZERO_POINT_NJY",
     "POGSON",
+    "SENTINELS",
     "Fluxes",
     "ab_from_njy",
     "asinh_mag_to_flux",
@@ -46,4 +50,6 @@ __all__ = [
     "njy_factor",
     "njy_from_ab",
     "read_fluxes",
+    "to_flux",
+    "to_njy",
 ]

@@ -1,14 +1,23 @@
 """The one reader of columns of fluxes: units, masks, and what was not observed."""
 
+import logging
 from dataclasses import dataclass, replace
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Row
 
-from mantis_astro.bands import get_band, get_bands, list_bands
+from mantis_astro.bands import get_band, get_bands, get_survey, list_bands
+from mantis_astro.fluxes.magnitudes import POGSON, default_softening
+from mantis_astro.fluxes.zero_points import SENTINELS, to_njy
+from mantis_astro.units import unit_of, without_unit
 
 __all__ = ["Fluxes", "column_suffix", "flux_columns", "read_fluxes"]
+
+log = logging.getLogger(__name__)
+
+# Magnitudes of galaxies; in nJy, too faint for any survey whose depth is known here.
+_LIKE_MAGNITUDES = 5.0, 40.0
 
 
 def column_suffix(band):
@@ -95,7 +104,7 @@ class Fluxes:
         return np.stack([self.flux, self.flux_err], axis=1)
 
 
-def read_fluxes(table, bands=None, *, default_unit=None):
+def read_fluxes(table, bands=None, *, missing=SENTINELS, default_unit=None):
     """
     Read the columns of fluxes of a table.
 
@@ -105,19 +114,32 @@ def read_fluxes(table, bands=None, *, default_unit=None):
         With columns such as ``flux_ps1_g`` and ``flux_err_ps1_g``.
     bands : iterable of Band or str, optional
         The bands; by default all registered ones that have a column of fluxes.
+    missing : sequence of float, optional
+        Values, in the unit of the column, that mark a flux as not observed. An empty
+        one takes every finite flux for an observation, whatever its error.
     default_unit : `~astropy.units.UnitBase`, optional
         Unit of columns that have none; by default such a column is an error.
 
     Returns
     -------
     Fluxes
-        A band without columns was not observed; without a column of errors they are
-        not known. What is masked, NaN or infinite counts as absent.
+        In nJy.
 
     Raises
     ------
     ValueError
-        `~astropy.units.UnitsError` if a column is not a flux density, or has no unit.
+        `~astropy.units.UnitsError` if a column is not of fluxes, or has no unit.
+
+    Notes
+    -----
+    Columns may be of any class, of a QTable or a plain Table: flux densities; AB
+    maggies or nanomaggies; AB magnitudes with the unit mag(AB), their errors in mag.
+
+    Not observed is a flux that is masked, NaN, infinite, or in ``missing``, and one
+    whose error is infinite, zero or negative; what was found so is logged with its
+    number. A band without columns was not observed. An error that is masked, NaN or
+    without a column is not known, which does not make the flux unobserved. A flux that
+    is negative or not significant is an observation.
 
     Examples
     --------
@@ -128,34 +150,128 @@ def read_fluxes(table, bands=None, *, default_unit=None):
     >>> read_fluxes(table).flux
     array([[3631.]])
     """
+    level = logging.WARNING
     if isinstance(table, Row):
-        table = table.table[table.index : table.index + 1]
+        table, level = table.table[table.index : table.index + 1], logging.INFO
     if bands is None:
         bands = [b for b in list_bands() if flux_columns(b)[0] in table.colnames]
     else:
         bands = get_bands(bands)
-    values = np.full((2, len(table), len(bands)), np.nan)
+    flux, flux_err = np.full((2, len(table), len(bands)), np.nan)
+    n_marked = n_bad_error = 0
     for j, band in enumerate(bands):
-        for k, name in enumerate(flux_columns(band)):
-            if name in table.colnames:
-                values[k, :, j] = _njy(table[name], name, default_unit)
-    flux, flux_err = values
-    return Fluxes(tuple(bands), flux, flux_err)
+        name, name_err = flux_columns(band)
+        if name not in table.colnames:
+            continue
+        column = _with_unit(table[name], name, default_unit)
+        values = _njy(column, name)
+        marked = np.isin(without_unit(column, column.unit), missing)
+        bad_error = np.zeros(len(table), bool)
+        if name_err in table.colnames:
+            errors = _with_unit(table[name_err], name_err, default_unit)
+            errors = _njy_error(errors, name_err, column, values)
+            if len(missing):
+                bad_error = ~marked & (np.isinf(errors) | (errors <= 0))
+            flux_err[:, j] = np.where(
+                (errors > 0) & np.isfinite(errors), errors, np.nan
+            )
+        there = np.isfinite(values)
+        n_marked += np.count_nonzero(there & marked)
+        n_bad_error += np.count_nonzero(there & bad_error)
+        flux[:, j] = np.where(there & ~marked & ~bad_error, values, np.nan)
+        _tell_of_vega(band, column, level)
+    flux_err[np.isnan(flux)] = np.nan
+    fluxes = Fluxes(tuple(bands), flux, flux_err)
+    _tell(fluxes, n_marked, n_bad_error, missing, level)
+    return fluxes
 
 
-def _njy(column, name, default_unit):
-    """Column in nJy as plain floats; NaN where masked or infinite."""
-    unit = default_unit if column.unit is None else column.unit
-    if unit is None:
+def _with_unit(column, name, default_unit):
+    """Check that a column has a unit, or give it the default one."""
+    if column.unit is not None:
+        return column
+    if default_unit is None:
         msg = (
             f"column '{name}' has no unit: set it to that of its numbers, "
             f"table['{name}'].unit = 'nJy'"
         )
         raise u.UnitsError(msg)
-    # a magnitude says that it is equivalent too
-    if not isinstance(unit, u.UnitBase) or not unit.is_equivalent(u.nJy):
-        msg = f"column '{name}' must be a flux density (nJy), got {unit}"
-        raise u.UnitsError(msg)
-    values = np.array(getattr(column, "unmasked", column), float) * unit.to(u.nJy)
-    values[getattr(column, "mask", False) | ~np.isfinite(values)] = np.nan
-    return values
+    column = column.copy()
+    column.unit = default_unit
+    return column
+
+
+def _njy(column, name):
+    """Fluxes in nJy, NaN where masked."""
+    try:
+        return to_njy(column)
+    except u.UnitsError:
+        msg = (
+            f"column '{name}' must be a flux density (nJy), maggies (nmgy) or AB "
+            f"magnitudes (mag(AB)), got {column.unit}; photometry.to_flux converts "
+            "other magnitudes"
+        )
+        raise u.UnitsError(msg) from None
+
+
+def _njy_error(column, name, flux_column, flux):
+    """Errors of fluxes in nJy, NaN where masked."""
+    if unit_of(flux_column) == u.ABmag and unit_of(column) in (u.mag, u.ABmag):
+        return flux * without_unit(column, unit_of(column)) / POGSON
+    return _njy(column, name)
+
+
+def _tell(fluxes, n_marked, n_bad_error, missing, level):
+    """Log what was taken for not observed, and what is odd about all fluxes."""
+    found = []
+    if n_marked:
+        marks = " or ".join(f"{mark:g}" for mark in missing)
+        found.append(f"{n_marked:,} are {marks}")
+    if n_bad_error:
+        found.append(
+            f"{n_bad_error:,} have an error that is zero, negative or infinite"
+        )
+    if found:
+        log.log(
+            level,
+            "of %d fluxes, %s: taken for not observed (missing=() takes all for "
+            "observations)",
+            fluxes.flux.size,
+            " and ".join(found),
+        )
+    observed = fluxes.observed
+    known = observed & np.isfinite(fluxes.flux_err)
+    if observed.any() and not known.any():
+        log.log(level, "no flux has an error, which must be positive and finite")
+    shallow = [default_softening(band) is not None for band in fluxes.bands]
+    values, errors = (x[:, shallow] for x in (fluxes.flux, fluxes.flux_err))
+    low, high = _LIKE_MAGNITUDES
+    values, errors = values[~np.isnan(values)], errors[~np.isnan(errors)]
+    if (
+        values.size
+        and ((values > low) & (values < high)).all()
+        and (errors < low).all()
+    ):
+        log.log(
+            level,
+            "all fluxes are from %.3g to %.3g nJy, as no galaxy of these surveys is: "
+            "are they magnitudes? Their unit is then 'mag(AB)'",
+            values.min(),
+            values.max(),
+        )
+
+
+def _tell_of_vega(band, column, level):
+    unit = column.unit
+    if (
+        get_survey(band.survey).magsys == "Vega"
+        and isinstance(unit, u.UnitBase)
+        and unit.is_equivalent(u.mgy)
+    ):
+        log.log(
+            level,
+            "fluxes of %s in %s are taken for AB, as in the catalogues of the Legacy "
+            "Surveys; photometry.to_flux(..., system='Vega') converts those of unWISE",
+            band,
+            unit,
+        )

@@ -6,9 +6,12 @@ import numpy as np
 from mantis_astro.bands import get_band
 from mantis_astro.fluxes.zero_points import (
     AB_ZERO_POINT_NJY,
+    SENTINELS,
     ab_from_njy,
     njy_from_ab,
+    to_njy,
 )
+from mantis_astro.units import mask_like, unit_of, without_unit
 
 __all__ = [
     "POGSON",
@@ -49,13 +52,14 @@ def flux_to_mag_ab(flux):
 
     Parameters
     ----------
-    flux : `~astropy.units.Quantity` or array_like
-        Flux density, in nJy if plain numbers.
+    flux : `~astropy.units.Quantity`, column or array_like
+        Flux density, in nJy if plain numbers; see `~mantis_astro.fluxes.to_njy`.
 
     Returns
     -------
     `~astropy.units.Quantity`
         AB magnitudes; NaN where the flux is not positive (see `flux_to_asinh_mag`).
+        Masked if the fluxes are masked values, as the results of all functions here.
 
     Examples
     --------
@@ -63,9 +67,9 @@ def flux_to_mag_ab(flux):
     >>> flux_to_mag_ab(3631.0)
     <Quantity 22.5 mag>
     """
-    flux = _nanojansky(flux)
-    positive = np.where(flux > 0, flux, np.nan)
-    return ab_from_njy(positive) * u.mag
+    numbers = to_njy(flux)
+    positive = np.where(numbers > 0, numbers, np.nan)
+    return mask_like(flux, ab_from_njy(positive) * u.mag)
 
 
 def mag_ab_to_flux(mag):
@@ -74,13 +78,14 @@ def mag_ab_to_flux(mag):
 
     Parameters
     ----------
-    mag : `~astropy.units.Quantity` or array_like
-        AB magnitudes.
+    mag : `~astropy.units.Quantity`, column or array_like
+        AB magnitudes; with the unit mag, mag(AB), or none. What marks a missing one
+        (99, -99, 999, ...) has no flux.
 
     Returns
     -------
     `~astropy.units.Quantity`
-        Flux density in nJy.
+        Flux density in nJy; NaN where there is no magnitude.
 
     Examples
     --------
@@ -88,7 +93,7 @@ def mag_ab_to_flux(mag):
     >>> mag_ab_to_flux(22.5)
     <Quantity 3631. nJy>
     """
-    return njy_from_ab(_magnitudes(mag)) * u.nJy
+    return mask_like(mag, njy_from_ab(_magnitudes(mag)) * u.nJy)
 
 
 def flux_to_asinh_mag(flux, softening):
@@ -97,8 +102,8 @@ def flux_to_asinh_mag(flux, softening):
 
     Parameters
     ----------
-    flux : `~astropy.units.Quantity` or array_like
-        Flux density, in nJy if plain numbers.
+    flux : `~astropy.units.Quantity`, column or array_like
+        Flux density, in nJy if plain numbers; see `~mantis_astro.fluxes.to_njy`.
     softening : `~astropy.units.Quantity` or float
         Flux below which the scale turns linear, in nJy if a plain number; about the
         1-sigma noise of a point source, see `default_softening`.
@@ -123,9 +128,10 @@ def flux_to_asinh_mag(flux, softening):
     >>> flux_to_asinh_mag([3631e3, 0], softening=3631.0).round(3)
     <Quantity [15. , 22.5] mag>
     """
-    flux, softening = _nanojansky(flux), _nanojansky(softening)
+    softening = to_njy(softening)
     scale = np.log(softening / AB_ZERO_POINT_NJY)
-    return -POGSON * (np.arcsinh(flux / (2 * softening)) + scale) * u.mag
+    mag = -POGSON * (np.arcsinh(to_njy(flux) / (2 * softening)) + scale) * u.mag
+    return mask_like(flux, mag)
 
 
 def asinh_mag_to_flux(mag, softening):
@@ -134,7 +140,7 @@ def asinh_mag_to_flux(mag, softening):
 
     Parameters
     ----------
-    mag : `~astropy.units.Quantity` or array_like
+    mag : `~astropy.units.Quantity`, column or array_like
         Asinh magnitudes.
     softening : `~astropy.units.Quantity` or float
         Softening they were made with, in nJy if a plain number.
@@ -150,9 +156,10 @@ def asinh_mag_to_flux(mag, softening):
     >>> asinh_mag_to_flux(22.5, softening=3631.0).round(6)
     <Quantity 0. nJy>
     """
-    softening = _nanojansky(softening)
+    softening = to_njy(softening)
     scale = np.log(softening / AB_ZERO_POINT_NJY)
-    return 2 * softening * np.sinh(-_magnitudes(mag) / POGSON - scale) * u.nJy
+    flux = 2 * softening * np.sinh(-_magnitudes(mag) / POGSON - scale) * u.nJy
+    return mask_like(mag, flux)
 
 
 def magnitude_error(flux, flux_err, softening=0.0):
@@ -161,7 +168,7 @@ def magnitude_error(flux, flux_err, softening=0.0):
 
     Parameters
     ----------
-    flux, flux_err : `~astropy.units.Quantity` or array_like
+    flux, flux_err : `~astropy.units.Quantity`, column or array_like
         Flux density and its error, in nJy if plain numbers.
     softening : `~astropy.units.Quantity` or float, optional
         Softening of asinh magnitudes, in nJy if a plain number; 0 for AB magnitudes.
@@ -177,9 +184,10 @@ def magnitude_error(flux, flux_err, softening=0.0):
     >>> magnitude_error(100.0, 10.0).round(4)
     <Quantity 0.1086 mag>
     """
-    flux, flux_err = _nanojansky(flux), _nanojansky(flux_err)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return POGSON * flux_err / np.hypot(flux, 2 * _nanojansky(softening)) * u.mag
+        size = np.hypot(to_njy(flux), 2 * to_njy(softening))
+        mag_err = POGSON * to_njy(flux_err) / size * u.mag
+    return mask_like(flux if hasattr(flux, "mask") else flux_err, mag_err)
 
 
 def default_softening(band):
@@ -208,13 +216,7 @@ def default_softening(band):
     return None if depth is None else 1.042 / 5 * mag_ab_to_flux(depth)
 
 
-def _nanojansky(flux):
-    if isinstance(flux, u.Quantity):
-        return flux.to_value(u.nJy)
-    return np.asarray(flux, dtype=float)
-
-
 def _magnitudes(mag):
-    if isinstance(mag, u.Quantity):
-        return mag.to_value(u.mag)
-    return np.asarray(mag, dtype=float)
+    """AB or asinh magnitudes as plain numbers, NaN where they mark what is missing."""
+    numbers = without_unit(mag, unit_of(mag) if unit_of(mag) == u.ABmag else u.mag)
+    return np.where(np.isin(np.abs(numbers), np.abs(SENTINELS)), np.nan, numbers)

@@ -1,4 +1,4 @@
-"""The AB zero point, and what one unit of an image's pixels is worth."""
+"""The AB zero point, and what one unit of a flux or of an image's pixels is worth."""
 
 from functools import lru_cache
 
@@ -6,17 +6,23 @@ import astropy.units as u
 import numpy as np
 
 from mantis_astro.bands import get_survey
+from mantis_astro.units import unit_of, without_unit
 
 __all__ = [
     "AB_ZERO_POINT_NJY",
+    "SENTINELS",
     "ab_from_njy",
     "native_factor",
     "njy_factor",
     "njy_from_ab",
+    "to_njy",
 ]
 
 #: Flux density of AB magnitude 0 (3631 Jy by definition), in nJy.
 AB_ZERO_POINT_NJY = 3631e9
+
+#: Numbers that catalogues write where nothing was measured.
+SENTINELS = (-99.0, -999.0, -9999.0)
 
 
 def njy_from_ab(mag):
@@ -63,6 +69,43 @@ def ab_from_njy(flux):
     22.5
     """
     return -2.5 * np.log10(flux / AB_ZERO_POINT_NJY)
+
+
+def to_njy(flux):
+    """
+    Turn fluxes of any kind into plain numbers in nJy.
+
+    Parameters
+    ----------
+    flux : `~astropy.units.Quantity`, column or array_like
+        Flux densities; AB maggies or nanomaggies; AB magnitudes with the unit mag(AB);
+        or plain numbers in nJy.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Same shape; NaN where masked.
+
+    Raises
+    ------
+    ValueError
+        `~astropy.units.UnitConversionError` if they are no fluxes.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from mantis_astro.fluxes import to_njy
+    >>> to_njy([1, 2] * u.nmgy)
+    array([3631., 7262.])
+    >>> to_njy([22.5] * u.ABmag)
+    array([3631.])
+    """
+    unit = unit_of(flux)
+    if unit == u.ABmag:
+        return njy_from_ab(without_unit(flux, unit))
+    if isinstance(unit, u.UnitBase) and unit.is_equivalent(u.mgy):
+        return AB_ZERO_POINT_NJY * without_unit(flux, u.mgy)
+    return without_unit(flux, u.nJy)
 
 
 def njy_factor(cutout, band):

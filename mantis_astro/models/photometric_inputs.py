@@ -10,6 +10,7 @@ from mantis_astro.flags import Flag, missing_flags
 from mantis_astro.fluxes import (
     AB_ZERO_POINT_NJY,
     POGSON,
+    SENTINELS,
     Fluxes,
     flux_columns,
     read_fluxes,
@@ -102,7 +103,7 @@ class PhotometrySpec:
         """
         return flux_columns(band)
 
-    def read(self, table):
+    def read(self, table, *, missing=SENTINELS):
         """
         Read the fluxes of a table that the network reads.
 
@@ -110,6 +111,9 @@ class PhotometrySpec:
         ----------
         table : `~astropy.table.Table`
             As for `to_tensor`.
+        missing : sequence of float, optional
+            Values that mark a flux as not observed, see
+            `~mantis_astro.fluxes.read_fluxes`.
 
         Returns
         -------
@@ -126,7 +130,7 @@ class PhotometrySpec:
         if not set(names) & set(table.colnames):
             msg = f"'table' must have at least one of the columns {', '.join(names)}"
             raise InputSpecError(msg)
-        return read_fluxes(table, self._bands)
+        return read_fluxes(table, self._bands, missing=missing)
 
     def to_tensor(self, table, ebv=None):
         """
@@ -135,10 +139,8 @@ class PhotometrySpec:
         Parameters
         ----------
         table : `~astropy.table.Table` or `~mantis_astro.fluxes.Fluxes`
-            With columns `columns` of at least one band, each a flux density: fluxes of
-            bands that were not observed are masked or NaN. A band without columns was
-            not observed at all; an error that is masked, NaN or absent is not known.
-            Or what `read` made of it.
+            With columns `columns` of at least one band, as
+            `~mantis_astro.fluxes.read_fluxes` reads them; or what `read` made of it.
         ebv : array_like or mapping, optional
             E(B-V) in magnitudes; see `InputSpec.to_tensor`.
 

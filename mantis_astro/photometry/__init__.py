@@ -12,6 +12,7 @@ from mantis_astro.fluxes import (
     flux_to_mag_ab,
     mag_ab_to_flux,
     magnitude_error,
+    to_flux,
 )
 from mantis_astro.photometry.apertures import Annulus, Circular, Kron
 from mantis_astro.photometry.export import to_eazy, to_prospector
@@ -34,5 +35,6 @@ __all__ = [
     "magnitude_error",
     "measure_photometry",
     "to_eazy",
+    "to_flux",
     "to_prospector",
 ]

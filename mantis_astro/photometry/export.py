@@ -4,11 +4,12 @@ import re
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Row, Table
+from astropy.table import Column, Row, Table
 
 from mantis_astro.bands import get_band, list_bands
 from mantis_astro.fluxes import (
     AB_ZERO_POINT_NJY,
+    SENTINELS,
     ab_from_njy,
     flux_columns,
     read_fluxes,
@@ -16,10 +17,12 @@ from mantis_astro.fluxes import (
 
 __all__ = ["to_eazy", "to_prospector"]
 
-_NOT_OBSERVED = -99.0  # eazy leaves out what is below its NOT_OBS_THRESHOLD of -90
+_NOT_OBSERVED = -99.0
+_THRESHOLD = -90.0  # eazy leaves out what is not above its NOT_OBS_THRESHOLD
+_UNITS = u.nJy, u.uJy, u.mJy, u.Jy, u.kJy, u.MJy
 
 
-def to_prospector(row, *, bands=None, minimum_error=0.0):
+def to_prospector(row, *, bands=None, minimum_error=0.0, missing=SENTINELS):
     """
     Make the photometric part of prospector's ``obs`` from one row.
 
@@ -27,25 +30,29 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
     ----------
     row : `~astropy.table.Row`
         A row of `measure_photometry`'s table, or any with columns ``flux_ps1_g`` and
-        ``flux_err_ps1_g`` in any unit of flux density; in nJy where they have none.
+        ``flux_err_ps1_g`` that `~mantis_astro.fluxes.read_fluxes` reads; in nJy where
+        they have no unit.
     bands : iterable of Band or str, optional
         Bands to take, by default all that have columns.
     minimum_error : float, optional
         Fraction of the flux, not negative, added in quadrature to each error, for what
         templates and calibration do not know.
+    missing : sequence of float, optional
+        Values that mark a flux as not observed, see
+        `~mantis_astro.fluxes.read_fluxes`.
 
     Returns
     -------
     dict
         ``filternames`` (for `sedpy`), ``maggies``, ``maggies_unc`` and ``phot_mask``
-        (False where not observed), in the order of ``bands``.
+        (False where not observed, or without an error), in the order of ``bands``.
 
     Raises
     ------
     TypeError
         If it is a whole table.
     ValueError
-        If a band has no columns, no band has, or an error is not positive.
+        If a band has no columns, or no band has.
 
     Examples
     --------
@@ -69,16 +76,9 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
             f"'flux_err_ps1_g'; it has {', '.join(row.colnames)}"
         )
         raise ValueError(msg)
-    fluxes = read_fluxes(row, bands, default_unit=u.nJy)
+    fluxes = read_fluxes(row, bands, missing=missing, default_unit=u.nJy)
     flux, flux_err = fluxes.flux[0], fluxes.flux_err[0]
     observed = np.isfinite(flux) & np.isfinite(flux_err)
-    for band, error in zip(bands, flux_err, strict=True):
-        if error <= 0:
-            msg = (
-                f"the flux error in {band} must be positive, got {error:g} nJy; mask "
-                "it where the band was not observed"
-            )
-            raise ValueError(msg)
     error = np.hypot(flux_err, minimum_error * flux)
     return {
         "filternames": [band.sedpy_name for band in bands],
@@ -88,7 +88,7 @@ def to_prospector(row, *, bands=None, minimum_error=0.0):
     }
 
 
-def to_eazy(table, filter_numbers, *, ids=None):
+def to_eazy(table, filter_numbers, *, ids=None, missing=SENTINELS):
     """
     Make a catalogue for eazy.
 
@@ -100,18 +100,28 @@ def to_eazy(table, filter_numbers, *, ids=None):
         Number of each band's filter in the ``FILTERS_RES`` file that eazy is given.
     ids : sequence of int, optional
         Identifiers, by default 1, 2, 3...
+    missing : sequence of float, optional
+        Values that mark a flux as not observed, see
+        `~mantis_astro.fluxes.read_fluxes`.
 
     Returns
     -------
     `~astropy.table.Table`
-        Columns ``id``, and ``F1`` and ``E1`` (flux and error, nJy) for filter 1 and
-        so on; -99 where not observed, as eazy wants it. Set ``PRIOR_ABZP`` to the
-        zero point in ``meta["PRIOR_ABZP"]``.
+        Columns ``id``, and ``F1`` and ``E1`` (flux and error) for filter 1 and so on;
+        -99 where not observed, or without an error, as eazy wants it. Set
+        ``PRIOR_ABZP`` to the zero point in ``meta["PRIOR_ABZP"]``.
 
     Raises
     ------
     ValueError
         If a band has no columns.
+
+    Notes
+    -----
+    eazy leaves out what is below its ``NOT_OBS_THRESHOLD`` of -90, whatever the unit,
+    and so drops the faintest of undetected fluxes. The unit here is the first of nJy,
+    uJy, mJy, ... in which every observed flux is above that; columns have it, and the
+    zero point is that of it.
 
     Examples
     --------
@@ -124,14 +134,22 @@ def to_eazy(table, filter_numbers, *, ids=None):
     """
     bands = _bands_of(table, filter_numbers)
     catalog = Table({"id": np.arange(1, len(table) + 1) if ids is None else ids})
-    fluxes = read_fluxes(table, bands, default_unit=u.nJy)
+    fluxes = read_fluxes(table, bands, missing=missing, default_unit=u.nJy)
     observed = fluxes.observed & np.isfinite(fluxes.flux_err)
+    unit, njy = _eazy_unit(fluxes.flux[observed])
     for j, number in enumerate(filter_numbers.values()):
         for name, values in (("F", fluxes.flux), ("E", fluxes.flux_err)):
-            kept = np.where(observed[:, j], values[:, j], _NOT_OBSERVED)
-            catalog[f"{name}{number}"] = kept
-    catalog.meta["PRIOR_ABZP"] = float(ab_from_njy(1.0))
+            kept = np.where(observed[:, j], values[:, j] / njy, _NOT_OBSERVED)
+            catalog[f"{name}{number}"] = Column(kept, unit=unit)
+    catalog.meta["PRIOR_ABZP"] = float(ab_from_njy(njy))
     return catalog
+
+
+def _eazy_unit(flux):
+    """First unit, and its nJy, in which no flux is so negative that eazy drops it."""
+    lowest = flux.min(initial=0.0)
+    units = ((unit, 1000.0**power) for power, unit in enumerate(_UNITS))
+    return next((unit, njy) for unit, njy in units if lowest / njy > _THRESHOLD)
 
 
 def _bands_of(table, bands):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mantis_astro.bands import get_band
 from mantis_astro.exceptions import DoubleCountingWarning
-from mantis_astro.fluxes import get_filter
+from mantis_astro.fluxes import SENTINELS, get_filter
 from mantis_astro.photometry import to_prospector
 from mantis_astro.priors.requirements import require_prospector
 from mantis_astro.prospector.parameters import as_prior
@@ -30,6 +30,7 @@ def to_prospector_obs(
     bands: Iterable[BandLike] | None = None,
     prior: RedshiftPrior | RedshiftPDF | None = None,
     minimum_error: float = 0.05,
+    missing: Sequence[float] = SENTINELS,
 ) -> dict | list:
     """
     Make prospector's observation of one galaxy.
@@ -38,9 +39,9 @@ def to_prospector_obs(
     ----------
     row : `~astropy.table.Row`
         A row of `mantis_astro.photometry.measure_photometry`'s table, or any with
-        columns such as ``flux_ps1_g`` and ``flux_err_ps1_g`` in any unit of flux
-        density; in nJy where they have none. A masked or NaN flux or error was not
-        observed; a non-detection keeps its measured flux.
+        columns such as ``flux_ps1_g`` and ``flux_err_ps1_g`` that
+        `~mantis_astro.fluxes.read_fluxes` reads; in nJy where they have no unit. A
+        non-detection keeps its measured flux.
     bands : iterable of Band or str, optional
         Bands to fit, by default all that have columns.
     prior : RedshiftPrior or RedshiftPDF, optional
@@ -49,6 +50,9 @@ def to_prospector_obs(
     minimum_error : float, optional
         Fraction of the flux, not negative, added in quadrature to each error, for what
         templates and calibration do not know; 5 % as in [1]_.
+    missing : sequence of float, optional
+        Values that mark a flux as not observed, see
+        `~mantis_astro.fluxes.read_fluxes`.
 
     Returns
     -------
@@ -65,8 +69,7 @@ def to_prospector_obs(
     TypeError
         If it is a whole table.
     ValueError
-        If no band was observed, an error is not positive, or sedpy does not know a
-        band's filter.
+        If no band was observed, or sedpy does not know a band's filter.
 
     Warns
     -----
@@ -88,7 +91,9 @@ def to_prospector_obs(
     ([<class 'sedpy.observate.Filter'>(panstarrs_g)], array([1.e-09]), array([5.1e-11]))
     """
     require_prospector("models")
-    parts = to_prospector(row, bands=bands, minimum_error=minimum_error)
+    parts = to_prospector(
+        row, bands=bands, minimum_error=minimum_error, missing=missing
+    )
     maggies, error, observed = (
         parts[key] for key in ("maggies", "maggies_unc", "phot_mask")
     )

@@ -9,6 +9,7 @@ from astropy.table import QTable
 
 from mantis_astro.extinction import select_ebv
 from mantis_astro.flags import Flag
+from mantis_astro.fluxes import SENTINELS
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.progress import progress_bar
 from mantis_astro.redshift_table.batches import find_ebv, fingerprint, open_rows
@@ -32,6 +33,7 @@ def add_redshifts(
     prefix="",
     columns=None,
     dihedral=False,
+    missing=SENTINELS,
     rng=None,
     chunk=64,
     progress=False,
@@ -44,7 +46,9 @@ def add_redshifts(
     ----------
     predictor : Predictor
         The model.
-    table, source, ra, dec, ebv, prefix, columns, dihedral, rng, chunk, progress, resume
+    table, source, ra, dec, ebv, prefix, columns, dihedral, missing, rng, chunk
+        As for `PhotoZ.add_redshifts`.
+    progress, resume
         As for `PhotoZ.add_redshifts`.
 
     Returns
@@ -53,7 +57,7 @@ def add_redshifts(
         See `PhotoZ.add_redshifts`, also for what is raised.
     """
     card = predictor.card
-    found = open_rows(card, table, source, ra=ra, dec=dec, chunk=chunk)
+    found = open_rows(card, table, source, ra=ra, dec=dec, chunk=chunk, missing=missing)
     output = QTable(table, copy=True)
     bin_edges = card.bin_edges
     new = NewColumns(output, bin_edges, prefix=prefix, columns=columns, rng=rng)

@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from mantis_astro.cutouts import CutoutSource
 from mantis_astro.flags import Flag
+from mantis_astro.fluxes import SENTINELS
 from mantis_astro.tables.coordinates import find_coordinates
 
 __all__ = ["Batch", "find_ebv", "fingerprint", "open_rows"]
@@ -29,7 +30,7 @@ class Batch(NamedTuple):
     ----------
     rows : ndarray of int, shape (n,)
         Their numbers in the table.
-    data : sequence of MultibandCutout, `~astropy.table.Table` or None
+    data : sequence of MultibandCutout, `~mantis_astro.fluxes.Fluxes` or None
         What the network reads; None where the source gave no answer.
     flags : ndarray of int, shape (n,)
         What their source says of them.
@@ -40,7 +41,9 @@ class Batch(NamedTuple):
     flags: np.ndarray
 
 
-def open_rows(card, table, source=None, *, ra=None, dec=None, chunk=64):
+def open_rows(
+    card, table, source=None, *, ra=None, dec=None, chunk=64, missing=SENTINELS
+):
     """
     Find in a table what a model reads.
 
@@ -48,7 +51,7 @@ def open_rows(card, table, source=None, *, ra=None, dec=None, chunk=64):
     ----------
     card : ModelCard
         The model's.
-    table, source, ra, dec, chunk
+    table, source, ra, dec, chunk, missing
         As for `PhotoZ.add_redshifts`.
 
     Returns
@@ -81,7 +84,7 @@ def open_rows(card, table, source=None, *, ra=None, dec=None, chunk=64):
     if source is not None:
         msg = f"'{card.name}' reads fluxes from the table: leave 'source' out"
         raise TypeError(msg)
-    return FluxRows(table)
+    return FluxRows(card.spec.read(table, missing=missing))
 
 
 class FluxRows:
@@ -90,20 +93,20 @@ class FluxRows:
 
     Parameters
     ----------
-    table : `~astropy.table.Table`
-        The table.
+    fluxes : `~mantis_astro.fluxes.Fluxes`
+        What the model reads of it.
     """
 
     flags = 0
 
-    def __init__(self, table):
-        self._table = table
-        self.good = np.ones(len(table), bool)
+    def __init__(self, fluxes):
+        self._fluxes = fluxes
+        self.good = np.ones(len(fluxes), bool)
 
     @property
     def fingerprint(self):
-        """What identifies the rows: all columns of numbers."""
-        return fingerprint(self._table.itercols())
+        """What identifies the rows: all that is read of them."""
+        return fingerprint([self._fluxes.flux, self._fluxes.flux_err])
 
     def batches(self, rows):
         """
@@ -121,7 +124,7 @@ class FluxRows:
         """
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
-            yield Batch(part, self._table[part], np.zeros(len(part), int))
+            yield Batch(part, self._fluxes[part], np.zeros(len(part), int))
 
 
 class CutoutRows:

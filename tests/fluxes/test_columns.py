@@ -3,7 +3,7 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import MaskedColumn, QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
 from mantis_astro.bands import get_band
@@ -67,3 +67,81 @@ def test_a_unit_can_be_taken_for_granted():
     with pytest.raises(u.UnitsError, match="'flux_ps1_g' has no unit: set it"):
         read_fluxes(table)
     assert read_fluxes(table, default_unit=u.uJy).flux == pytest.approx(1000.0)
+
+
+@pytest.mark.parametrize(
+    ("flux", "error"),
+    [(-99, -99), (-99, 5), (-999, np.nan), (0, 0), (50, 0), (50, -1), (50, np.inf)],
+)
+def test_what_only_looks_observed_is_not(flux, error):
+    fluxes = read_fluxes(make_table([flux, 50.0], [error, 30.0]))
+    assert fluxes.observed.tolist() == [[False], [True]]
+    assert np.isnan(fluxes.flux_err[0])
+    taken = read_fluxes(make_table([flux, 50.0], [error, 30.0]), missing=())
+    assert taken.flux.tolist() == [[flux], [50.0]]
+
+
+@pytest.mark.parametrize("flux", [-98.5, -500.0, 0.0])
+def test_a_non_detection_is_an_observation(flux):
+    assert read_fluxes(make_table([flux, 50.0])).flux.tolist() == [[flux], [50.0]]
+
+
+def test_marks_are_in_the_unit_of_the_column():
+    table = QTable({"flux_ps1_g": [-99.0, 0.5] * u.uJy})
+    assert read_fluxes(table).observed.tolist() == [[False], [True]]
+
+
+def test_what_is_not_observed_is_counted(caplog):
+    table = make_table([-99.0, 50.0], [-99.0, 0.0])
+    table["flux_ps1_r"] = [-999.0, 50.0] * u.nJy
+    read_fluxes(table)
+    assert (
+        "of 4 fluxes, 2 are -99 or -999 or -9999 and 1 have an error that is zero, "
+        "negative or infinite: taken for not observed (missing=() takes all"
+    ) in caplog.text
+
+
+def test_ordinary_fluxes_are_nothing_to_speak_of(caplog):
+    read_fluxes(make_table([20.0, -30.0]))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("errors", [[np.nan] * 2, None])
+def test_a_catalogue_without_errors_is_told(caplog, errors):
+    table = make_table(err=errors or [1.0, 1.0])
+    if errors is None:
+        del table["flux_err_ps1_g"]
+    read_fluxes(table)
+    assert "no flux has an error" in caplog.text
+
+
+def test_magnitudes_that_are_called_nanojansky_are_told(caplog):
+    read_fluxes(make_table([19.0, 22.5], [0.1, 0.2]))
+    assert "from 19 to 22.5 nJy, as no galaxy" in caplog.text
+    assert "'mag(AB)'" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [Table, QTable])
+@pytest.mark.parametrize(
+    ("unit", "flux", "error"),
+    [
+        ("nmgy", [2.0, 5.0], [0.1, 0.2]),
+        ("mgy", [2e-9, 5e-9], [0.1e-9, 0.2e-9]),
+        ("mag(AB)", [21.747425, 20.752575], [0.1 / 2 * 1.0857362, 0.04 * 1.0857362]),
+    ],
+)
+def test_maggies_and_ab_magnitudes_are_fluxes_too(kind, unit, flux, error):
+    # astropy has no masked magnitudes in a QTable
+    last = {"mask": [False, True]} if kind is Table or "mag" not in unit else {}
+    values = (MaskedColumn if last else Column)(flux, unit=u.Unit(unit), **last)
+    errors = Column(error, unit="mag" if "mag" in unit else unit)
+    fluxes = read_fluxes(kind({"flux_ps1_g": values, "flux_err_ps1_g": errors}))
+    expected = [2.0, np.nan if last else 5.0], [0.1, np.nan if last else 0.2]
+    found = [fluxes.flux[:, 0] / 3631, fluxes.flux_err[:, 0] / 3631]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_maggies_of_a_survey_in_vega_are_told(caplog):
+    table = QTable({"flux_unwise_W1": [1.0] * u.nmgy})
+    assert read_fluxes(table).flux == pytest.approx(3631.0)
+    assert "unwise.W1 in nmgy are taken for AB" in caplog.text

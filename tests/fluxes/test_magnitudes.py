@@ -3,10 +3,12 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.table import Column, MaskedColumn
+from astropy.utils.masked import Masked
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mantis_astro.bands import BANDS
+from mantis_astro.bands import BANDS, get_band
 from mantis_astro.photometry import (
     asinh_mag_to_flux,
     default_softening,
@@ -14,6 +16,7 @@ from mantis_astro.photometry import (
     flux_to_mag_ab,
     mag_ab_to_flux,
     magnitude_error,
+    to_flux,
 )
 
 magnitudes = st.floats(0, 35)
@@ -88,3 +91,81 @@ def test_the_nine_bands_have_a_softening(band):
 
 def test_a_survey_without_a_depth_has_no_softening():
     assert default_softening("legacysurvey.i") is None
+
+
+MASK = [False, True]
+FORMS = {
+    "Column": (lambda x, unit: Column(x, unit=unit), False),
+    "MaskedColumn": (lambda x, unit: MaskedColumn(x, mask=MASK, unit=unit), True),
+    "Masked": (lambda x, unit: Masked(x * unit, mask=MASK), True),
+    "Quantity": (lambda x, unit: x * unit, False),
+}
+
+
+@pytest.mark.parametrize(("form", "is_masked"), FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize(
+    ("function", "value", "unit"),
+    [
+        (flux_to_mag_ab, 3.631, u.uJy),
+        (lambda x: flux_to_asinh_mag(x, 3 * u.nJy), 3.631, u.uJy),
+        (lambda x: magnitude_error(x, 100 * u.nJy), 3.631, u.uJy),
+        (lambda x: magnitude_error(1 * u.uJy, x), 0.1, u.uJy),
+        (mag_ab_to_flux, 20.0, u.mag),
+        (lambda x: asinh_mag_to_flux(x, 3 * u.nJy), 20.0, u.mag),
+        (to_flux, 20.0, u.mag),
+    ],
+)
+def test_units_and_masks_survive_in_every_form(function, value, unit, form, is_masked):
+    expected = function(value * unit)
+    found = function(form(np.array([value, 2 * value]), unit))
+    assert found[0] == expected
+    if is_masked:
+        assert found.mask.tolist() == MASK
+        assert np.isnan(found.unmasked[1])
+
+
+@pytest.mark.parametrize("mark", [-99.0, 99.0, 999.0, -9999.0])
+def test_marks_of_missing_magnitudes_have_no_flux(mark):
+    assert np.isnan(mag_ab_to_flux(mark))
+    assert to_flux([mark, 20.0]).mask.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("band", BANDS, ids=str)
+def test_vega_magnitudes_become_fluxes(band):
+    flux, error = to_flux([20.0], [0.1], band=band, system="Vega")
+    expected = mag_ab_to_flux(20.0 + band.vega_to_ab).value
+    assert flux.unmasked.value == pytest.approx(expected)
+    assert magnitude_error(flux, error).unmasked[0].value == pytest.approx(0.1)
+    nmgy = to_flux([10.0] * u.nmgy, band=band, system="Vega")
+    assert nmgy.unmasked.value == pytest.approx(flux.unmasked.value)
+
+
+@pytest.mark.parametrize("system", ["AB", "Vega"])
+def test_asinh_magnitudes_become_fluxes_with_errors(system):
+    """Negative ones too; the error is the derivative."""
+    band, step = get_band("unwise.W1"), 1e-4
+    options = {"band": band, "system": system, "softening": 300.0}
+    mag = np.array([16.0, 23.0, 30.0])
+    flux, error = to_flux(mag, np.full(3, 0.1), **options)
+    slope = (to_flux(mag - step, **options) - to_flux(mag + step, **options)) / step / 2
+    np.testing.assert_allclose(error.unmasked.value, 0.1 * slope.unmasked.value, 1e-5)
+    offset = band.vega_to_ab if system == "Vega" else 0.0
+    bright = flux_to_mag_ab(flux[0]).unmasked.value
+    assert bright == pytest.approx(16 + offset, abs=1e-3)
+    assert flux[2] < 0
+
+
+def test_fluxes_and_their_errors_are_only_converted():
+    flux, error = to_flux([3.631, np.nan] * u.uJy, [1.0, 1.0] * u.uJy)
+    assert flux.mask.tolist() == error.mask.tolist() == [False, True]
+    assert flux_to_mag_ab(flux).unmasked[0].value == pytest.approx(22.5)
+    assert error[0].unmasked.to_value(u.nJy) == pytest.approx(1000)
+
+
+def test_what_cannot_be_converted_is_said():
+    with pytest.raises(u.UnitConversionError):
+        to_flux([1.0] * u.K)
+    with pytest.raises(ValueError, match="'system' must be 'AB' or 'Vega', got 'ST'"):
+        to_flux(20.0, system="ST")
+    with pytest.raises(ValueError, match="give 'band'"):
+        to_flux(20.0, system="Vega")

@@ -11,9 +11,9 @@ from mantis_astro import MultibandCutout, align, get_band
 from mantis_astro.alignment import common_wcs
 from mantis_astro.bands import BANDS, get_survey
 from mantis_astro.flags import decode_flags
+from mantis_astro.fluxes import njy_factor
 from mantis_astro.models import CommonGrid, InputSpec, SurveyGrids, get_card, load_model
 from mantis_astro.models.inputs import PUBLISHED_BANDS
-from mantis_astro.fluxes import njy_factor
 from mantis_astro.models.stretches import FluxAsinhStretch
 
 from ..made import make_cutout, make_galaxy

@@ -5,6 +5,7 @@ import tracemalloc
 import astropy.units as u
 import numpy as np
 import pytest
+import torch
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
@@ -112,11 +113,30 @@ def test_masked_and_nan_fluxes_were_not_observed(form):
     ]
 
 
-@pytest.mark.parametrize("error", [np.nan, 0.0, -1.0, np.inf])
-def test_an_error_that_cannot_be_one_is_not_known(error):
-    found = inputs(make_table(err=[error] * 2))[0]
+def test_an_error_may_be_unknown():
+    found = inputs(make_table(err=[np.nan] * 2))[0]
     assert found[1].tolist() == [0, 0]
     assert found[2].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("error", [0.0, -1.0, np.inf, -99.0])
+def test_a_flux_whose_error_cannot_be_one_was_not_observed(error):
+    prepared = SPEC.to_tensor(make_table(err=[error, 30.0]), 0.03)
+    assert flags_of(prepared) == {"NO_DATA", "MISSING_PS1"}
+    assert prepared.usable.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("mark", [-99.0, -999.0, -9999.0])
+def test_marks_of_catalogues_are_not_observed(mark):
+    marked = SPEC.to_tensor(make_table([mark, 3000.0], [mark, 30.0]), 0.03)
+    absent = SPEC.to_tensor(make_table([np.nan, 3000.0], [np.nan, 30.0]), 0.03)
+    assert torch.equal(marked.images, absent.images)
+    assert (marked.flags == absent.flags).all()
+
+
+def test_all_fluxes_are_observations_if_one_says_so():
+    fluxes = SPEC.read(make_table([-99.0, 3000.0], [30.0, 0.0]), missing=())
+    assert SPEC.to_tensor(fluxes, 0.03).usable.all()
 
 
 def test_errors_may_be_absent():
@@ -161,10 +181,10 @@ def test_numbers_without_a_unit_are_refused():
         SPEC.to_tensor(Table({"flux_ps1_g": [1.0]}))
 
 
-@pytest.mark.parametrize("unit", ["mag(AB)", "nmgy", "m"])
+@pytest.mark.parametrize("unit", ["mag", "mag(ST)", "K", "m"])
 def test_what_is_no_flux_density_is_refused(unit):
     table = Table({"flux_ps1_g": [1.0]})
-    table["flux_ps1_g"].unit = u.Unit(unit, parse_strict="silent")
+    table["flux_ps1_g"].unit = u.Unit(unit)
     with pytest.raises(u.UnitsError, match="must be a flux density"):
         SPEC.to_tensor(table)
 

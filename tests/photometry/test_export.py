@@ -80,3 +80,31 @@ def test_eazy_is_told_what_is_masked_in_tables_of_both_kinds(kind):
     )
     assert catalog["F334"].tolist() == pytest.approx([1000, -99])
     assert catalog["E334"].tolist() == pytest.approx([1000, -99])
+
+
+def eazy_takes(catalog, number):
+    """Say which fluxes eazy-py fits: above NOT_OBS_THRESHOLD, with an error."""
+    flux, flux_err = catalog[f"F{number}"], catalog[f"E{number}"]
+    return ((flux_err > 0) & (flux > -90) & np.isfinite(flux)).tolist()
+
+
+@pytest.mark.parametrize("depth", [30.0, 3e3, 3e6, 3e10])
+def test_eazy_keeps_every_observed_flux(depth):
+    """Half of all undetected fluxes are negative; without them the rest is biased."""
+    flux = np.random.default_rng(0).normal(0, depth, 200)
+    flux[:3] = np.nan, -99, 5
+    error = np.full(200, depth)
+    error[2] = 0
+    table = QTable({"flux_ps1_g": flux * u.nJy, "flux_err_ps1_g": error * u.nJy})
+    catalog = to_eazy(table, {"ps1.g": 1})
+    assert eazy_takes(catalog, 1) == [False] * 3 + [True] * 197
+    worth = 3631e9 * 10 ** (-0.4 * catalog.meta["PRIOR_ABZP"])
+    np.testing.assert_allclose(catalog["F1"][3:] * worth, flux[3:])
+    np.testing.assert_allclose(catalog["E1"][3:] * worth, depth)
+    assert u.Quantity(catalog["F1"])[5].to_value(u.nJy) == pytest.approx(flux[5])
+
+
+def test_eazy_can_be_told_that_nothing_is_missing():
+    table = QTable({"flux_ps1_g": [-99.0] * u.nJy, "flux_err_ps1_g": [9] * u.nJy})
+    assert eazy_takes(to_eazy(table, {"ps1.g": 1}), 1) == [False]
+    assert eazy_takes(to_eazy(table, {"ps1.g": 1}, missing=()), 1) == [True]

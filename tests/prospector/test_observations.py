@@ -116,11 +116,19 @@ def test_a_least_error_is_not_negative(minimum_error):
         to_prospector_obs(ROW, minimum_error=minimum_error)
 
 
-@pytest.mark.parametrize("error", [0, -3])
-def test_errors_that_are_not_positive_are_refused(error):
-    sentence = rf"error in ps1.r must be positive, got {error} nJy; mask it"
-    with pytest.raises(ValueError, match=sentence):
-        to_prospector_obs(photometry([10, 10, 10], [1, error, 1]))
+@pytest.mark.parametrize(
+    ("flux", "error"), [(10, 0), (10, -3), (10, np.inf), (-99, -99), (np.nan, 0)]
+)
+def test_what_only_looks_observed_is_masked(flux, error):
+    obs = to_prospector_obs(photometry([10, flux, 10], [1, error, 1]))
+    assert obs["phot_mask"].tolist() == [True, False, True]
+    assert np.isfinite(obs["maggies"]).all()
+
+
+def test_what_marks_a_missing_flux_can_be_said():
+    row = photometry([10, -99, 10], [1, 30, 1])
+    assert not to_prospector_obs(row)["phot_mask"].all()
+    assert to_prospector_obs(row, missing=())["phot_mask"].all()
 
 
 def test_a_filter_that_sedpy_does_not_know_is_named(monkeypatch):

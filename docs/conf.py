@@ -33,6 +33,15 @@ default_role = "obj"
 # Every name in backticks must lead somewhere. Names of other packages become links
 # where their inventories can be fetched, and are looked up by import where not.
 nitpicky = True
+nitpick_ignore = [
+    # bases and inner parts that are named, and have no page as no user makes them
+    ("py:class", "mantis_astro.pdf.density.BinnedDensity"),
+    ("py:class", "mantis_astro.priors.density.TabulatedDensity"),
+    ("py:class", "mantis_astro.services.base.CutoutServiceClass"),
+    ("py:obj", "mantis_astro.priors.prospector_prior.TabulatedRedshiftPrior"),
+    ("py:obj", "mantis_astro.services.scheduler.Clock"),
+    ("py:obj", "mantis_astro.services.transport.HttpTransport"),
+]
 numpydoc_xref_param_type = False
 autodoc_typehints = "none"  # docstrings say more: shapes and units
 
@@ -134,17 +143,18 @@ def find_name(app, env, node, contnode):
     root = name.partition(".")[0]
     if root in OTHERS | sys.stdlib_module_names or hasattr(builtins, root):
         return contnode if pydoc.locate(name) is not None else None
-    if root == "mantis_astro" and pydoc.locate(name) is None:
+    value = pydoc.locate(name if root == "mantis_astro" else f"mantis_astro.{name}")
+    if root == "mantis_astro" and value is None:
         return None
     short = re.sub(r"^([a-z_]\w*\.)+", "", name)  # without packages and modules
-    domain = env.domains.python_domain
-    found = domain.find_obj(env, None, None, short, None, 1)
-    found = [(full, entry) for full, entry in found if not entry.aliased]
-    if len(found) != 1:
-        return None
-    ((full, entry),) = found
-    place = (node["refdoc"], entry.docname, entry.node_id)
-    return make_refnode(app.builder, *place, contnode, full)
+    for text in (short, getattr(value, "__qualname__", short)):  # or as it is inherited
+        found = env.domains.python_domain.find_obj(env, None, None, text, None, 1)
+        found = [(full, entry) for full, entry in found if not entry.aliased]
+        if len(found) == 1:
+            ((full, entry),) = found
+            place = (node["refdoc"], entry.docname, entry.node_id)
+            return make_refnode(app.builder, *place, contnode, full)
+    return None
 
 
 def setup(app):

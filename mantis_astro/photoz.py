@@ -317,7 +317,7 @@ class PhotoZ(Predictor):
         Parameters
         ----------
         features : array_like
-            What `features` gives for galaxies of the training sample, shape (n,
+            What `PhotoZ.features` gives for galaxies of the training sample, shape (n,
             n_feature): of every kind that the model is to be trusted with, best of
             those that the network was not fitted to.
         rng : int or `~numpy.random.Generator`
@@ -385,7 +385,7 @@ class PhotoZ(Predictor):
         rng : int or `~numpy.random.Generator`
             Draws subsamples, folds and permutations.
         ebv : float, array_like, mapping or str, optional
-            As for `predict`, or `add_redshifts` if it is a table.
+            As for `PhotoZ.predict`, or `add_redshifts` if it is a table.
         ra, dec : str, optional
             Names of the columns of coordinates, where they are not found.
         n_permutation : int, optional
@@ -467,7 +467,7 @@ class PhotoZ(Predictor):
             Where the cutouts of a table of positions come from, as for
             `add_redshifts`.
         ebv : float, array_like, mapping or str, optional
-            As for `predict`, or `add_redshifts` if it is a table of positions.
+            As for `PhotoZ.predict`, or `add_redshifts` if it is a table of positions.
         coords : `~astropy.coordinates.SkyCoord`, optional
             Positions, shape (n,), so that whole patches of sky are held out; those of
             a table of positions are used unless others are given.

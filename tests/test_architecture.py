@@ -90,7 +90,7 @@ def test_nothing_is_fetched_or_written_at_import(tmp_path):
 
 #: Functions whose open keywords are the point: others call them with their own.
 OPEN_KEYWORDS = {
-    "training/config.py: with_options",  # as dataclasses.replace, any field
+    "training/configuration.py: with_options",  # as dataclasses.replace, any field
     "services/request.py: build_url",  # whatever a server's query may hold
     "simulation/server/local_sky.py: count",  # any fact of a request
     "simulation/server/local_sky.py: find_requests",

@@ -24,7 +24,7 @@ def recalibrator_from_plain(plain):
     Returns
     -------
     Recalibrator
-        Fitted: `transform` gives what the original gave, bit for bit.
+        Fitted: ``transform`` gives what the original gave, bit for bit.
 
     Raises
     ------

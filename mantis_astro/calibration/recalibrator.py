@@ -17,7 +17,7 @@ META_KEY = "PZCALIB"
 @runtime_checkable
 class Recalibrator(Protocol):
     """
-    What has `fit` and `transform` on p(z), in the manner of scikit-learn.
+    What has ``fit`` and ``transform`` on p(z), in the manner of scikit-learn.
 
     Attributes that `fit` makes end in ``_``. A recalibrator changes p(z), not bins,
     flags, or rows that are flagged ``NO_DATA``.

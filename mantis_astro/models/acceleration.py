@@ -51,7 +51,7 @@ def accelerate(network, *, precision="float32"):
     Two thirds of the time of a ConvNeXt goes to the two linear layers of its blocks.
     oneDNN does a layer and its GELU in one pass, where torch needs two, with a matrix
     product that suits CPUs of any maker. Where it cannot, which is tried once, torch's
-    own layers do it. `benchmarks/network_speed.py` prints the gain.
+    own layers do it. ``benchmarks/network_speed.py`` prints the gain.
 
     Examples
     --------

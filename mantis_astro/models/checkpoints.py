@@ -126,7 +126,7 @@ def save_model(path, network, card, *, dtype="float32"):
         file, as tensors of their own.
     dtype : {"float32", "float16"}, optional
         Precision of the weights in the file: half of it makes the file half as large,
-        see `as_kept`. Loaded weights are float32 all the same.
+        but for the layers that read fluxes. Loaded weights are float32 all the same.
 
     Raises
     ------

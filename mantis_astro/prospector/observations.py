@@ -60,7 +60,7 @@ def to_prospector_obs(
         What the installed prospector's ``fit_model`` takes: with version 1 a dict of
         ``filters`` (sedpy), ``maggies``, ``maggies_unc``, ``phot_mask`` (False where
         not observed) and an empty spectrum; with version 2 a list of one
-        `prospect.observation.Photometry`.
+        ``prospect.observation.Photometry``.
 
     Raises
     ------

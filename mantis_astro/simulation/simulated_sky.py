@@ -132,7 +132,7 @@ class SimulatedSky:
     @property
     def bands(self) -> tuple[Band, ...]:
         """All bands that the sky has images of."""
-        return self.population.bands
+        return self.population.bands  # type: ignore[attr-defined]
 
     def catalog(self, n: int, start: int = 0) -> QTable:
         """

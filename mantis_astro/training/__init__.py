@@ -3,7 +3,7 @@
 from mantis_astro.training.batches.batch import ArrayData, TrainingBatch, TrainingData
 from mantis_astro.training.batches.producer import WorkerError
 from mantis_astro.training.batches.sampling import split_by_sky
-from mantis_astro.training.config import (
+from mantis_astro.training.configuration import (
     AugmentationConfig,
     InitializationConfig,
     LossConfig,

@@ -18,7 +18,7 @@ from mantis_astro.photoz import PhotoZ
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.training.batches.batch import ArrayData, TrainingBatch
 from mantis_astro.training.batches.sampling import split_by_sky
-from mantis_astro.training.config import (
+from mantis_astro.training.configuration import (
     AugmentationConfig,
     LossConfig,
     OptimizerConfig,

@@ -70,7 +70,7 @@ class TrainingResult:
     path : `~pathlib.Path`
         Its file.
     history : `~astropy.table.Table`
-        The course of the training, see `mantis_astro.training.history.COLUMNS`.
+        The course of the training, see ``COLUMNS`` of ``training.history``.
     metrics : dict of str to float
         Of the saved weights on the galaxies held out for validation.
     n_steps : int

@@ -70,7 +70,7 @@ def draw_conditions(keys, *, bands=BANDS, missing=None):
     Parameters
     ----------
     keys : `~numpy.ndarray` of uint64
-        Keys of the targets, shape (n,), as `~mantis_astro.simulation.uniforms.keys_of`
+        Keys of the targets, shape (n,), as ``simulation.uniforms.keys_of``
         makes them: conditions follow from the key, whatever other targets there are.
     bands : sequence of Band or str, optional
         Bands of surveys that have an instrument: GALEX, Pan-STARRS1, unWISE, and those

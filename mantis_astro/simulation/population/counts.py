@@ -193,7 +193,7 @@ class SubsampleTable:
         subsample : Subsample
             The subsample.
         which : str
-            Which donors, see `Donors`.
+            Which donors, see ``Donors``.
 
         Returns
         -------

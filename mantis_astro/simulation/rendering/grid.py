@@ -133,7 +133,7 @@ def render_grid(sources, n_target, *, conditions, shape=(32, 32), pixel_scale=1.
     Notes
     -----
     A source is a sum of plane waves with known amplitudes
-    (`~mantis_astro.simulation.rendering.sersic`); bands differ by their fluxes and by
+    (``mantis_astro.simulation.rendering.sersic``); bands differ by their fluxes and by
     transfer functions, so that the costly part is done once for all bands. Surveys
     whose cutouts are centred on the target (GALEX, unWISE) are rendered in their own
     pixels and interpolated as `align_batch` does it: what is seen between pixels

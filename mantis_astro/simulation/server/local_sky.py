@@ -225,7 +225,7 @@ class LocalSky:
         Parameters
         ----------
         conf : `~astropy.config.ConfigNamespace`
-            Configuration whose items have the names of `urls`; others are left alone.
+            Configuration whose items have the names of ``urls``; others are left alone.
 
         Yields
         ------

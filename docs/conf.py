@@ -56,6 +56,7 @@ OTHERS = {
     "qp",
     "reproject",
     "scipy",
+    "sedpy",
     "specutils",
     "torch",
 }

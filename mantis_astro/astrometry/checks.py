@@ -53,7 +53,7 @@ class Verdicts:
     Attributes
     ----------
     axes : `numpy.ndarray`
-        The targets as `tangent_axes` gives them, shape (n_target, 3, 3); NaN where
+        The targets as ``tangent_axes`` gives them, shape (n_target, 3, 3); NaN where
         a target has no coordinates.
     index : `numpy.ndarray`
         Which verdict an image has, shape (n_target, n_band); -1 where there is no
@@ -165,7 +165,7 @@ def judge(image, axes, pixel_scale, *, owner="the request", tolerance=SCALE_TOLE
     image : `~astropy.nddata.CCDData`
         The image; only its WCS and shape are read.
     axes : `numpy.ndarray`
-        The target as `tangent_axes` gives it, shape (3, 3).
+        The target as ``tangent_axes`` gives it, shape (3, 3).
     pixel_scale : float
         Scale that the pixels must have, in arcsec; NaN for any.
     owner : str, optional

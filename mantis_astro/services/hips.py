@@ -36,7 +36,7 @@ class HiPSClass(CutoutServiceClass):
     Parameters
     ----------
     survey : Survey or str, optional
-        The survey whose images a download asks for here; `get_images` takes bands of
+        The survey whose images a download asks for here; ``get_images`` takes bands of
         any.
 
     Examples

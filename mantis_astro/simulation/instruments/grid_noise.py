@@ -93,7 +93,7 @@ class StackNoise:
         Parameters
         ----------
         images, depth, generators
-            As for `ResampledNoise`.
+            As for ``ResampledNoise``.
 
         Returns
         -------

@@ -277,7 +277,7 @@ class Instrument:
         Returns
         -------
         callable
-            See `ResampledNoise`.
+            See ``ResampledNoise``.
         """
         if plan.to_grid is None:
             return StackNoise(self, bands, shape, pixel_scale)

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
 
 from mantis_astro.exceptions import MissingBandError
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = [
     "BANDS",
     "Band",
+    "BandLike",
     "Survey",
     "get_band",
     "get_bands",
@@ -30,6 +28,9 @@ __all__ = [
     "list_surveys",
     "register_survey",
 ]
+
+#: A band, or its name such as ``"ps1.g"``; for annotations.
+BandLike: TypeAlias = "Band | str"
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ Where E(B-V) comes from is `mantis_astro.dust`; this module needs no map.
 """
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mantis_astro.bands import BANDS, get_band
 from mantis_astro.flags import Flag
@@ -17,11 +19,15 @@ from mantis_astro.units import unit_of, without_unit
 __all__ = [
     "DUST_MAPS",
     "EXTINCTION_LAWS",
+    "EbvLike",
     "extinction_coefficients",
     "extinction_curve",
     "resolve_ebv",
     "select_ebv",
 ]
+
+#: E(B-V): one value, one per object, values by name of a map, or the name of a column.
+EbvLike: TypeAlias = ArrayLike | Mapping[str, ArrayLike] | str | None
 
 #: Maps of E(B-V) that have a name here, and the paper to cite for each.
 DUST_MAPS = {

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from mantis_astro.calibration import Recalibrator
     from mantis_astro.cutouts import CutoutSource, MultibandCutout
+    from mantis_astro.extinction import EbvLike
     from mantis_astro.refitting import RefitReport
-    from mantis_astro.typing import EbvLike, PathLike
+    from mantis_astro.typing import PathLike
 
 __all__ = ["Inference", "PhotoZ"]
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import torch
 
     from mantis_astro.calibration import Recalibrator
+    from mantis_astro.extinction import EbvLike
     from mantis_astro.models import ModelCard, NetworkInput
-    from mantis_astro.typing import EbvLike
 
 __all__ = ["Inference", "Predictor"]
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from mantis_astro.astrometry import Verdicts
+    from mantis_astro.bands import BandLike
     from mantis_astro.cutouts import MultibandCutout
-    from mantis_astro.typing import BandLike
 
 __all__ = ["align_batch"]
 

@@ -21,7 +21,9 @@ from mantis_astro.cutouts.reading import celestial_wcs, guess_band, read_cutout
 from mantis_astro.cutouts.source import NO_COVERAGE, OK, failed
 
 if TYPE_CHECKING:
-    from mantis_astro.typing import BandLike, CutoutResult, PathLike
+    from mantis_astro.bands import BandLike
+    from mantis_astro.cutouts.source import CutoutResult
+    from mantis_astro.typing import PathLike
 
 __all__ = ["FitsFolder"]
 

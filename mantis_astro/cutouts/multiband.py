@@ -24,8 +24,8 @@ from mantis_astro.bands import Band, get_band, get_survey, list_bands
 from mantis_astro.exceptions import MissingBandError
 
 if TYPE_CHECKING:
-    from mantis_astro.bands import Survey
-    from mantis_astro.typing import BandLike, PathLike
+    from mantis_astro.bands import BandLike, Survey
+    from mantis_astro.typing import PathLike
 
 __all__ = ["MultibandCutout"]
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-    from mantis_astro.typing import BandLike, CutoutResult
+    from mantis_astro.bands import Band, BandLike
+    from mantis_astro.cutouts.multiband import MultibandCutout
 
-__all__ = ["NO_COVERAGE", "OK", "CutoutSource", "CutoutStatus", "failed"]
+__all__ = [
+    "NO_COVERAGE",
+    "OK",
+    "CutoutResult",
+    "CutoutSource",
+    "CutoutStatus",
+    "failed",
+]
+
+#: Index of a position, its cutouts, and how the request for each band ended.
+CutoutResult: TypeAlias = "tuple[int, MultibandCutout, dict[Band, CutoutStatus]]"
 
 _STATES = ("ok", "no_coverage", "failed")
 

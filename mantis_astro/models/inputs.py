@@ -20,8 +20,8 @@ from mantis_astro.models.stretches import ClipStretch, PositiveAsinhStretch
 from mantis_astro.records import record
 
 if TYPE_CHECKING:
+    from mantis_astro.extinction import EbvLike
     from mantis_astro.models.geometry import PixelBatch
-    from mantis_astro.typing import EbvLike
 
 __all__ = ["InputSpec", "NetworkInput"]
 

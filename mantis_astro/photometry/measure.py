@@ -36,7 +36,8 @@ from mantis_astro.photometry.table import Measurements, make_table
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-    from mantis_astro.typing import BandLike, EbvLike
+    from mantis_astro.bands import BandLike
+    from mantis_astro.extinction import EbvLike
 
 __all__ = ["measure_photometry"]
 

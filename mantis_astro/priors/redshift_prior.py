@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import qp
     from numpy.typing import ArrayLike
 
+    from mantis_astro.bands import BandLike
     from mantis_astro.priors.gaussian import GaussianApproximation
     from mantis_astro.priors.prospector_prior import TabulatedRedshiftPrior
-    from mantis_astro.typing import BandLike
 
 __all__ = ["RedshiftPrior"]
 

@@ -17,9 +17,9 @@ from mantis_astro.prospector.parameters import as_prior
 if TYPE_CHECKING:
     from astropy.table import Row
 
+    from mantis_astro.bands import BandLike
     from mantis_astro.pdf import RedshiftPDF
     from mantis_astro.priors import RedshiftPrior
-    from mantis_astro.typing import BandLike
 
 __all__ = ["to_prospector_obs"]
 

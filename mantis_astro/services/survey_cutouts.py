@@ -28,10 +28,11 @@ from mantis_astro.services.scheduler import Clock, make_scheduler
 from mantis_astro.tables.coordinates import find_coordinates
 
 if TYPE_CHECKING:
+    from mantis_astro.bands import BandLike
     from mantis_astro.cutouts import CutoutSource
+    from mantis_astro.cutouts.source import CutoutResult
     from mantis_astro.services.plan import RequestPlan
     from mantis_astro.services.report import StillMissing
-    from mantis_astro.typing import BandLike, CutoutResult
 
 __all__ = ["SurveyCutouts"]
 

@@ -26,10 +26,10 @@ from mantis_astro.simulation.uniforms import keys_of, uniforms
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-    from mantis_astro.bands import Band
+    from mantis_astro.bands import Band, BandLike
+    from mantis_astro.cutouts.source import CutoutResult
     from mantis_astro.simulation.population.galaxies import GalaxySample
     from mantis_astro.store import CutoutStore
-    from mantis_astro.typing import BandLike, CutoutResult
 
 __all__ = ["SimulatedSky"]
 

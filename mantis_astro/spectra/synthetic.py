@@ -20,7 +20,7 @@ from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
 if TYPE_CHECKING:
     from specutils import Spectrum
 
-    from mantis_astro.typing import BandLike
+    from mantis_astro.bands import BandLike
 
 __all__ = ["synthetic_photometry"]
 

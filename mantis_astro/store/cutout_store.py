@@ -54,8 +54,9 @@ from mantis_astro.store.segments import Segments
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
-    from mantis_astro.bands import Band
-    from mantis_astro.typing import BandLike, CutoutResult, PathLike
+    from mantis_astro.bands import Band, BandLike
+    from mantis_astro.cutouts.source import CutoutResult
+    from mantis_astro.typing import PathLike
 
 __all__ = ["CutoutStore"]
 

@@ -226,9 +226,9 @@ class PhotoZ(Predictor):
         Examples
         --------
         >>> from astropy.table import QTable
-        >>> from mantis_astro import FitsFolder, PhotoZ
+        >>> from mantis_astro import CutoutStore, PhotoZ
         >>> photoz = PhotoZ.from_pretrained("simulated-early")
-        >>> empty_sky = FitsFolder(getfixture("tmp_path"))
+        >>> empty_sky = CutoutStore(getfixture("tmp_path") / "store", "a")
         >>> table = QTable({"name": ["NGC 1"], "ra": [1.816], "dec": [27.708]})
         >>> columns = ["z_median", "flags"]
         >>> table = photoz.add_redshifts(table, empty_sky, columns=columns)

@@ -1023,6 +1023,18 @@ class TestFits:
         with pytest.raises(OSError, match="no multiband cutout"):
             store.import_fits(tmp_path)
 
+    def test_a_folder_without_files_is_an_error(self, store, tmp_path):
+        with pytest.raises(FileNotFoundError, match="that export_fits writes"):
+            store.import_fits(tmp_path)
+
+    def test_cubes_of_the_viewer_are_imported_band_by_band(self, store, tmp_path):
+        header = make_wcs(crpix=(3.0, 3.5)).to_header()
+        header["SURVEY"], header["BANDS"] = "GALEX", "nf"
+        cube = np.stack([np.full((6, 5), value, "f4") for value in (1, 2)])
+        fits.PrimaryHDU(cube, header).writeto(tmp_path / "whatever.fits")
+        store.import_fits(tmp_path, SkyCoord([151.2], [1.6], unit="deg"), keys=["a"])
+        assert [image.data[0, 0] for image in store["a"].values()] == [1, 2]
+
     def test_any_fits_images_are_imported_by_position(self, store, tmp_path):
         wcs = make_wcs(crpix=(3.0, 3.5))
         header = wcs.to_header()

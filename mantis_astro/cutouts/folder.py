@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,8 +18,10 @@ from astropy.wcs import FITSFixedWarning
 
 from mantis_astro.bands import get_bands
 from mantis_astro.cutouts.multiband import MultibandCutout
-from mantis_astro.cutouts.reading import celestial_wcs, guess_band, read_cutout
-from mantis_astro.cutouts.source import NO_COVERAGE, OK, failed
+from mantis_astro.cutouts.planes import name_planes
+from mantis_astro.cutouts.reading import UNREADABLE, celestial_wcs, read_cutout
+from mantis_astro.cutouts.source import NO_COVERAGE, OK, STORE_MANIFEST, failed
+from mantis_astro.exceptions import FetchError, InputSpecError, MissingBandError
 
 if TYPE_CHECKING:
     from mantis_astro.bands import BandLike
@@ -39,7 +42,8 @@ class FitsFolder:
 
     Files are found by what is in them: the band by header (or file name), the target
     by the image's WCS. So files may be called anything, and an image is never given
-    to an object that it does not show.
+    to an object that it does not show. Cubes of the Legacy Survey viewer count as one
+    image for each of their bands.
 
     Parameters
     ----------
@@ -54,7 +58,9 @@ class FitsFolder:
     Raises
     ------
     OSError
-        If the folder does not exist.
+        If the folder does not exist, or `~mantis_astro.exceptions.FetchError` if no
+        image is in it; the message then says why files were skipped, or that the folder
+        is a store.
 
     Examples
     --------
@@ -75,6 +81,8 @@ class FitsFolder:
         for file in sorted(self.path.rglob("*")):
             if file.name.lower().endswith(_SUFFIXES):
                 self._index(file)
+        if not self._images:
+            raise FetchError(self._why_empty())
         log.info("%s: %d images", self.path, len(self._images))
 
     def __len__(self):
@@ -104,8 +112,8 @@ class FitsFolder:
             For each band, the image whose centre is nearest among those that show
             the position.
         statuses : dict of Band to CutoutStatus
-            ``no_coverage`` where no image shows the position, ``failed`` where one
-            does and cannot be read.
+            ``no_coverage`` where no image with data shows the position, ``failed``
+            where one does and cannot be read.
         """
         bands = get_bands(bands)
         near = self._near(coords)
@@ -132,29 +140,48 @@ class FitsFolder:
                 with fits.open(file) as hdus:
                     for i, hdu in enumerate(hdus):
                         self._index_hdu(file, i, hdu)
-            except (OSError, TypeError, ValueError, KeyError) as error:
+            except UNREADABLE as error:
                 self._skip(file, f"not a readable FITS file ({error})")
+
+    def _why_empty(self):
+        if (self.path / STORE_MANIFEST).exists():
+            return f"{self.path} is a store, not a folder of FITS files: open it as one"
+        msg = f"no image that can be used is among the FITS files of {self.path}"
+        if not self.skipped:
+            return f"{msg}: there is none whose name ends in {', '.join(_SUFFIXES)}"
+        file, reason = next(iter(self.skipped.items()))
+        return f"{msg}; {len(self.skipped)} were skipped, the first: {file}: {reason}"
 
     def _index_hdu(self, file, i, hdu):
         name = f"{file.name} {hdu.name}".lower()
         if (
             not hdu.is_image
-            or len(hdu.shape) != 2
+            or len(hdu.shape) < 2
             or any(w in name for w in _NOT_IMAGES)
         ):
             return
-        band = guess_band(hdu.header, file.name)
-        if band is None:
+        try:
+            planes = name_planes(hdu.header, hdu.shape, filename=file.name)
+        except (InputSpecError, MissingBandError) as error:
+            self._skip(file, str(error))
+            return
+        bands = [band for band in planes if band is not None]
+        if not bands:
             self._skip(file, "neither header nor file name tells the band")
             return
         wcs = celestial_wcs(hdu.header)
         if wcs is None:
-            self._skip(file, f"the image of {band} has no celestial WCS")
+            named = ", ".join(map(str, bands))
+            self._skip(file, f"the image of {named} has no celestial WCS")
             return
-        ny, nx = hdu.shape
+        ny, nx = hdu.shape[-2:]
         corners = wcs.pixel_to_world([(nx - 1) / 2, -0.5], [(ny - 1) / 2, -0.5])
         centre, corner = _unit_vectors(corners)
-        self._images.append((file, i, band, centre, np.linalg.norm(corner - centre)))
+        radius = np.linalg.norm(corner - centre)
+        if not math.isfinite(radius):
+            self._skip(file, "its WCS puts the image nowhere on the sky")
+            return
+        self._images += [(file, i, band, centre, radius) for band in bands]
 
     def _skip(self, file, reason):
         self.skipped[file] = reason
@@ -186,6 +213,8 @@ def _unit_vectors(coords):
 
 
 def _shows(cutout, coord):
+    if cutout.mask is not None and cutout.mask.all():
+        return False
     x, y = cutout.wcs.world_to_pixel(SkyCoord(coord.icrs))
     ny, nx = cutout.shape
     return bool(-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5)

@@ -1,9 +1,10 @@
 """Reading a survey's own FITS files: unit, zero point, mask and WCS put right."""
 
 import contextlib
+import math
 import re
 import warnings
-from pathlib import Path
+import zlib
 
 import astropy.units as u
 import numpy as np
@@ -12,10 +13,26 @@ from astropy.nddata import CCDData
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS, FITSFixedWarning
 
-from mantis_astro.bands import get_band, get_survey, list_bands
+from mantis_astro.bands import get_band, get_survey
+from mantis_astro.cutouts.coverage import pixels_without_data
+from mantis_astro.cutouts.headers import read_number, read_text
+from mantis_astro.cutouts.multiband import META_CARDS
+from mantis_astro.cutouts.planes import name_planes, zero_point_of_pixels
 from mantis_astro.exceptions import FetchError, InputSpecError
 
-__all__ = ["celestial_wcs", "guess_band", "make_cutout", "read_cutout"]
+__all__ = ["celestial_wcs", "make_cutout", "read_cutout"]
+
+#: What astropy raises for a file that is no FITS file, is cut short or breaks the
+#: standard; the last two come from gzip.
+UNREADABLE = (
+    OSError,
+    TypeError,
+    ValueError,
+    LookupError,
+    fits.VerifyError,
+    EOFError,
+    zlib.error,
+)
 
 # Spellings of units in the wild, where they mean what the survey's unit means.
 _UNIT_ALIASES = {
@@ -34,7 +51,6 @@ _WCS_CARD = re.compile(
     r"|PC[12]_[12]|PC00[12]00[12]|PV[12]_|LONPOLE|LATPOLE|RADE|EQUINOX|EPOCH"
     r"|[AB]P?_(ORDER|\d)"
 )
-_SURVEY_ALIASES = {"panstarrs": "ps1", "panstarrs1": "ps1", "ps": "ps1"}
 
 
 def read_cutout(path, band=None, *, hdu=None):
@@ -42,16 +58,21 @@ def read_cutout(path, band=None, *, hdu=None):
     Read one image of a survey as the survey means it.
 
     The unit comes from the band (most survey headers leave it out or blank), the
-    zero point from the band and the exposure time or ``MAGZP`` of the header. Pixels
-    that are not finite are masked. The asinh scaling of whole Pan-STARRS1 skycells
-    is undone if, and only if, both of its keywords are there.
+    zero point from the band and the exposure time or ``MAGZP`` of the header; a card
+    whose value is no number (``"N/A"``) counts as missing, with a message. Pixels that
+    are not finite are masked, and those that are exactly zero in an image whose sky was
+    subtracted: there the survey has no data. Of a cube of the Legacy Survey viewer one
+    plane is read, and its zero point is that of the cube's pixels. The asinh scaling of
+    whole Pan-STARRS1 skycells is undone if, and only if, both of its keywords are
+    there.
 
     Parameters
     ----------
     path : str, path-like or file object
         FITS file; gzipped and tile-compressed files too.
     band : Band or str, optional
-        Band of the image; by default what the header or the file name tells.
+        Band of the image; by default what the header or the file name tells. Of a cube
+        of several bands it must be given.
     hdu : int or str, optional
         HDU to read; by default the first that holds an image.
 
@@ -80,12 +101,21 @@ def read_cutout(path, band=None, *, hdu=None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         warnings.simplefilter("ignore", AstropyUserWarning)  # "may have been truncated"
-        data, header = _read_image(path, hdu, name)
-    band = _settle_band(band, guess_band(header, str(name)), name)
-    return make_cutout(data, header, band, name=name)
+        data, header, mask = _read_image(path, hdu, name)
+    asked = None if band is None else get_band(band)
+    planes = _planes(header, data.shape, asked, name)
+    band = _settle_band(asked, planes, name)
+    data = data.reshape(-1, *data.shape[-2:])[planes.index(band) if planes[1:] else 0]
+    cutout = make_cutout(data, header, band, mask=mask, name=name)
+    if "BANDS" in header and "zero_point_ab" in cutout.meta and cutout.wcs is not None:
+        area = cutout.wcs.proj_plane_pixel_area().to_value("arcsec2")
+        cutout.meta["zero_point_ab"] = zero_point_of_pixels(
+            cutout.meta["zero_point_ab"], band, math.sqrt(area)
+        )
+    return cutout
 
 
-def make_cutout(data, header, band, *, name="the image"):
+def make_cutout(data, header, band, *, mask=None, name="the image"):
     """
     Give pixels what their survey means by them: unit, zero point, mask and WCS.
 
@@ -97,13 +127,16 @@ def make_cutout(data, header, band, *, name="the image"):
         Header of the image, or of the cube that it is a plane of.
     band : Band
         Band of the image.
+    mask : `~numpy.ndarray` of bool, optional
+        Pixels that are known to be bad, shape (ny, nx).
     name : str, optional
-        What to call the image in an error.
+        What to call the image in a message.
 
     Returns
     -------
     `~astropy.nddata.CCDData`
-        What `read_cutout` describes, in native float32.
+        What `read_cutout` describes, in native float32, but for the zero point: it is
+        that of the survey's own pixels.
 
     Raises
     ------
@@ -114,57 +147,19 @@ def make_cutout(data, header, band, *, name="the image"):
     _check_unit(header, survey, name)
     wcs = celestial_wcs(header)
     data = data.astype(np.float32)
-    if "BSOFTEN" in header and "BOFFSET" in header:
-        data = header["BOFFSET"] + header["BSOFTEN"] * (
-            10 ** (0.4 * data) - 10 ** (-0.4 * data)
-        )
-    mask = ~np.isfinite(data)
+    soften, offset = (
+        read_number(header, keyword, name=name) for keyword in ("BSOFTEN", "BOFFSET")
+    )
+    if soften is not None and offset is not None:
+        data = offset + soften * (10 ** (0.4 * data) - 10 ** (-0.4 * data))
+    bad = pixels_without_data(data, mask)
     return CCDData(
         data,
         unit=survey.unit,
         wcs=wcs,
-        mask=mask if mask.any() else None,
-        meta=_facts(header, band),
+        mask=bad if bad.any() else None,
+        meta=_facts(header, band, name),
     )
-
-
-def guess_band(header, filename=""):
-    """
-    Tell the band from a header, or else from a file name.
-
-    Parameters
-    ----------
-    header : `~astropy.io.fits.Header`
-        Header of the image.
-    filename : str, optional
-        Name of the file; read only when the header does not tell.
-
-    Returns
-    -------
-    Band or None
-        None if neither tells, or they name a survey that is not registered.
-
-    Examples
-    --------
-    >>> from astropy.io import fits
-    >>> from mantis_astro.cutouts.reading import guess_band
-    >>> guess_band(fits.Header(), "unwise-1866p257-w1-img-m.fits")
-    Band(survey='unwise', name='W1')
-    """
-    if "FPA.FILTERID" in header:  # Pan-STARRS1: "g.00000"
-        return get_band(f"ps1.{header['FPA.FILTERID'][0]}")
-    if str(header.get("ORIGIN", "")).startswith("WISE Science Data Center"):
-        return get_band(f"allwise.W{header['BAND']}")
-    extname = header.get("EXTNAME", "")
-    by_name = {str(band).lower(): band for band in list_bands()}
-    if extname.lower() in by_name:  # a file of ours
-        return by_name[extname.lower()]
-    words = re.split(r"[^a-z0-9]+", Path(filename).name.lower())
-    words = {_SURVEY_ALIASES.get(word, word) for word in words}
-    for band in list_bands():
-        if band.survey in words and band.name.lower() in words:
-            return band
-    return None
 
 
 def _read_image(path, hdu, name):
@@ -173,33 +168,53 @@ def _read_image(path, hdu, name):
             if hdu is None:
                 hdu = next(i for i, h in enumerate(hdus) if h.is_image and h.shape)
             data, header = hdus[hdu].data, hdus[hdu].header
+            mask_name = f"{hdus[hdu].name}_MASK"  # as `MultibandCutout.write` does
+            mask = hdus[mask_name].data != 0 if mask_name in hdus else None
     except StopIteration:
         msg = f"{name} holds no image"
         raise FetchError(msg) from None
     except (FileNotFoundError, PermissionError):
         raise
-    except (OSError, TypeError, ValueError, LookupError) as error:
+    except UNREADABLE as error:
         msg = f"{name} is cut short or not a FITS file ({error})"
         raise FetchError(msg) from error
-    if data.ndim != 2:
-        msg = f"{name}: expected a two-dimensional image, got shape {data.shape}"
+    if data is None or data.ndim < 2:
+        msg = f"{name}: expected an image, got shape {np.shape(data)}"
         raise InputSpecError(msg)
-    return data, header
+    return data, header, mask
 
 
-def _settle_band(asked, told, name):
-    if asked is None and told is None:
+def _planes(header, shape, asked, name):
+    """Bands of the planes as the header tells them; else as the asked survey does."""
+    try:
+        planes = name_planes(header, shape, filename=str(name))
+        if planes[1:] and not any(planes) and asked is not None:
+            planes = name_planes(header, shape, survey=get_survey(asked.survey))
+    except InputSpecError as error:
+        msg = f"{name}: {error}"
+        raise InputSpecError(msg) from error
+    return planes
+
+
+def _settle_band(asked, planes, name):
+    told = [band for band in planes if band is not None]
+    if asked is None and len(told) > 1:
+        msg = f"{name} holds {', '.join(map(str, told))}: pass 'band' to choose"
+        raise InputSpecError(msg)
+    if asked is None and not told:
         msg = f"{name}: neither header nor file name tells the band; pass 'band'"
         raise InputSpecError(msg)
-    band = told if asked is None else get_band(asked)
-    if told is not None and told != band:
-        msg = f"{name} is an image of {told}, not of {band}"
+    if asked is None:
+        return told[0]
+    if asked not in planes and (told or planes[1:]):
+        there = ", ".join(map(str, told)) or "bands that are not known here"
+        msg = f"{name} is an image of {there}, not of {asked}"
         raise InputSpecError(msg)
-    return band
+    return asked
 
 
 def _check_unit(header, survey, name):
-    text = str(header.get("BUNIT", "")).strip()
+    text = read_text(header, "BUNIT")
     unit = _UNIT_ALIASES.get(text.lower(), text)
     if unit is not None and u.Unit(unit, parse_strict="silent") != survey.unit:
         msg = (
@@ -237,13 +252,19 @@ def celestial_wcs(header):
     return wcs if wcs.has_celestial and wcs.naxis == 2 else None
 
 
-def _facts(header, band):
+def _facts(header, band, name):
     meta = {"magsys": get_survey(band.survey).magsys}
-    if "EXPTIME" in header:
-        meta["exposure_time"] = float(header["EXPTIME"])
+    exposure_time = read_number(header, "EXPTIME", u.s, positive=True, name=name)
+    if exposure_time is not None:
+        meta["exposure_time"] = exposure_time
+    ours, _ = META_CARDS["zero_point_ab"]  # of a file that we wrote
+    zero_point_ab = read_number(header, ours, name=name)
+    if zero_point_ab is not None:
+        meta["zero_point_ab"] = zero_point_ab
+        return meta
     # Without an exposure time there is no zero point: photometry says so if needed.
     with contextlib.suppress(ValueError):
         meta["zero_point_ab"] = band.zero_point_ab(
-            meta.get("exposure_time"), header.get("MAGZP")
+            exposure_time, read_number(header, "MAGZP", name=name)
         )
     return meta

@@ -24,6 +24,9 @@ __all__ = [
 #: Index of a position, its cutouts, and how the request for each band ended.
 CutoutResult: TypeAlias = "tuple[int, MultibandCutout, dict[Band, CutoutStatus]]"
 
+#: File by which a folder is known to be a `~mantis_astro.CutoutStore`.
+STORE_MANIFEST = "manifest.sqlite"
+
 _STATES = ("ok", "no_coverage", "failed")
 
 

@@ -15,7 +15,9 @@ from astroquery.exceptions import RemoteServiceError
 from mantis_astro.astrometry import judge
 from mantis_astro.astrometry.directions import tangent_axes
 from mantis_astro.bands import get_survey
-from mantis_astro.cutouts.reading import guess_band, make_cutout
+from mantis_astro.cutouts.coverage import pixels_without_data
+from mantis_astro.cutouts.planes import name_planes, zero_point_of_pixels
+from mantis_astro.cutouts.reading import make_cutout
 from mantis_astro.exceptions import InputSpecError
 
 __all__ = [
@@ -141,7 +143,7 @@ def check_image(image, band, request):
         If it differs in shape, centre or pixel scale.
     """
     check_geometry(image, band, request)
-    bad = _without_data(image)
+    bad = pixels_without_data(image.data, image.mask)
     if bad.all():
         return None
     return CCDData(
@@ -202,24 +204,14 @@ def open_fits(content):
 def _planes(data, header, request):
     """Arrays by band: of a cube by the letters of its BANDS card, never by position."""
     survey = get_survey(request.bands[0].survey)
-    if "BANDS" in header:
-        codes = survey.band_codes or [band.name for band in survey.bands]
-        bands = dict(zip(codes, survey.bands, strict=True))
-        letters = str(header["BANDS"]).strip()
-        cube = data.reshape(-1, *data.shape[-2:])
-        if len(letters) != len(cube):
-            msg = f"BANDS = '{letters}' does not match a cube of {len(cube)} planes"
-            raise BadAnswerError(msg)
-        named = zip(letters, cube, strict=True)
-        return {bands[letter]: plane for letter, plane in named if letter in bands}
-    if data.ndim != 2:
-        msg = f"the planes of a cube of shape {data.shape} are not named (no BANDS)"
-        raise BadAnswerError(msg)
     try:
-        told = guess_band(header)
-    except KeyError as error:
+        bands = name_planes(header, data.shape, survey=survey)
+    except (InputSpecError, KeyError) as error:
         raise BadAnswerError(str(error)) from error
-    return {told or request.bands[0]: data}
+    planes = data.reshape(-1, *data.shape[-2:])
+    if bands == [None] and "BANDS" not in header:
+        bands = request.bands[:1]
+    return {band: plane for band, plane in zip(bands, planes, strict=True) if band}
 
 
 def _meaningful(data, header, band):
@@ -263,25 +255,6 @@ def check_geometry(image, band, request):
         raise BadAnswerError(msg)
 
 
-def _without_data(image):
-    """
-    Pixels that are masked, not finite or exactly zero.
-
-    Servers write zero where a survey has no data. In an image whose sky was subtracted
-    (it then has negative pixels) nothing else is exactly zero; in one that was not,
-    as in GALEX's all-sky survey, zero may mean that no photon came, and only an image
-    of nothing but zeros has no data.
-    """
-    data = image.data
-    bad = ~np.isfinite(data)
-    if image.mask is not None:
-        bad |= image.mask
-    zero = data == 0
-    if (data < 0).any() or (zero | bad).all():
-        bad |= zero
-    return bad
-
-
 def _provenance(image, band, request):
     facts = {
         "band": str(band),
@@ -289,12 +262,9 @@ def _provenance(image, band, request):
         "server": request.http.host,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    native = get_survey(band.survey).pixel_scale.to_value("arcsec")
-    if "zero_point_ab" in image.meta and request.pixel_scale != native:
-        # Servers interpolate the values of native pixels: a pixel of another size
-        # holds as much more flux as its area is larger.
-        facts["zero_point_ab"] = image.meta["zero_point_ab"] - 5 * math.log10(
-            request.pixel_scale / native
+    if "zero_point_ab" in image.meta:
+        facts["zero_point_ab"] = zero_point_of_pixels(
+            image.meta["zero_point_ab"], band, request.pixel_scale
         )
     return facts
 

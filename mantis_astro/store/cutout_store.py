@@ -25,6 +25,7 @@ from mantis_astro.cutouts import (
     MultibandCutout,
     failed,
 )
+from mantis_astro.cutouts.source import STORE_MANIFEST
 from mantis_astro.exceptions import FetchError
 from mantis_astro.store.blobs import decode_cutout
 from mantis_astro.store.entries import make_entry, write_entries
@@ -142,7 +143,7 @@ class CutoutStore:
         self.mode = mode
         self.compress = compress
         self._segments = Segments(self.path)
-        manifest = self.path / "manifest.sqlite"
+        manifest = self.path / STORE_MANIFEST
         if mode == "r":
             if not manifest.is_file():
                 raise FileNotFoundError(self._describe_absence())
@@ -766,11 +767,15 @@ class CutoutStore:
         Raises
         ------
         OSError
-            If the folder does not exist, or a file is not what `export_fits` writes.
+            If the folder does not exist or holds no image, or a file is not what
+            `export_fits` writes.
         """
         self._require_writable()
         if coords is None:
             files = sorted(Path(folder).glob("*.fits"))
+            if not files:
+                msg = f"no file of the kind that export_fits writes is in {folder}"
+                raise FileNotFoundError(msg)
             return [self._import_file(path) for path in files]
         added = []
         source = FitsFolder(folder).iter_cutouts(coords, list_bands())

@@ -10,17 +10,37 @@ __all__ = ["find_coordinates"]
 # VizieR carry several pairs.
 _PAIRS = (
     ("ra", "dec"),
-    ("raj2000", "dej2000"),
+    ("target_ra", "target_dec"),  # DESI
+    ("coord_ra", "coord_dec"),  # Rubin
+    ("raj2000", "dej2000"),  # VizieR
+    ("raj2000", "decj2000"),
     ("_raj2000", "_dej2000"),
+    ("ra_j2000", "dec_j2000"),
+    ("ra2000", "dec2000"),
+    ("_ra", "_de"),
     ("ra_icrs", "de_icrs"),
     ("ra_icrs", "dec_icrs"),
     ("ra_deg", "dec_deg"),
     ("radeg", "dedeg"),
     ("radeg", "decdeg"),
+    ("ra(deg)", "dec(deg)"),  # NED
+    ("ra_d", "dec_d"),  # SIMBAD
+    ("s_ra", "s_dec"),  # ObsCore, MAST
+    ("alphawin_j2000", "deltawin_j2000"),  # SExtractor
     ("alpha_j2000", "delta_j2000"),
+    ("alphapeak_j2000", "deltapeak_j2000"),
+    ("alpha_sky", "delta_sky"),
     ("alpha", "delta"),
-    ("ramean", "decmean"),
-    ("right_ascension", "declination"),
+    ("ramean", "decmean"),  # Pan-STARRS1
+    ("rastack", "decstack"),
+    ("objra", "objdec"),  # MaNGA
+    ("plug_ra", "plug_dec"),  # SDSS, plates
+    ("plugra", "plugdec"),
+    ("racat", "deccat"),
+    ("mean_fiber_ra", "mean_fiber_dec"),  # where the fibre was: last
+    ("fiber_ra", "fiber_dec"),
+    ("i_ra", "i_dec"),  # HSC
+    ("right_ascension", "declination"),  # Euclid
 )
 
 
@@ -29,10 +49,11 @@ def find_coordinates(table, *, ra=None, dec=None):
     Find the position of each row of a table.
 
     A `~astropy.coordinates.SkyCoord` column is used if there is one; else a pair of
-    columns with one of the usual names (``ra``/``dec``, ``RAJ2000``/``DEJ2000``,
-    ``ALPHA_J2000``/``DELTA_J2000`` and so on, in any case). Plain numbers are degrees;
-    text is decimal degrees or, with ``:`` or spaces or letters, sexagesimal (hours for
-    right ascension).
+    columns with one of the usual names, in any case (``ra``/``dec``,
+    ``RAJ2000``/``DEJ2000`` of VizieR, ``TARGET_RA``/``TARGET_DEC`` of DESI,
+    ``coord_ra``/``coord_dec`` of Rubin, ``ALPHA_J2000``/``DELTA_J2000`` of SExtractor
+    and so on). Plain numbers are degrees; text is decimal degrees or, with ``:`` or
+    spaces or letters, sexagesimal (hours for right ascension).
 
     Parameters
     ----------

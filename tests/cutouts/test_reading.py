@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.nddata import CCDData
 
-from mantis_astro import get_band
+from mantis_astro import MultibandCutout, get_band
 from mantis_astro.cutouts import read_cutout
-from mantis_astro.cutouts.reading import guess_band
+from mantis_astro.cutouts.planes import guess_band
 from mantis_astro.exceptions import FetchError, InputSpecError
 
 PIXELS = np.arange(24, dtype=np.float32).reshape(4, 6)
@@ -170,9 +171,136 @@ def test_a_table_holds_no_image(tmp_path):
         read_cutout(tmp_path / "t.fits", "ps1.g")
 
 
-def test_a_cube_is_refused(write):
-    with pytest.raises(InputSpecError, match=r"got shape \(2, 3, 4\)"):
+def test_a_cube_whose_planes_are_not_named_is_refused(write):
+    with pytest.raises(InputSpecError, match=r"shape \(2, 3, 4\) are not named"):
         read_cutout(write(np.ones((2, 3, 4), np.float32)))
+
+
+def test_a_cube_of_one_plane_is_an_image(write):
+    cutout = read_cutout(write(PIXELS[None, None]))
+    np.testing.assert_array_equal(cutout.data, PIXELS)
+
+
+def viewer_header(scale=1.5, **cards):
+    """What the Legacy Survey viewer writes, for pixels of ``scale`` arcsec."""
+    header = fits.Header()
+    header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
+    header["CRVAL1"], header["CRVAL2"] = 10.0, 20.0
+    header["CRPIX1"], header["CRPIX2"] = 3.0, 2.0
+    header["CD1_1"], header["CD2_2"] = -scale / 3600, scale / 3600
+    header["CD1_2"] = header["CD2_1"] = 0.0
+    header.update({"SURVEY": "GALEX", "BANDS": "nf"} | cards)
+    return header
+
+
+CUBE = np.stack([PIXELS + 1, PIXELS + 100])
+
+
+@pytest.mark.parametrize("letters", ["nf", "fn"])
+@pytest.mark.parametrize("survey", ["GALEX", "galex", ""])
+def test_planes_of_a_viewer_s_cube_are_told_by_its_letters(write, letters, survey):
+    path = write(CUBE, viewer_header(BANDS=letters, SURVEY=survey))
+    for plane, letter in zip(CUBE, letters, strict=True):
+        band = {"n": "galex.NUV", "f": "galex.FUV"}[letter]
+        np.testing.assert_array_equal(read_cutout(path, band).data, plane)
+
+
+def test_the_band_of_a_cube_must_be_chosen(write):
+    path = write(CUBE, viewer_header())
+    with pytest.raises(InputSpecError, match=r"galex.NUV, galex.FUV: pass 'band'"):
+        read_cutout(path)
+
+
+def test_a_cube_of_another_survey_is_refused(write):
+    path = write(CUBE, viewer_header(SURVEY="unWISE", BANDS="12"))
+    with pytest.raises(InputSpecError, match="of unwise.W1, unwise.W2, not of galex"):
+        read_cutout(path, "galex.NUV")
+
+
+def test_letters_that_fit_no_planes_are_refused(write):
+    path = write(CUBE, viewer_header(BANDS="nfx"))
+    with pytest.raises(InputSpecError, match=r"image.fits: BANDS = 'nfx' does not mat"):
+        read_cutout(path, "galex.NUV")
+
+
+def test_the_zero_point_of_a_cube_is_that_of_its_pixels(write):
+    """The viewer interpolates: four pixels of half the side hold four times as much."""
+    native = read_cutout(write(CUBE, viewer_header()), "galex.NUV")
+    path = write(CUBE, viewer_header(scale=0.75), name="fine.fits")
+    fine = read_cutout(path, "galex.NUV")
+    assert native.meta["zero_point_ab"] == get_band("galex.NUV").zero_point
+    flux_ratio = 10 ** (0.4 * (fine.meta["zero_point_ab"] - 20.08))
+    assert flux_ratio == pytest.approx(4, rel=1e-4)
+
+
+def sky_subtracted():
+    data = np.random.default_rng(0).normal(0, 1, (6, 8)).astype(np.float32)
+    data[:, 5:] = 0
+    return data
+
+
+def test_zeros_in_a_sky_subtracted_image_have_no_data(write):
+    data = sky_subtracted()
+    np.testing.assert_array_equal(read_cutout(write(data)).mask, data == 0)
+
+
+def test_zeros_between_photons_are_measurements(write):
+    data = np.random.default_rng(0).poisson(0.3, (6, 8)).astype(np.float32)
+    assert (data == 0).any()
+    path = write(data, fits.Header(), name="galex_nuv.fits")
+    assert read_cutout(path).mask is None
+
+
+def test_masks_and_zero_points_of_files_of_ours_are_read(tmp_path):
+    image = CCDData(PIXELS, unit="adu", mask=PIXELS > 20)
+    image.meta["zero_point_ab"] = 27.5
+    path = tmp_path / "ours.fits"
+    MultibandCutout(SkyCoord(10, 20, unit="deg"), {"ps1.g": image}).write(path)
+    cutout = read_cutout(path)
+    np.testing.assert_array_equal(cutout.mask, image.mask)
+    assert cutout.meta["zero_point_ab"] == 27.5
+
+
+@pytest.mark.parametrize("value", ["N/A", "", "unknown", True, -1.0, 0, "nan"])
+def test_an_exposure_time_that_is_none_is_missing(write, value, caplog):
+    cutout = read_cutout(write(header=ps1_header(EXPTIME=value)))
+    assert "exposure_time" not in cutout.meta
+    assert "zero_point_ab" not in cutout.meta
+    assert f"EXPTIME = {value!r} says nothing: taken as missing" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "value", ["100", "100.0 s", 100, ("100", "[s] time"), (100 / 60, "[min] time")]
+)
+def test_an_exposure_time_is_read_with_its_unit(write, value, caplog):
+    cutout = read_cutout(write(header=ps1_header(EXPTIME=value)))
+    assert cutout.meta["exposure_time"] == pytest.approx(100)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("value", ["", "1.2.3", "1 0", "100 s", "'100"])
+def test_a_card_that_breaks_the_standard_is_missing(write, value):
+    path = write()
+    card = b"EXPTIME =                100.0"
+    assert path.read_bytes().count(card) == 1
+    odd = f"EXPTIME = {value}".ljust(len(card)).encode()
+    path.write_bytes(path.read_bytes().replace(card, odd))
+    cutout = read_cutout(path)
+    assert "exposure_time" not in cutout.meta
+    np.testing.assert_array_equal(cutout.data, PIXELS)
+
+
+def test_a_name_that_is_no_text_is_no_band(write):
+    path = write(header=fits.Header({"OBSERVER": 3}), name="ps1_g.fits")
+    path.write_bytes(path.read_bytes().replace(b"OBSERVER=", b"EXTNAME ="))
+    assert read_cutout(path).meta["magsys"] == "AB"
+
+
+def test_a_gzipped_file_cut_short_is_said_to_be(write, tmp_path):
+    zipped = tmp_path / "ps1_g.fits.gz"
+    zipped.write_bytes(gzip.compress(write().read_bytes())[:-200])
+    with pytest.raises(FetchError, match=r"ps1_g.fits.gz is cut short"):
+        read_cutout(zipped)
 
 
 @pytest.mark.parametrize(

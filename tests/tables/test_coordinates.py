@@ -26,6 +26,12 @@ def sexagesimal(sep, dec_sep=None):
         Table({"RA": RA, "Dec": DEC}),
         Table({"RAJ2000": RA, "DEJ2000": DEC}),
         Table({"ALPHA_J2000": RA, "DELTA_J2000": DEC}),
+        Table({"TARGETID": [1, 2, 3], "TARGET_RA": RA, "TARGET_DEC": DEC}),
+        QTable({"coord_ra": COORDS.ra.rad * u.rad, "coord_dec": COORDS.dec.to(u.rad)}),
+        Table({"ALPHAWIN_J2000": RA, "DELTAWIN_J2000": DEC}),
+        Table({"PLUG_RA": RA, "PLUG_DEC": DEC}),
+        Table({"RA(deg)": RA, "DEC(deg)": DEC}),
+        Table({"s_ra": RA, "s_dec": DEC}),
         QTable({"ra": RA * u.deg, "dec": DEC * u.deg}),
         QTable({"ra": COORDS.ra.to(u.hourangle), "dec": COORDS.dec.to(u.arcmin)}),
         Table({"ra": COORDS.ra.rad * u.rad, "dec": COORDS.dec}),
@@ -47,6 +53,12 @@ def test_positions_are_found_however_they_are_written(table):
 
 def test_the_usual_names_are_preferred_to_the_others():
     table = Table({"RAJ2000": [1.0], "DEJ2000": [1.0], "ra": [2.0], "dec": [2.0]})
+    assert find_coordinates(table)[0].ra.deg == [2.0]
+
+
+def test_where_the_target_is_goes_before_where_the_fibre_was():
+    table = Table({"FIBER_RA": [1.0], "FIBER_DEC": [1.0]})
+    table["TARGET_RA"], table["TARGET_DEC"] = [2.0], [2.0]
     assert find_coordinates(table)[0].ra.deg == [2.0]
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "CoverageWarning",
     "DoubleCountingWarning",
     "FetchError",
+    "FetchWarning",
     "InputSpecError",
     "MantisError",
     "MantisWarning",

@@ -1,10 +1,11 @@
 """
 Redshifts and magnitudes of real spectra of SDSS and DESI, and what they cost.
 
-Reads ``../shared/data`` beside the repository, or ``$MANTIS_ASTRO_REAL_DATA``. Three
+Reads ``../shared/data`` beside the repository, or ``$MANTIS_ASTRO_REAL_DATA``. Four
 tables: redshifts against those of the surveys, magnitudes of one object from its
-spectrum against those from its images, and the time of a fit against a plain loop over
-redshifts that does the same.
+spectrum against those from its images, how many spectra of nothing but noise have a
+redshift without a warning, and the time of a fit against a plain loop over redshifts
+that does the same.
 """
 
 import os
@@ -14,10 +15,12 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
+from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 from astropy.wcs import FITSFixedWarning
 from harness import interleaved, run
 from scipy.optimize import nnls
+from specutils import Spectrum
 
 from mantis_astro import (
     MultibandCutout,
@@ -29,7 +32,7 @@ from mantis_astro.cutouts import read_cutout
 from mantis_astro.photometry import Circular, measure_photometry
 from mantis_astro.spectra import TemplateSet
 from mantis_astro.spectra.least_squares import rebin
-from mantis_astro.spectra.pixels import get_pixels
+from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
 from mantis_astro.spectra.templates import STEP
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
@@ -71,6 +74,43 @@ def redshifts():
                 }
             )
     return Table(rows)
+
+
+def false_alarms(short):
+    """Spectra of noise whose redshift has no warning, for several kinds of noise."""
+    n = 10 if short else 200
+    wavelength = 10 ** np.arange(3.58, 3.964, 1e-4)  # as those of SDSS
+    rng = np.random.default_rng(2)
+    size = wavelength.size
+    kinds = {
+        "Gaussian": lambda: rng.normal(size=size),
+        "long tails (Student, 3)": lambda: rng.standard_t(3, size) / np.sqrt(3),
+        "errors too small by 2": lambda: rng.normal(0, 2, size),
+        "20 hot pixels": lambda: hot(rng.normal(size=size), rng),
+    }
+    rows = []
+    for name, draw in kinds.items():
+        clean, apart = 0, 0
+        for _ in range(n):
+            noise = Spectrum(
+                flux=draw() * FLUX_UNIT,
+                spectral_axis=wavelength * u.AA,
+                uncertainty=StdDevUncertainty(np.ones(size)),
+            )
+            found = z_spec_from_spectrum(noise)
+            clean += not found.warnings
+            apart += not set(found.warnings) - {"NO_FEATURES"}
+        rows.append(
+            {"noise": name, "n": n, "no warning": clean, "but NO_FEATURES": apart}
+        )
+    return Table(rows)
+
+
+def hot(flux, rng):
+    """Add hot pixels of 20 to 1,000 standard deviations, up and down."""
+    at = rng.integers(0, flux.size, 20)
+    flux[at] += rng.choice([-1, 1], 20) * 10 ** rng.uniform(1.3, 3, 20)
+    return flux
 
 
 def magnitudes():
@@ -170,9 +210,9 @@ def times(short):
 
 
 def benchmark(short):
-    """Print the three tables; return all of it as one, a line for each row."""
+    """Print the four tables; return all of it as one, a line for each row."""
     parts = {"redshift": redshifts(), "AB mag of J0028": magnitudes()}
-    parts["time"] = times(short)
+    parts |= {"redshift of noise": false_alarms(short), "time": times(short)}
     rows = []
     for title, part in parts.items():
         print(title)

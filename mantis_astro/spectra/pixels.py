@@ -6,7 +6,9 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
 
-__all__ = ["FLUX_UNIT", "Pixels", "get_pixels"]
+from mantis_astro.spectra.medium import to_vacuum
+
+__all__ = ["FLUX_UNIT", "Pixels", "get_pixels", "noise_of"]
 
 #: Unit of flux density on the inside; as SDSS and DESI have it.
 FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
@@ -23,7 +25,7 @@ class Pixels:
     Attributes
     ----------
     wavelength : ndarray
-        Angstrom, increasing, shape ``(n,)``.
+        Angstrom in vacuum, positive, increasing, shape ``(n,)``.
     flux, std : ndarray
         Flux density and its standard deviation in `FLUX_UNIT`, shape ``(n,)``; ``std``
         is NaN throughout where the spectrum has no uncertainty.
@@ -43,7 +45,7 @@ class Pixels:
         return bool(np.isfinite(self.std).any())
 
 
-def get_pixels(spectrum):
+def get_pixels(spectrum, *, medium=None):
     """
     Take a spectrum apart, whatever its units and the direction of its axis.
 
@@ -52,11 +54,15 @@ def get_pixels(spectrum):
     spectrum : `~specutils.Spectrum`
         One spectrum: a flux density per wavelength or frequency along an axis of
         wavelength, frequency or energy.
+    medium : {"air", "vacuum"}, optional
+        What its wavelengths are in; by default what its header says, and vacuum if it
+        says nothing.
 
     Returns
     -------
     Pixels
-        Copies; the spectrum is not changed.
+        Copies; the spectrum is not changed. Pixels without a positive wavelength are
+        left out.
 
     Raises
     ------
@@ -64,7 +70,7 @@ def get_pixels(spectrum):
         If it is not a spectrum, or has another kind of uncertainty than a standard
         deviation, a variance or an inverse variance.
     ValueError
-        If it holds several spectra, or no good pixel.
+        If it holds several spectra, or no good pixel, or ``medium`` is neither.
     `~astropy.units.UnitsError`
         If the axis or the flux is something else.
 
@@ -86,15 +92,17 @@ def get_pixels(spectrum):
             f"{spectrum.flux.shape}: give them one by one"
         )
         raise ValueError(msg)
-    wavelength = _wavelength(spectrum.spectral_axis)
+    wavelength = to_vacuum(_wavelength(spectrum.spectral_axis), spectrum, medium)
     factor = _to_f_lambda(spectrum.flux.unit, wavelength)
     flux = spectrum.flux.value * factor
     std = _std(spectrum) * factor
-    good = np.isfinite(flux) & np.isfinite(wavelength)
+    good = np.isfinite(flux)
     if spectrum.uncertainty is not None:
         good &= np.isfinite(std) & (std > 0)
     if spectrum.mask is not None:
         good &= ~np.asarray(spectrum.mask, dtype=bool)
+    placed = np.isfinite(wavelength) & (wavelength > 0)
+    good &= placed
     if not good.any():
         msg = (
             f"'spectrum' has no good pixel among {good.size}: all are masked, not "
@@ -102,7 +110,31 @@ def get_pixels(spectrum):
         )
         raise ValueError(msg)
     order = np.argsort(wavelength)
+    order = order[placed[order]]
     return Pixels(wavelength[order], flux[order], std[order], good[order])
+
+
+def noise_of(pixels):
+    """
+    Give the standard deviation of each pixel, estimated where there is none.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        The spectrum.
+
+    Returns
+    -------
+    ndarray
+        As its errors say, or one value from the scatter of its good pixels (Stoehr et
+        al. 2008, DER_SNR), or 1 for a spectrum without noise; shape ``(n,)``.
+    """
+    if pixels.has_errors:
+        return pixels.std
+    flux = pixels.flux[pixels.good]
+    second = 2 * flux[2:-2] - flux[:-4] - flux[4:]
+    noise = 1.482602 / np.sqrt(6) * np.median(np.abs(second)) if second.size else 0
+    return np.full(pixels.flux.size, noise or 1.0)
 
 
 def _wavelength(axis):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = [
     "read_catalogue_redshift",
     "read_spectrum",
 ]
+
+log = logging.getLogger(__name__)
 
 # Pixels of SDSS with this bit are not to be trusted: the sky is more than ten errors
 # brighter than the flux. The bits of other serious defects go with ivar = 0 already,
@@ -85,7 +88,8 @@ def read_spectrum(
     OSError
         If there is no such file, or it is cut short or not FITS.
     ValueError
-        If it is neither of the two formats, or the target is not in it or not named.
+        If it is neither of the two formats, or lacks what they have, or the target is
+        not in it or not named.
 
     Notes
     -----
@@ -93,7 +97,8 @@ def read_spectrum(
     AND mask. DESI: a pixel is masked with any bit or without inverse variance. The
     arms of DESI share one grid of wavelengths; where they overlap, they are averaged
     with their inverse variances. Redshifts are those of ``SPECOBJ`` or, for DESI, of
-    the file ``redrock-*`` beside ``coadd-*``, if it is there.
+    the file ``redrock-*`` beside ``coadd-*``, if it is there. A catalogue that cannot
+    be read is told in the log and costs its redshift only.
 
     Examples
     --------
@@ -167,6 +172,8 @@ def list_targets(path):
     ------
     OSError
         If there is no such file, or it is cut short or not FITS.
+    ValueError
+        If the table of targets of a DESI coadd has no ``TARGETID``.
     """
     with _open(Path(path)) as hdus:
         if not _desi_arms(hdus):
@@ -186,7 +193,14 @@ def _open(path):
             if warning.startswith(_DAMAGE):
                 msg = f"{path} is cut short or damaged: {warning}"
                 raise OSError(msg)
-        yield hdus
+        try:
+            yield hdus
+        except (LookupError, TypeError, AttributeError, fits.VerifyError) as error:
+            msg = (
+                f"{path} is not as SDSS or DESI write such files: "
+                f"{type(error).__name__}: {error}"
+            )
+            raise ValueError(msg) from error
 
 
 def _is_sdss(hdus):
@@ -204,7 +218,6 @@ def _read_sdss(path, hdus, target_id, row):
     table, header = hdus[1].data, hdus[0].header
     ivar = _native(table["ivar"])
     sky = (table["and_mask"] & _SDSS_BRIGHTSKY) > 0
-    catalogue = next((hdus[n] for n in ("SPECOBJ", "SPALL") if n in hdus), None)
     ra_dec = (header.get(key, np.nan) for key in ("PLUG_RA", "PLUG_DEC"))
     return _make_spectrum(
         10 ** _native(table["loglam"]),
@@ -214,11 +227,24 @@ def _read_sdss(path, hdus, target_id, row):
         path=str(path),
         target_id=None,
         coord=SkyCoord(*ra_dec, unit="deg"),
-        redshift=None if catalogue is None else _sdss_redshift(catalogue.data[0]),
+        redshift=_or_none(path, lambda: _sdss_redshift(hdus)),
     )
 
 
-def _sdss_redshift(record):
+def _or_none(path, read):
+    """Read a catalogue's redshift; without a good one the spectrum is good as it is."""
+    try:
+        return read()
+    except (LookupError, OSError, TypeError, ValueError) as error:
+        log.warning("%s: no redshift of the survey's pipeline: %s", path, error)
+        return None
+
+
+def _sdss_redshift(hdus):
+    catalogue = next((hdus[n] for n in ("SPECOBJ", "SPALL") if n in hdus), None)
+    if catalogue is None:
+        return None
+    record = catalogue.data[0]
     return CatalogueRedshift(
         float(record["Z"]),
         float(record["Z_ERR"]),
@@ -285,7 +311,7 @@ def _redrock_beside(path, target_id):
     redrock = path.with_name(path.name.replace("coadd-", "redrock-", 1))
     if not redrock.exists():
         return None
-    return read_catalogue_redshift(redrock, target_id=target_id)
+    return _or_none(path, lambda: read_catalogue_redshift(redrock, target_id=target_id))
 
 
 def _redrock_redshift(record):

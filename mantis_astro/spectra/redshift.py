@@ -1,9 +1,7 @@
 """Redshifts from spectra: chi-square of templates on a grid, and what to distrust."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +11,9 @@ import numpy as np
 from mantis_astro.binned import as_redshift
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.spectra.least_squares import BinnedSpectrum, fit_shifts, rebin
-from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
+from mantis_astro.spectra.medium import check_medium
+from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels, noise_of
+from mantis_astro.spectra.spikes import find_spikes
 from mantis_astro.spectra.templates import STEP, TemplateSet
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _C = 299792.458  # km/s
 _APART = 1000.0  # km/s: minima closer than that are one
 _FEATURE = 2000.0  # km/s: what counts as one feature
 _SMALL = 9.0  # difference of chi-square, as redrock's SMALL_DELTA_CHI2
+_EVIDENCE = 36.0  # gain in chi-square that none of 800 spectra of noise reached
+_STARS = 600.0  # km/s: about the speed at which stars leave the Milky Way
 _SINGLE = 0.9  # of the gain in chi-square
 _HALF = 0.5
 _FINER = 10  # cells of p(z) per pixel of the grid
@@ -38,6 +40,13 @@ _FINER = 10  # cells of p(z) per pixel of the grid
 REDSHIFT_WARNINGS = {
     "SMALL_DELTA_CHI2": (
         f"Another redshift is worse by less than {_SMALL:.0f} in chi-square."
+    ),
+    "NO_FEATURES": (
+        f"The templates lower chi-square by less than {_EVIDENCE:.0f} below that of "
+        "the continuum alone: noise does as much."
+    ),
+    "STAR": (
+        f"The speed is below {_STARS:.0f} km/s, as those of stars of the Milky Way are."
     ),
     "SINGLE_FEATURE": (
         f"One feature, not wider than {_FEATURE:.0f} km/s, gives more than "
@@ -69,9 +78,9 @@ class SpectroscopicRedshift:
         Its standard deviation, from the curvature of chi-square there; NaN at an end
         of the grid.
     delta_chi2 : float
-        How much worse the next minimum is, at least 1,000 km/s away; infinite if there
-        is none. In chi-square over its reduced value where that is above 1, and with
-        the prior.
+        How much worse the next minimum is, at least 1,000 km/s away, ends of the range
+        included; infinite if nothing as far away was tried. In chi-square over its
+        reduced value where that is above 1, and with the prior.
     z_next : float
         Redshift of the next minimum, NaN if there is none.
     warnings : tuple of str
@@ -83,6 +92,9 @@ class SpectroscopicRedshift:
         Degrees of freedom: good pixels less parameters.
     coefficients : dict of str to float
         How much of each template the best fit holds.
+    spikes : ndarray
+        Wavelengths (Angstrom) of pixels that were left out, since they are part of
+        something sharper than the instrument can make it.
     """
 
     z: float
@@ -94,6 +106,7 @@ class SpectroscopicRedshift:
     chi2: np.ndarray = field(repr=False)
     dof: int = field(repr=False)
     coefficients: dict = field(repr=False)
+    spikes: np.ndarray = field(repr=False)
     _scaled: np.ndarray = field(repr=False)  # chi-square, errors made large enough
     _log_prior: np.ndarray = field(repr=False)
     _binned: BinnedSpectrum = field(repr=False)
@@ -156,10 +169,12 @@ def z_spec_from_spectrum(
     spectrum: Spectrum,
     templates: TemplateSet | Iterable[Spectrum] | None = None,
     *,
-    z_range: tuple[float, float] = (0.0, 1.5),
+    z_range: tuple[float, float] = (-0.005, 1.5),
     prior: RedshiftPDF | None = None,
     prior_floor: float = 1e-3,
     degree: int = 7,
+    medium: str | None = None,
+    resolution: float = 2.0,
 ) -> SpectroscopicRedshift:
     """
     Measure the redshift of a spectrum.
@@ -167,13 +182,14 @@ def z_spec_from_spectrum(
     Parameters
     ----------
     spectrum : `~specutils.Spectrum`
-        Observed flux density against vacuum wavelength, in either direction; bad
-        pixels masked.
+        Observed flux density against wavelength, in either direction; bad pixels
+        masked.
     templates : TemplateSet or iterable of `~specutils.Spectrum`, optional
         Spectra in the rest frame; by default `TemplateSet.builtin`. Prepare a
         TemplateSet once if many spectra follow.
     z_range : tuple of float, optional
-        Lowest and highest redshift to try.
+        Lowest and highest redshift to try; by default with those of stars that come
+        towards us.
     prior : RedshiftPDF, optional
         Probability density of the redshift of this galaxy, for example from its
         images; any object with a method ``pdf(z)`` will do. By default none: all
@@ -184,6 +200,15 @@ def z_spec_from_spectrum(
     degree : int, optional
         Degree of the polynomial in ln(wavelength) that is fitted along, for the
         continuum and for errors of calibration; -1 for none.
+    medium : {"air", "vacuum"}, optional
+        What the wavelengths are in. By default what the header in ``spectrum.meta`` or
+        its WCS says (``CTYPE1`` of AWAV, ``AIRORVAC``, ``VACUUM``), and vacuum if they
+        say nothing. Wavelengths in air are converted; taken for those in vacuum, they
+        give redshifts that are too low by 0.00028 (1 + z), 85 km/s.
+    resolution : float, optional
+        Width (FWHM) of the instrument's profile in pixels. What is sharper than that
+        is no line, but a cosmic ray or a hot pixel, and is left out; 0 to leave out
+        nothing, as for spectra whose lines are narrower than two pixels.
 
     Returns
     -------
@@ -199,7 +224,8 @@ def z_spec_from_spectrum(
     ValueError
         If there are not more good pixels than parameters, the range of redshifts is
         empty or below -0.1, there is no template, the degree is no whole number from
-        -1, or the prior is not of one galaxy.
+        -1, the prior is not of one galaxy, or ``medium`` or ``resolution`` is not what
+        it must be.
 
     Notes
     -----
@@ -209,10 +235,9 @@ def z_spec_from_spectrum(
     reduced chi-square exceeds 1, as it does for bright galaxies whose templates are
     not perfect, errors and differences of chi-square are scaled by it.
 
-    A redshift of ordinary quality has no warning. SINGLE_FEATURE deserves a look:
+    A redshift of ordinary quality has no warning; of spectra of noise, fewer than one
+    in 200 has none. SINGLE_FEATURE deserves a look:
     one line alone fits several redshifts, and a prior says which.
-
-    Wavelengths in air give redshifts that are too low by 0.00028 (1 + z).
 
     Examples
     --------
@@ -239,7 +264,9 @@ def z_spec_from_spectrum(
     >>> round(z_spec_from_spectrum(spectrum, prior=p_of_z).z, 3)
     0.9
     """
-    fitter = RedshiftFitter.of(templates, z_range, prior, prior_floor, degree)
+    fitter = RedshiftFitter.of(
+        templates, z_range, prior, prior_floor, degree, medium, resolution
+    )
     return fitter.fit(spectrum)
 
 
@@ -258,21 +285,29 @@ class RedshiftFitter:
         Logarithm of the prior's density at each, shape ``(n_shift,)``.
     degree : int
         Of the polynomial.
+    medium : str or None
+        What wavelengths are in.
+    resolution : float
+        FWHM of the instrument's profile in pixels.
     """
 
     templates: TemplateSet
     shifts: tuple
     log_prior: np.ndarray
     degree: int
+    medium: str | None
+    resolution: float
 
     @classmethod
-    def of(cls, templates, z_range, prior, prior_floor, degree):
+    def of(
+        cls, templates, z_range, prior, prior_floor, degree, medium=None, resolution=2.0
+    ):
         """
         Check what a caller gave.
 
         Parameters
         ----------
-        templates, z_range, prior, prior_floor, degree
+        templates, z_range, prior, prior_floor, degree, medium, resolution
             As for `z_spec_from_spectrum`.
 
         Returns
@@ -288,6 +323,10 @@ class RedshiftFitter:
         if degree < -1 or degree != int(degree):
             msg = f"'degree' must be a whole number from -1, got {degree}"
             raise ValueError(msg)
+        check_medium(medium)
+        if not 0 <= resolution < np.inf:
+            msg = f"'resolution' must be 0 or more pixels, got {resolution}"
+            raise ValueError(msg)
         if templates is None:
             templates = TemplateSet.builtin()
         elif not isinstance(templates, TemplateSet):
@@ -295,7 +334,7 @@ class RedshiftFitter:
         first, last = _get_shifts(z_range)
         z_grid = np.expm1(np.arange(first, last + 1) * STEP)
         log_prior = _log_prior(prior, prior_floor, z_grid)
-        return cls(templates, (first, last), log_prior, int(degree))
+        return cls(templates, (first, last), log_prior, int(degree), medium, resolution)
 
     def fit(self, spectrum):
         """
@@ -311,7 +350,9 @@ class RedshiftFitter:
         SpectroscopicRedshift
             What the templates say.
         """
-        pixels = get_pixels(spectrum)
+        pixels = get_pixels(spectrum, medium=self.medium)
+        spikes = find_spikes(pixels, self.resolution)
+        pixels = replace(pixels, good=pixels.good & ~spikes)
         ivar = _get_weights(pixels)
         dof = self._count_dof(pixels)
         binned = rebin(pixels.wavelength, pixels.flux, ivar)
@@ -319,7 +360,8 @@ class RedshiftFitter:
         z_grid = np.expm1(fit.shifts * STEP)
         chi2 = ivar[pixels.good] @ pixels.flux[pixels.good] ** 2 - fit.gain
         chi2 -= np.sum((fit.polynomials @ binned.weighted) ** 2)
-        scaled = chi2 / max(1.0, chi2.min() / dof)
+        excess = max(1.0, chi2.min() / dof)
+        scaled = chi2 / excess
         objective = scaled - 2 * self.log_prior
         best = int(np.argmin(objective))
         z, z_err = _refine(scaled, best, fit.shifts)
@@ -327,6 +369,8 @@ class RedshiftFitter:
         model = fit.model(best)
         found = {
             "SMALL_DELTA_CHI2": delta_chi2 < _SMALL,
+            "NO_FEATURES": fit.gain[best] / excess < _EVIDENCE,
+            "STAR": abs(np.log1p(z)) < _STARS / _C,
             "SINGLE_FEATURE": _largest_share(fit, model) > _SINGLE,
             "PRIOR_DECIDES": _is_apart(z_grid[np.argmin(scaled)], z_grid[best]),
             "EDGE_OF_GRID": not 1 < best < z_grid.size - 2,
@@ -345,6 +389,7 @@ class RedshiftFitter:
             chi2=chi2,
             dof=dof,
             coefficients=dict(zip(self.templates.names, coefficients, strict=True)),
+            spikes=pixels.wavelength[spikes],
             _scaled=scaled,
             _log_prior=self.log_prior,
             _binned=binned,
@@ -360,6 +405,9 @@ class RedshiftFitter:
                 "parameters: fewer templates or a lower 'degree' may do"
             )
             raise ValueError(msg)
+        if not np.ptp(pixels.wavelength[pixels.good]) > 0:
+            msg = "all good pixels of 'spectrum' are at one wavelength"
+            raise ValueError(msg)
         return n_good - parameters
 
 
@@ -373,16 +421,8 @@ def _get_shifts(z_range):
 
 def _get_weights(pixels):
     """Inverse variance of each pixel, 0 where bad."""
-    std = pixels.std if pixels.has_errors else _scatter(pixels.flux[pixels.good])
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(pixels.good, np.power(std, -2.0), 0.0)
-
-
-def _scatter(flux):
-    """Noise of a spectrum from its pixels (Stoehr et al. 2008, DER_SNR)."""
-    second = 2 * flux[2:-2] - flux[:-4] - flux[4:]
-    noise = 1.482602 / np.sqrt(6) * np.median(np.abs(second)) if second.size else 0
-    return noise or 1.0  # a spectrum without noise: all pixels count the same
+        return np.where(pixels.good, np.power(noise_of(pixels), -2.0), 0.0)
 
 
 def _log_prior(prior, floor, z):
@@ -423,9 +463,8 @@ def _is_apart(z, z_best):
 
 
 def _next_minimum(objective, best, z_grid):
-    inner = objective[1:-1]
-    lowest = (inner <= objective[:-2]) & (inner < objective[2:])
-    minima = np.flatnonzero(lowest) + 1
+    around = np.pad(objective, 1, constant_values=np.inf)
+    minima = np.flatnonzero((objective <= around[:-2]) & (objective < around[2:]))
     minima = minima[_is_apart(z_grid[minima], z_grid[best])]
     if not minima.size:
         return np.inf, np.nan

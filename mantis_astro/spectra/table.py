@@ -29,10 +29,12 @@ def z_spec_table(
     paths,
     templates=None,
     *,
-    z_range=(0.0, 1.5),
+    z_range=(-0.005, 1.5),
     prior=None,
     prior_floor=1e-3,
     degree=7,
+    medium=None,
+    resolution=2.0,
 ):
     """
     Measure the redshifts of all spectra in some files.
@@ -42,7 +44,7 @@ def z_spec_table(
     paths : iterable of str or path-like
         Files that `~mantis_astro.spectra.read_spectrum` reads; of a DESI coadd all
         targets.
-    templates, z_range, prior, prior_floor, degree
+    templates, z_range, prior, prior_floor, degree, medium, resolution
         As for `~mantis_astro.spectra.z_spec_from_spectrum`, the same for all.
 
     Returns
@@ -73,12 +75,14 @@ def z_spec_table(
     if isinstance(paths, str | Path):
         msg = f"'paths' must be an iterable of paths, got one: [{str(paths)!r}]"
         raise TypeError(msg)
-    fitter = RedshiftFitter.of(templates, z_range, prior, prior_floor, degree)
+    fitter = RedshiftFitter.of(
+        templates, z_range, prior, prior_floor, degree, medium, resolution
+    )
     rows = []
     for path in paths:
         try:
             targets = list_targets(path)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  an odd file costs its own row only
             rows.append(_failed(path, None, error))
             continue
         rows += [_measure(path, target, fitter) for target in targets]
@@ -89,7 +93,7 @@ def _measure(path, target_id, fitter):
     try:
         spectrum = read_spectrum(path, target_id=target_id)
         found = fitter.fit(spectrum)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  an odd file costs its own row only
         return _failed(path, target_id, error)
     catalogue = spectrum.meta["redshift"]
     return {
@@ -114,7 +118,7 @@ def _failed(path, target_id, error):
         "warnings": "NO_DATA",
         "file": str(path),
         "target_id": target_id,
-        "problem": str(error),
+        "problem": str(error) or type(error).__name__,
     }
 
 

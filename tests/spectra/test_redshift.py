@@ -128,6 +128,115 @@ def test_without_a_floor_a_prior_excludes():
     assert 0.5 <= found.z <= 0.6
 
 
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("height", [-20, 5, 30, 1000])
+def test_hot_pixels_do_not_matter(n, height):
+    given = observed(0.2)
+    wavelength, flux = given.spectral_axis.value, given.flux.value.copy()
+    flux[2000 : 2000 + n] += height
+    found = z_spec_from_spectrum(spectrum(wavelength, flux, 0.1))
+    assert found.z == pytest.approx(0.2, abs=2e-4)
+    assert found.warnings == ()
+    np.testing.assert_allclose(found.spikes, wavelength[2000 : 2000 + n])
+
+
+def test_hot_pixels_can_be_kept():
+    given = observed(0.2)
+    flux = given.flux.value.copy()
+    flux[2000:2003] += 1000
+    hot = spectrum(given.spectral_axis.value, flux, 0.1)
+    found = z_spec_from_spectrum(hot, resolution=0)
+    assert found.z != pytest.approx(0.2, abs=0.01)
+    assert found.spikes.size == 0
+
+
+# Of 400 spectra of this noise, those in which one redshift stands out.
+@pytest.mark.parametrize("which", [36, 182, 301])
+def test_noise_in_which_one_redshift_stands_out_has_no_features(which):
+    wavelength = np.arange(6000.0, 9000.0, 1.5)
+    rng = np.random.default_rng(1)
+    for _ in range(which + 1):
+        noise = rng.normal(0, 1, wavelength.size)
+    found = z_spec_from_spectrum(
+        spectrum(wavelength, noise, 1.0), z_range=(0, 1.5), resolution=0
+    )
+    assert found.delta_chi2 > 9
+    assert found.warnings == ("NO_FEATURES",)
+
+
+@pytest.mark.parametrize("level", [0.0, 3.0])
+def test_a_level_has_no_redshift(level):
+    wavelength = np.arange(4000.0, 9000.0, 1.5)
+    found = z_spec_from_spectrum(spectrum(wavelength, level + 0 * wavelength, 1.0))
+    assert found.delta_chi2 == pytest.approx(0, abs=1e-6)
+    assert {"NO_FEATURES", "SMALL_DELTA_CHI2"} <= set(found.warnings)
+
+
+@pytest.mark.parametrize("z", [-0.0008, -0.0001, 0.0005])
+def test_a_star_is_told(z):
+    star = observed(z, 0.05, emitted=0)
+    found = z_spec_from_spectrum(star)
+    assert found.z == pytest.approx(z, abs=3e-4)
+    assert found.warnings == ("STAR",)
+    assert "STAR" in z_spec_from_spectrum(star, z_range=(-0.01, 0.1)).warnings
+
+
+def in_air(z, meta=None):
+    """Make a galaxy whose wavelengths are those in air (Edlen 1953, as SDSS says)."""
+    wavelength, flux = galaxy(z)
+    flux += np.random.default_rng(0).normal(0, 0.1, flux.size)
+    ratio = 1 + 2.735182e-4 + 131.4182 / wavelength**2 + 2.76249e8 / wavelength**4
+    given = spectrum(wavelength / ratio, flux, 0.1)
+    given.meta.update(meta or {})
+    return given
+
+
+def test_wavelengths_in_air_are_converted_where_one_says_so():
+    taken_for_vacuum = z_spec_from_spectrum(in_air(0.2))
+    assert C * (0.2 - taken_for_vacuum.z) / 1.2 == pytest.approx(83, abs=15)
+    found = z_spec_from_spectrum(in_air(0.2), medium="air")
+    assert C * (found.z - 0.2) / 1.2 == pytest.approx(0, abs=15)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"AIRORVAC": "air"},
+        {"VACUUM": False},
+        {"header": {"CTYPE1": "AWAV-LOG"}},
+        {"header": {"VACUUM": "F"}},
+    ],
+    ids=str,
+)
+def test_wavelengths_in_air_are_converted_where_the_header_says_so(card, caplog):
+    expected = z_spec_from_spectrum(in_air(0.2), medium="air")
+    with caplog.at_level("INFO"):
+        found = z_spec_from_spectrum(in_air(0.2, card))
+    assert found.z == expected.z
+    assert "wavelengths are in air: they are converted" in caplog.text
+    overruled = z_spec_from_spectrum(in_air(0.2, card), medium="vacuum")
+    assert overruled.z == z_spec_from_spectrum(in_air(0.2)).z
+
+
+@pytest.mark.parametrize(
+    "card", [{"AIRORVAC": "vac"}, {"VACUUM": True}, {"CTYPE1": "WAVE"}, {"VACUUM": 1}]
+)
+def test_wavelengths_in_vacuum_stay_as_they_are(card):
+    given = observed(0.2)
+    given.meta.update(card)
+    assert z_spec_from_spectrum(given).z == z_spec_from_spectrum(observed(0.2)).z
+
+
+def test_a_medium_is_air_or_vacuum():
+    with pytest.raises(ValueError, match="'medium' must be one of .*, got 'water'"):
+        z_spec_from_spectrum(observed(0.2), medium="water")
+
+
+def test_a_resolution_is_a_width():
+    with pytest.raises(ValueError, match="'resolution' must be 0 or more pixels"):
+        z_spec_from_spectrum(observed(0.2), resolution=-1)
+
+
 def test_noise_has_no_redshift():
     wavelength = np.arange(4000.0, 9000.0, 1.5)
     rng = np.random.default_rng(3)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from mantis_astro.spectra import z_spec_table
 
-from .made import galaxy, write_desi, write_redrock, write_sdss
+from .made import galaxy, table_hdu, write_desi, write_redrock, write_sdss
 
 
 def desi(path, redshifts):
@@ -45,6 +46,48 @@ def test_bad_files_have_rows_with_the_reason(tmp_path):
         table["problem"], ["no good pixel", "No such file", "neither"], strict=True
     ):
         assert reason in problem
+
+
+def test_one_odd_file_costs_its_own_row_only(tmp_path):
+    wavelength, flux = galaxy(0.05)
+    ivar = np.full(flux.size, 100.0)
+    good = write_sdss(tmp_path / "good.fits", wavelength, flux, ivar)
+    no_pixels = write_sdss(tmp_path / "no_pixels.fits", [], [], [])
+    folded = write_sdss(
+        tmp_path / "folded.fits", wavelength[::-1] * 0 + 5e3, flux, ivar
+    )
+    no_target = desi(tmp_path / "coadd-1.fits", [0.1])
+    with fits.open(no_target, mode="update") as hdus:
+        hdus["FIBERMAP"].columns.change_name("TARGETID", "OTHER")
+    no_position = desi(tmp_path / "coadd-2.fits", [0.1])
+    with fits.open(no_position, mode="update") as hdus:
+        hdus["FIBERMAP"].columns.change_name("TARGET_RA", "OTHER")
+    empty = tmp_path / "empty.fits"
+    empty.touch()
+    odd = [no_pixels, folded, no_target, no_position, empty, tmp_path, None]
+    table = z_spec_table([*odd, good])
+    assert table["warnings"].tolist() == ["NO_DATA"] * len(odd) + [""]
+    assert all(table["problem"][:-1])
+    assert "at one wavelength" in table["problem"][1]
+    assert table["z_spec"].unmasked[-1].value == pytest.approx(0.05, abs=3e-4)
+
+
+@pytest.mark.parametrize("kind", ["no rows", "no column"])
+def test_an_odd_catalogue_costs_its_redshift_only(tmp_path, kind):
+    wavelength, flux = galaxy(0.05)
+    path = tmp_path / "spec.fits"
+    write_sdss(path, wavelength, flux, np.full(flux.size, 100.0), z=0.05)
+    with fits.open(path) as hdus:
+        whole = hdus["SPECOBJ"].data
+        names = ["Z", "Z_ERR", "ZWARNING", "CLASS"] if kind == "no rows" else ["Z"]
+        rows = {name: whole[name][: kind != "no rows"] for name in names}
+        hdus[2] = table_hdu("SPECOBJ", rows)
+        hdus.writeto(path, overwrite=True)
+    coadd = desi(tmp_path / "coadd-1.fits", [0.1])
+    write_redrock(tmp_path / "redrock-1.fits", [7], [0.25])  # of another target
+    table = z_spec_table([path, coadd])
+    assert table["warnings"].tolist() == ["", ""]
+    assert table["z_catalogue"].mask.all()
 
 
 def test_options_are_those_of_one_spectrum(tmp_path):

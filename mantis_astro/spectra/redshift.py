@@ -1,5 +1,7 @@
 """Redshifts from spectra: chi-square of templates on a grid, and what to distrust."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property

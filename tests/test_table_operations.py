@@ -161,8 +161,6 @@ def test_filled_keeps_the_row_without_data(table, pdf, prefix):
 def test_every_file_that_holds_arrays(table, pdf, prefix, tmp_path, ending, writer):
     path = tmp_path / f"t.{ending}"
     if writer == "write_table":
-        if ending == "hdf5":
-            pytest.skip("write_table writes no HDF5 yet")
         write_table(table, path)
         again = read_table(path)
     else:

@@ -1,17 +1,25 @@
 """Reading and writing tables of galaxies in the formats astronomers exchange."""
 
-import json
 import logging
 import sys
 import warnings
 from pathlib import Path
 
-from astropy.coordinates import SkyCoord
+from astropy.io import ascii as text_formats
 from astropy.io.fits.verify import VerifyWarning
 from astropy.table import QTable
 
 from mantis_astro._optional import require
 from mantis_astro.atomic import atomic_file, check_folder
+from mantis_astro.tables.foreign import read_hdf5, read_parquet
+from mantis_astro.tables.formats import (
+    FLAT_FORMATS,
+    fitted,
+    is_text,
+    multidimensional,
+    restored,
+    with_text,
+)
 
 __all__ = ["check_writable", "read_table", "write_table"]
 
@@ -22,13 +30,14 @@ _FORMATS = {
     ".fits": "fits",
     ".fit": "fits",
     ".parquet": "parquet",
+    ".hdf5": "hdf5",
+    ".h5": "hdf5",
     ".csv": "ascii.csv",
     ".vot": "votable",
     ".votable": "votable",
     ".xml": "votable",
 }
-# Formats that hold neither two-dimensional columns nor meta.
-_FLAT_FORMATS = ("ascii.csv", "votable")
+_NEEDS = {"parquet": ("pyarrow", "parquet"), "hdf5": ("h5py", "qp")}
 
 
 def read_table(path):
@@ -38,14 +47,17 @@ def read_table(path):
     Parameters
     ----------
     path : str or path-like
-        A file whose name ends in ``.ecsv``, ``.fits``, ``.parquet``, ``.csv``,
-        ``.vot`` or ``.xml`` (also ``.gz`` for ECSV, FITS and CSV); other names are read
-        as text with a guessed layout. ``"-"`` reads ECSV or CSV from standard input.
+        A file whose name ends in ``.ecsv``, ``.fits``, ``.parquet``, ``.hdf5``,
+        ``.h5``, ``.csv``, ``.vot`` or ``.xml`` (also ``.gz`` for ECSV, FITS and CSV);
+        other names are read as text with a guessed layout. ``"-"`` reads ECSV or CSV
+        from standard input.
 
     Returns
     -------
     `~astropy.table.QTable`
-        The table, with units.
+        The table, with units. NaN in FITS and VOTable, null in Parquet and empty text
+        in ECSV and CSV are masked. A file that `write_table` wrote beside CSV or
+        VOTable gives types, units and meta back.
 
     Raises
     ------
@@ -75,27 +87,47 @@ def read_table(path):
         raise FileNotFoundError(msg)
     suffixes = path.suffixes[:-1] if path.suffix == ".gz" else path.suffixes
     layout = _FORMATS.get(suffixes[-1].lower() if suffixes else "", "ascii")
-    if layout == "parquet":
-        require("pyarrow", extra="parquet")
-    return _read(path, layout, path)
+    if layout in _NEEDS:
+        package, extra = _NEEDS[layout]
+        require(package, extra=extra)
+    if layout not in FLAT_FORMATS or not _head_beside(path).is_file():
+        return _read(path, layout, path)
+    head = _read(_head_beside(path), "ascii.ecsv", _head_beside(path))
+    texts = [name for name in head.colnames if is_text(head[name])]
+    return restored(_read(path, layout, path, texts=texts), head)
 
 
-def _read(content, layout, name):
+def _read(content, layout, name, *, texts=()):
+    options = {}
+    if layout == "fits":
+        options["astropy_native"] = True  # or times would be two numbers each
+    elif layout in ("ascii.csv", "ascii") and isinstance(content, Path):
+        options["encoding"] = "utf-8-sig"  # with or without a byte-order mark
+    if layout == "ascii.csv" and texts:  # 007 is a name
+        as_text = [text_formats.convert_numpy(str)]
+        options["converters"] = dict.fromkeys(texts, as_text)
+    readers = {"parquet": read_parquet, "hdf5": read_hdf5}
     try:
-        return QTable.read(content, format=layout)
+        if layout in readers:
+            table = readers[layout](content)
+        else:
+            table = QTable.read(content, format=layout, **options)
     except (KeyError, OSError, TypeError, ValueError, IndexError) as error:
         msg = f"cannot read {name} as {layout}: {error}"
         raise ValueError(msg) from error
+    return with_text(table)
 
 
 def write_table(table, path, *, overwrite=False):
     """
     Write a table; the file appears whole or not at all.
 
-    ECSV, FITS and Parquet keep everything. CSV and VOTable hold neither columns of
-    more than one dimension (``pz``) nor meta: the former are left out, the latter goes
-    to an ECSV file without rows beside it, ``NAME.meta.ecsv``, and a message says so.
-    FITS holds no nested meta: it becomes JSON text.
+    ECSV, FITS, Parquet and HDF5 keep everything. CSV and VOTable hold neither columns
+    of more than one dimension (``pz``) nor meta: the former are left out, the latter,
+    with types and units, goes to an ECSV file without rows beside it,
+    ``NAME.meta.ecsv``, and a message says so. FITS holds no nested meta: it becomes
+    JSON text. Where an empty text and a missing one cannot be told apart when the file
+    is read (all but Parquet and HDF5), a message says so, too.
 
     Parameters
     ----------
@@ -112,32 +144,25 @@ def write_table(table, path, *, overwrite=False):
     OSError
         If the file exists and ``overwrite`` is False, or the folder cannot be written.
     ValueError
-        If the ending is not one that can be written.
+        If the ending is not one that can be written, or the format cannot hold the
+        table: text other than ASCII in FITS.
     """
     if str(path) == "-":
         table.write(sys.stdout, format="ascii.ecsv")
         return
     path = Path(path)
     layout = check_writable(path, overwrite=overwrite)
-    if layout in _FLAT_FORMATS:
-        header = path.with_name(f"{path.name}.meta.ecsv")
+    if layout in FLAT_FORMATS:
+        header = _head_beside(path)
         _write(table[:0], header, "ascii.ecsv")
-        dropped = _multidimensional(table)
         log.warning(
             "%s leaves out %s and the meta, which are in %s; ECSV, FITS and Parquet "
             "keep everything",
             path,
-            ", ".join(dropped) or "no column",
+            ", ".join(multidimensional(table)) or "no column",
             header,
         )
-        table = _flatten(table, dropped)
-    elif layout == "fits":
-        table = table.copy(copy_data=False)
-        table.meta = {
-            key: json.dumps(value) if isinstance(value, dict) else value
-            for key, value in table.meta.items()
-        }
-    _write(table, path, layout)
+    _write(fitted(table, layout), path, layout)
 
 
 def check_writable(path, *, overwrite=False):
@@ -168,8 +193,9 @@ def check_writable(path, *, overwrite=False):
     if layout is None:
         msg = f"{path}: the ending must be one of {', '.join(_FORMATS)}"
         raise ValueError(msg)
-    if layout == "parquet":
-        require("pyarrow", extra="parquet")
+    if layout in _NEEDS:
+        package, extra = _NEEDS[layout]
+        require(package, extra=extra)
     if path.exists() and not overwrite:
         msg = f"{path} exists; overwriting must be asked for"
         raise FileExistsError(msg)
@@ -177,38 +203,20 @@ def check_writable(path, *, overwrite=False):
     return layout
 
 
-def _multidimensional(table):
-    return [name for name in table.colnames if len(table[name].shape) > 1]
-
-
 def _write(table, path, layout):
+    options = {"overwrite": True}
     if layout == "ascii.ecsv" and len(table) == 0:
         # astropy writes such columns without rows and then cannot read them
         table = table.copy()
-        table.remove_columns(_multidimensional(table))
+        table.remove_columns(multidimensional(table))
+    elif layout == "hdf5":
+        options |= {"path": "table", "serialize_meta": True}
     with atomic_file(path) as temporary, warnings.catch_warnings():
         # meta keys of more than eight characters become HIERARCH cards: wanted
         warnings.simplefilter("ignore", VerifyWarning)
-        table.write(temporary, format=layout, overwrite=True)
+        table.write(temporary, format=layout, **options)
 
 
-def _flatten(table, dropped):
-    """Leave out columns, and write sky coordinates as two columns of degrees."""
-    flat = QTable(table, copy=False)
-    flat.meta = {}
-    flat.remove_columns(dropped)
-    for name in flat.colnames:
-        if flat[name].info.format:  # astropy would write numbers as they are printed
-            flat.replace_column(name, flat[name].copy())
-            flat[name].info.format = None
-    for name in flat.colnames:
-        if isinstance(flat[name], SkyCoord):
-            coords, i = flat[name].icrs, flat.colnames.index(name)
-            flat.remove_column(name)
-            names = [
-                n if n not in flat.colnames else f"{name}_{n}" for n in ("ra", "dec")
-            ]
-            flat.add_columns(
-                [coords.ra.to("deg"), coords.dec.to("deg")], [i, i], names=names
-            )
-    return flat
+def _head_beside(path):
+    """Where types, units and meta of a flat file are."""
+    return path.with_name(f"{path.name}.meta.ecsv")

@@ -7,7 +7,9 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from astropy.table import MaskedColumn, QTable
+from astropy.table import Column, MaskedColumn, QTable
+from astropy.time import Time
+from astropy.utils.masked import Masked
 
 from mantis_astro.tables import check_writable, read_table, write_table
 
@@ -177,3 +179,187 @@ def test_a_pipe_without_a_table_is_said_to_be(text, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     with pytest.raises(ValueError, match="cannot read standard input as ascii"):
         read_table("-")
+
+
+FORMATS = ["ecsv", "fits", "parquet", "vot", "hdf5", "csv"]
+EMPTY_IS_MISSING = {"ecsv", "fits", "csv"}  # of text; a message says so
+NAN_IS_MISSING = {"fits", "vot"}
+COLUMNS = {
+    "int": Column([999999, 1, -5]),
+    "large int": Column([2**62, -1, 0]),
+    "float": Column([1.5, np.nan, 1 / 3]),
+    "bool": Column([True, False, True]),
+    "str": Column(["a", "", "007"]),
+    "Quantity": [1.0, 2.0, 1 / 3] * u.nJy,
+    "Time": Time(["2020-01-01T00:00:00", "2021-02-03T04:05:06.789", "2022-01-01"]),
+    "masked int": MaskedColumn([999999, 1, 5], mask=[0, 1, 0]),
+    "masked uint8": MaskedColumn(np.array([255, 63, 0], np.uint8), mask=[0, 1, 0]),
+    "masked float": MaskedColumn([1.5, 2.5, 1 / 3], mask=[0, 1, 0]),
+    "masked bool": MaskedColumn([True, False, True], mask=[0, 1, 0]),
+    "masked str": MaskedColumn(["a", "b", "007"], mask=[0, 1, 0]),
+    "masked Quantity": Masked([1.0, 2.0, 3.0] * u.nJy, mask=[0, 1, 0]),
+    "masked Time": Time(Masked([59e3, 59001.5, 59002.25], [0, 1, 0]), format="mjd"),
+}
+
+
+def values_of(column):
+    """Values, None where masked; NaN as a text, which is equal to itself."""
+    if isinstance(column, Time):
+        column = column.mjd
+    mask = getattr(column, "mask", None)
+    plain = np.asarray(getattr(column, "unmasked", np.ma.getdata(column)))
+    mask = np.broadcast_to(False if mask is None else mask, plain.shape)
+    values = [None if m else v for v, m in zip(plain.tolist(), mask, strict=True)]
+    return ["nan" if isinstance(v, float) and np.isnan(v) else v for v in values]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_write_table_keeps_what_is_there_or_says_so(kind, ending, tmp_path, caplog):
+    column = COLUMNS[kind]
+    table = QTable({"x": column})
+    path = tmp_path / f"t.{ending}"
+    write_table(table, path)
+    said = caplog.text
+    back = read_table(path)["x"]
+    expected = values_of(column)
+    if kind == "float" and ending in NAN_IS_MISSING:
+        expected[1] = None
+    if kind == "str" and ending in EMPTY_IS_MISSING:
+        expected[1] = None
+        assert "cannot tell an empty text from a missing one: those of x" in said
+    if kind == "masked str" and ending == "vot":
+        expected[1] = ""
+        assert "cannot tell a missing text from an empty one: those of x" in said
+    found = values_of(back)
+    if "Time" in kind:
+        np.testing.assert_allclose(
+            [t for t in found if t], [t for t in expected if t], rtol=1e-13
+        )
+        found, expected = (np.equal(x, None).tolist() for x in (found, expected))
+    assert found == expected
+    assert getattr(back, "unit", None) == getattr(column, "unit", None)
+    assert isinstance(back, Time) == isinstance(column, Time)
+    kinds = [getattr(c, "dtype", np.dtype("O")).kind for c in (back, column)]
+    assert kinds[0] == ("i" if kinds[1] == "u" and ending == "csv" else kinds[1])
+    assert values_of(table["x"]) == values_of(column)  # not changed
+
+
+PLAIN = {
+    "ecsv": {"format": "ascii.ecsv"},
+    "fits": {"format": "fits"},
+    "parquet": {"format": "parquet"},
+    "vot": {"format": "votable"},
+    "hdf5": {"format": "hdf5", "path": "t", "serialize_meta": True},
+    "csv": {"format": "ascii.csv"},
+}
+# what astropy itself loses or refuses when it writes
+LOST = {
+    ("fits", "masked bool"): [True, True, True],
+    ("fits", "masked int"): [None, None, 5],
+    ("csv", "bool"): ["True", "False", "True"],
+    ("csv", "masked bool"): ["True", None, "True"],
+    ("vot", "masked str"): ["a", "", "007"],
+}
+REFUSED = {("vot", "Time"), ("vot", "masked Time")}
+WITHOUT_UNIT = {("csv", "Quantity"), ("csv", "masked Quantity")}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_what_astropy_wrote_is_read(kind, ending, tmp_path):
+    if (ending, kind) in REFUSED or (ending == "csv" and "Time" in kind):
+        pytest.skip("astropy writes no such column, or as text")
+    path = tmp_path / f"t.{ending}"
+    column = COLUMNS[kind]
+    QTable({"x": column}).write(path, **PLAIN[ending])
+    back = read_table(path)["x"]
+    expected = LOST.get((ending, kind), values_of(column))
+    if kind == "float" and ending in NAN_IS_MISSING:
+        expected[1] = None
+    if kind == "str" and ending in EMPTY_IS_MISSING:
+        expected[1] = None
+    found = values_of(back)
+    if "Time" in kind:
+        assert isinstance(back, Time)
+        found, expected = (np.equal(x, None).tolist() for x in (found, expected))
+    assert found == expected
+    if (ending, kind) not in WITHOUT_UNIT:
+        assert getattr(back, "unit", None) == getattr(column, "unit", None)
+
+
+def test_fits_says_which_text_it_cannot_hold(tmp_path):
+    table = QTable({"name": ["NGC 1", "Zoë 1"]})
+    with pytest.raises(ValueError, match="FITS holds ASCII alone: .* 'name' .*'Zoë 1'"):
+        write_table(table, tmp_path / "t.fits")
+    assert not list(tmp_path.iterdir())
+
+
+def test_parquet_of_pandas_with_nulls_of_every_type(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "ra": [10.0, 11.0],
+            "s": ["a", None],
+            "n": pandas.array([1, None], dtype="Int64"),
+            "b": pandas.array([True, None], dtype="boolean"),
+            "f": [1.0, None],
+            "pz": [[0.25, 0.75], [0.5, 0.5]],
+            "class": pandas.Categorical(["star", None]),
+            "when": pandas.to_datetime(["2020-01-01", None]),
+        },
+        index=["first", "second"],
+    )
+    frame.to_parquet(tmp_path / "p.parquet")
+    table = read_table(tmp_path / "p.parquet")
+    assert table.colnames == [*frame.columns]
+    for name, first in (("s", "a"), ("n", 1), ("b", True), ("f", 1.0)):
+        assert values_of(table[name]) == [first, None]
+    assert values_of(table["class"]) == ["star", None]
+    assert table["n"].dtype == np.int64
+    assert table["pz"].tolist() == [[0.25, 0.75], [0.5, 0.5]]
+    assert table["when"][0].isot == "2020-01-01T00:00:00.000"
+    assert table["when"].mask.tolist() == [False, True]
+
+
+def test_parquet_of_lists_that_differ_in_length_is_refused(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"x": [[1.0], [1.0, 2.0]]})
+    frame.to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(ValueError, match="cannot read .* column 'x' of type list"):
+        read_table(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path, ending):
+    path = tmp_path / f"excel.{ending}"
+    path.write_text("ra,dec,name\n1.5,2.5,é\n", encoding="utf-8-sig")
+    table = read_table(path)
+    assert table.colnames == ["ra", "dec", "name"]
+    assert table["name"][0] == "é"
+
+
+def test_hdf5_of_arrays_in_a_group(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "rail.hdf5", "w") as file:
+        group = file.create_group("photometry")
+        group["mag_g"] = [20.0, 21.0]
+        group["name"] = ["a", "é"]
+    table = read_table(tmp_path / "rail.hdf5")
+    assert table["mag_g"].tolist() == [20.0, 21.0]
+    assert table["name"].tolist() == ["a", "é"]
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"], file["y"] = [1.0], [1.0, 2.0]
+    with pytest.raises(ValueError, match="neither a table nor arrays of one length"):
+        read_table(tmp_path / "other.h5")
+
+
+@pytest.mark.parametrize("ending", ["csv", "vot"])
+def test_types_units_and_meta_of_a_flat_file_come_back(table, tmp_path, ending):
+    table["code"] = ["007", "010"]
+    write_table(table, tmp_path / f"t.{ending}")
+    back = read_table(tmp_path / f"t.{ending}")
+    assert back["code"].tolist() == ["007", "010"]
+    assert back["size"].unit == u.arcsec
+    assert back["size"].info.description == "half-light radius"
+    assert back.meta["FIELD"] == "Stripe 82"

@@ -12,6 +12,7 @@ __all__ = [
     "AB_ZERO_POINT_NJY",
     "SENTINELS",
     "ab_from_njy",
+    "is_linear_in_flux",
     "native_factor",
     "njy_factor",
     "njy_from_ab",
@@ -23,6 +24,9 @@ AB_ZERO_POINT_NJY = 3631e9
 
 #: Numbers that catalogues write where nothing was measured.
 SENTINELS = (-99.0, -999.0, -9999.0)
+
+
+_COUNTED = {u.adu, u.ct, u.DN, u.electron, u.mgy, u.ph, u.pix, u.s}
 
 
 def njy_from_ab(mag):
@@ -124,15 +128,52 @@ def njy_factor(cutout, band):
     float or None
         In nJy: from the unit if that is a flux density, else from
         ``meta["zero_point_ab"]``, else from the band if the unit is the survey's own.
-        None if it cannot be known.
+        None if it cannot be known, and for units that are not linear in flux.
     """
     njy = _njy_of_unit(cutout.unit)
-    if njy is not None:
+    if njy is not None or not is_linear_in_flux(cutout.unit):
         return njy
     zero_point = _number(cutout.meta.get("zero_point_ab"))
     if zero_point is None and _has_survey_unit(cutout, band):
         zero_point = _band_zero_point(cutout, band)
     return None if zero_point is None else njy_from_ab(zero_point)
+
+
+@lru_cache(maxsize=128)
+def is_linear_in_flux(unit):
+    """
+    Tell whether pixels of a unit are fluxes, up to a zero point.
+
+    Parameters
+    ----------
+    unit : `~astropy.units.UnitBase`
+        The unit of an image.
+
+    Returns
+    -------
+    bool
+        True for counts (adu, ct, electron, photon) and rates of them, maggies, plain
+        numbers, flux densities, these per solid angle, and names that astropy does not
+        know; False for others, such as K or mag.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from mantis_astro.fluxes import is_linear_in_flux
+    >>> is_linear_in_flux(u.adu / u.s), is_linear_in_flux(u.MJy / u.sr)
+    (True, True)
+    >>> is_linear_in_flux(u.K)
+    False
+    """
+    if isinstance(unit, u.UnrecognizedUnit):
+        return True
+    if not isinstance(unit, u.UnitBase):  # magnitudes
+        return False
+    densities = u.nJy, u.Unit("erg / (s cm2 AA)")
+    areas = u.one, u.pix, u.sr, u.beam
+    if any(unit.is_equivalent(x / area) for x in densities for area in areas):
+        return True
+    return set(unit.decompose().bases) <= _COUNTED
 
 
 def native_factor(cutout, band):

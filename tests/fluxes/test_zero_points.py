@@ -49,3 +49,17 @@ def test_native_units_come_back_from_nanojansky():
     band = get_band("galex.NUV")
     worth = njy_from_ab(band.zero_point_ab())
     assert native_factor(image("nJy"), band) == pytest.approx(1 / worth)
+
+
+@pytest.mark.parametrize(
+    "unit", ["adu", "ct / s", "electron", "DN", "nmgy", "", "MJy / sr", "Jy / beam"]
+)
+def test_what_is_linear_in_flux_takes_a_zero_point(unit):
+    counts = image(unit, zero_point_ab=22.5)
+    assert njy_factor(counts, BANDS[0]) == pytest.approx(3631)
+
+
+@pytest.mark.parametrize("unit", ["K", "m", "deg", "adu K", "cm / s"])
+def test_no_zero_point_makes_a_flux_of_another_quantity(unit):
+    for factor in (njy_factor, native_factor):
+        assert factor(image(unit, zero_point_ab=22.5), BANDS[0]) is None

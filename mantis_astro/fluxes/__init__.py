@@ -21,6 +21,7 @@ from mantis_astro.fluxes.magnitudes import (
     mag_ab_to_flux,
     magnitude_error,
 )
+from mantis_astro.fluxes.state import FluxState, as_observed, read_state
 from mantis_astro.fluxes.zero_points import (
     AB_ZERO_POINT_NJY,
     SENTINELS,
@@ -36,8 +37,10 @@ __all__ = [
     "AB_ZERO_POINT_NJY",
     "POGSON",
     "SENTINELS",
+    "FluxState",
     "Fluxes",
     "ab_from_njy",
+    "as_observed",
     "asinh_mag_to_flux",
     "column_suffix",
     "default_softening",
@@ -52,6 +55,7 @@ __all__ = [
     "njy_factor",
     "njy_from_ab",
     "read_fluxes",
+    "read_state",
     "to_flux",
     "to_njy",
 ]

@@ -1,5 +1,6 @@
 """The door in for tables: from columns of fluxes to a photometric network's input."""
 
+import logging
 from functools import cached_property
 
 import torch
@@ -12,13 +13,17 @@ from mantis_astro.fluxes import (
     POGSON,
     SENTINELS,
     Fluxes,
+    as_observed,
     flux_columns,
     read_fluxes,
+    read_state,
 )
 from mantis_astro.models.inputs import NetworkInput, dust_inputs
 from mantis_astro.records import record
 
 __all__ = ["PhotometrySpec"]
+
+log = logging.getLogger(__name__)
 
 
 @record("photometry", renamed={"softening": "asinh_scale"})
@@ -44,6 +49,10 @@ class PhotometrySpec:
         E(B-V) for each map where none is given.
     zero_magnitude, magnitude_scale : float
         A band's first input is ``(zero_magnitude - magnitude) / magnitude_scale``.
+    aperture : str
+        What light the fluxes hold, as `measure_photometry` writes it into the meta of
+        its tables under ``FLUXAPER``: another one is warned of in the log. Empty for
+        any.
 
     Notes
     -----
@@ -67,6 +76,7 @@ class PhotometrySpec:
     ebv_default: tuple = (0.0355, 0.0418)
     zero_magnitude: float = 22.0
     magnitude_scale: float = 2.0
+    aperture: str = "circle of 3 arcsec, total of a point source"
 
     def __post_init__(self):
         if len(self.asinh_scale) != len(self.bands) or min(self.asinh_scale) <= 0:
@@ -107,6 +117,9 @@ class PhotometrySpec:
         """
         Read the fluxes of a table that the network reads.
 
+        Fluxes that the table calls corrected for Galactic dust are made again what was
+        observed, as the network expects; see `~mantis_astro.fluxes.read_state`.
+
         Parameters
         ----------
         table : `~astropy.table.Table`
@@ -123,14 +136,24 @@ class PhotometrySpec:
         Raises
         ------
         ValueError
-            `~mantis_astro.exceptions.InputSpecError` if no band has a column;
+            `~mantis_astro.exceptions.InputSpecError` if no band has a column, or a
+            correction for dust cannot be undone;
             `~astropy.units.UnitsError` if a column is not a flux density.
         """
         names = [self.columns(band)[0] for band in self.bands]
         if not set(names) & set(table.colnames):
             msg = f"'table' must have at least one of the columns {', '.join(names)}"
             raise InputSpecError(msg)
-        return read_fluxes(table, self._bands, missing=missing)
+        fluxes = read_fluxes(table, self._bands, missing=missing)
+        aperture = read_state(table).aperture
+        if self.aperture and aperture and aperture != self.aperture:
+            log.warning(
+                "fluxes of the table are of another aperture (%s) than the network's "
+                "(%s): expect a bias",
+                aperture,
+                self.aperture,
+            )
+        return as_observed(fluxes, table)
 
     def to_tensor(self, table, ebv=None):
         """

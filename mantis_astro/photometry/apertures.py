@@ -47,6 +47,11 @@ class Circular:
         _check_angle("radius", self.radius)
         _check_correction(self.correction, _CORRECTIONS[:2])
 
+    def describe(self):
+        """Say in words what light it holds."""
+        arcsec = self.radius.to_value(u.arcsec)
+        return f"circle of {arcsec:g} arcsec, {_IN_WORDS[self.correction]}"
+
 
 @dataclass(frozen=True)
 class Kron:
@@ -96,6 +101,10 @@ class Kron:
             raise ValueError(msg)
         _check_angle("minimum_radius", self.minimum_radius)
         _check_correction(self.correction, _CORRECTIONS)
+
+    def describe(self):
+        """Say in words what light it holds."""
+        return f"{self.scale:g} Kron radii, {_IN_WORDS[self.correction]}"
 
 
 @dataclass(frozen=True)
@@ -271,6 +280,13 @@ def _check_angle(name, value):
     ):
         msg = f"'{name}' must be a positive angle such as 3 * u.arcsec, got {value!r}"
         raise ValueError(msg)
+
+
+_IN_WORDS = {
+    None: "not corrected for light outside",
+    "point source": "total of a point source",
+    "profile": "total",
+}
 
 
 def _check_correction(value, choices):

@@ -1,28 +1,34 @@
 """Tables of fluxes in the forms that SED fitting codes read."""
 
+import logging
 import re
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Column, Row, Table
 
 from mantis_astro.bands import get_band, list_bands
+from mantis_astro.extinction import extinction_coefficients, resolve_ebv
 from mantis_astro.fluxes import (
     AB_ZERO_POINT_NJY,
     SENTINELS,
     ab_from_njy,
     flux_columns,
     read_fluxes,
+    read_state,
 )
 
 __all__ = ["to_eazy", "to_prospector"]
+
+log = logging.getLogger(__name__)
 
 _NOT_OBSERVED = -99.0
 _THRESHOLD = -90.0  # eazy leaves out what is not above its NOT_OBS_THRESHOLD
 _UNITS = u.nJy, u.uJy, u.mJy, u.Jy, u.kJy, u.MJy
 
 
-def to_prospector(row, *, bands=None, minimum_error=0.0, missing=SENTINELS):
+def to_prospector(row, *, bands=None, minimum_error=0.0, ebv=None, missing=SENTINELS):
     """
     Make the photometric part of prospector's ``obs`` from one row.
 
@@ -37,6 +43,10 @@ def to_prospector(row, *, bands=None, minimum_error=0.0, missing=SENTINELS):
     minimum_error : float, optional
         Fraction of the flux, not negative, added in quadrature to each error, for what
         templates and calibration do not know.
+    ebv : float, optional
+        E(B-V) of the Milky Way, on the scale of SFD, to correct the fluxes for, which
+        fits expect; 0 for no dust. By default they are taken as they are; if the table
+        says that they are not corrected, that is logged.
     missing : sequence of float, optional
         Values that mark a flux as not observed, see
         `~mantis_astro.fluxes.read_fluxes`.
@@ -52,7 +62,8 @@ def to_prospector(row, *, bands=None, minimum_error=0.0, missing=SENTINELS):
     TypeError
         If it is a whole table.
     ValueError
-        If a band has no columns, or no band has.
+        If a band has no columns, or no band has; or if there is ``ebv`` and the table
+        says that its fluxes are corrected already.
 
     Examples
     --------
@@ -77,6 +88,12 @@ def to_prospector(row, *, bands=None, minimum_error=0.0, missing=SENTINELS):
         )
         raise ValueError(msg)
     fluxes = read_fluxes(row, bands, missing=missing, default_unit=u.nJy)
+    fluxes = _corrected(fluxes, read_state(row), ebv)
+    if ebv is None and read_state(row).is_corrected is False:
+        log.warning(
+            "the fluxes are not corrected for Galactic dust: measure them with 'ebv', "
+            "or give 'ebv' here (0 for none)"
+        )
     flux, flux_err = fluxes.flux[0], fluxes.flux_err[0]
     observed = np.isfinite(flux) & np.isfinite(flux_err)
     error = np.hypot(flux_err, minimum_error * flux)
@@ -88,7 +105,7 @@ def to_prospector(row, *, bands=None, minimum_error=0.0, missing=SENTINELS):
     }
 
 
-def to_eazy(table, filter_numbers, *, ids=None, missing=SENTINELS):
+def to_eazy(table, filter_numbers, *, ids=None, ebv=None, missing=SENTINELS):
     """
     Make a catalogue for eazy.
 
@@ -100,6 +117,9 @@ def to_eazy(table, filter_numbers, *, ids=None, missing=SENTINELS):
         Number of each band's filter in the ``FILTERS_RES`` file that eazy is given.
     ids : sequence of int, optional
         Identifiers, by default 1, 2, 3...
+    ebv : float or array_like, optional
+        E(B-V) of the Milky Way, on the scale of SFD, to correct the fluxes for; one
+        value or one for each row. By default they are taken as they are.
     missing : sequence of float, optional
         Values that mark a flux as not observed, see
         `~mantis_astro.fluxes.read_fluxes`.
@@ -109,12 +129,16 @@ def to_eazy(table, filter_numbers, *, ids=None, missing=SENTINELS):
     `~astropy.table.Table`
         Columns ``id``, and ``F1`` and ``E1`` (flux and error) for filter 1 and so on;
         -99 where not observed, or without an error, as eazy wants it. Set
-        ``PRIOR_ABZP`` to the zero point in ``meta["PRIOR_ABZP"]``.
+        ``PRIOR_ABZP`` to the zero point in ``meta["PRIOR_ABZP"]``, and ``MW_EBV`` to
+        ``meta["MW_EBV"]``: 0 if the fluxes are corrected for Galactic dust, which eazy
+        would correct again by its default. If they are not, that entry is missing, and
+        ``MW_EBV`` is E(B-V) of the field.
 
     Raises
     ------
     ValueError
-        If a band has no columns.
+        If a band has no columns; or if there is ``ebv`` and the table says that its
+        fluxes are corrected already.
 
     Notes
     -----
@@ -135,6 +159,8 @@ def to_eazy(table, filter_numbers, *, ids=None, missing=SENTINELS):
     bands = _bands_of(table, filter_numbers)
     catalog = Table({"id": np.arange(1, len(table) + 1) if ids is None else ids})
     fluxes = read_fluxes(table, bands, missing=missing, default_unit=u.nJy)
+    state = read_state(table)
+    fluxes = _corrected(fluxes, state, ebv)
     observed = fluxes.observed & np.isfinite(fluxes.flux_err)
     unit, njy = _eazy_unit(fluxes.flux[observed])
     for j, number in enumerate(filter_numbers.values()):
@@ -142,7 +168,25 @@ def to_eazy(table, filter_numbers, *, ids=None, missing=SENTINELS):
             kept = np.where(observed[:, j], values[:, j] / njy, _NOT_OBSERVED)
             catalog[f"{name}{number}"] = Column(kept, unit=unit)
     catalog.meta["PRIOR_ABZP"] = float(ab_from_njy(njy))
+    if state.is_corrected or ebv is not None:
+        catalog.meta["MW_EBV"] = 0.0
     return catalog
+
+
+def _corrected(fluxes, state, ebv):
+    """Fluxes corrected for extinction by E(B-V), or as they are if that is None."""
+    if ebv is None:
+        return fluxes
+    if state.is_corrected:
+        msg = (
+            "the table says that its fluxes are corrected for Galactic dust already: "
+            "leave 'ebv' out"
+        )
+        raise ValueError(msg)
+    values, _ = resolve_ebv(ebv, len(fluxes))
+    coefficients = extinction_coefficients(fluxes.bands)
+    factor = 10 ** (0.4 * values * [coefficients[band] for band in fluxes.bands])
+    return replace(fluxes, flux=fluxes.flux * factor, flux_err=fluxes.flux_err * factor)
 
 
 def _eazy_unit(flux):

@@ -11,7 +11,7 @@ from astropy.nddata import VarianceUncertainty
 from mantis_astro.astrometry import LocalMap
 from mantis_astro.bands import Band, get_survey
 from mantis_astro.flags import Flag
-from mantis_astro.fluxes import njy_factor
+from mantis_astro.fluxes import is_linear_in_flux, njy_factor
 from mantis_astro.photometry.psf import GaussianPSF
 
 __all__ = ["Image", "NotMeasurableError", "prepare_image"]
@@ -135,6 +135,9 @@ def prepare_image(band, cutout, psf, verdicts, k):
 
 def _nanojansky_per_unit(cutout, band):
     njy = njy_factor(cutout, band)
+    if njy is None and not is_linear_in_flux(cutout.unit):
+        msg = f"the unit {cutout.unit} is not one of flux"
+        raise NotMeasurableError(msg, Flag.NO_DATA)
     if njy is None:
         msg = (
             "meta['zero_point_ab'], the AB magnitude of one pixel unit, is "

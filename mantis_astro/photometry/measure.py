@@ -17,6 +17,7 @@ from mantis_astro.astrometry.local_map import offset_positions
 from mantis_astro.bands import get_band, get_bands, list_bands
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.flags import Flag
+from mantis_astro.fluxes import FluxState
 from mantis_astro.photometry.apertures import (
     Annulus,
     Circular,
@@ -229,6 +230,7 @@ class _Options:
     def describe(self):
         return {
             "aperture": repr(self.aperture),
+            **FluxState(aperture=self.aperture.describe()).to_meta(),
             "background": repr(self.background),
             "deblend": self.deblend or "none",
         }

@@ -13,6 +13,7 @@ from mantis_astro.bands import get_band, get_survey, list_bands
 from mantis_astro.extinction import extinction_coefficients, resolve_ebv
 from mantis_astro.flags import Flag, missing_flags
 from mantis_astro.fluxes import (
+    FluxState,
     column_suffix,
     default_softening,
     flux_to_asinh_mag,
@@ -180,6 +181,7 @@ def make_table(measured, *, bands, ebv, law, softening, meta):
 def _extinction(ebv, n, bands, law, meta):
     """Magnitudes of each band and target, E(B-V) itself, and flags."""
     if ebv is None:
+        meta.update(FluxState(is_corrected=False).to_meta())
         return {}, np.zeros(n, dtype=int)
     (dust_map,) = ebv if isinstance(ebv, Mapping) and len(ebv) == 1 else ["csfd"]
     values, flags = resolve_ebv(ebv, n, [dust_map])
@@ -187,6 +189,8 @@ def _extinction(ebv, n, bands, law, meta):
     coefficients = extinction_coefficients(bands, law=law, scale=scale)
     meta["extinction_law"] = law
     meta["extinction_coefficients"] = {str(b): c for b, c in coefficients.items()}
+    state = FluxState(is_corrected=True, coefficients=meta["extinction_coefficients"])
+    meta.update(state.to_meta())
     ebv = values[:, 0]
     return {"ebv": ebv} | {b: c * ebv for b, c in coefficients.items()}, flags
 

@@ -7,16 +7,16 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from astropy.table import Row
+
 from mantis_astro.bands import get_band
 from mantis_astro.exceptions import DoubleCountingWarning
-from mantis_astro.fluxes import SENTINELS, get_filter
+from mantis_astro.fluxes import SENTINELS, get_filter, read_state
 from mantis_astro.photometry import to_prospector
 from mantis_astro.priors.requirements import require_prospector
 from mantis_astro.prospector.parameters import as_prior
 
 if TYPE_CHECKING:
-    from astropy.table import Row
-
     from mantis_astro.bands import BandLike
     from mantis_astro.pdf import RedshiftPDF
     from mantis_astro.priors import RedshiftPrior
@@ -30,6 +30,7 @@ def to_prospector_obs(
     bands: Iterable[BandLike] | None = None,
     prior: RedshiftPrior | RedshiftPDF | None = None,
     minimum_error: float = 0.05,
+    ebv: float | None = None,
     missing: Sequence[float] = SENTINELS,
 ) -> dict | list:
     """
@@ -50,6 +51,9 @@ def to_prospector_obs(
     minimum_error : float, optional
         Fraction of the flux, not negative, added in quadrature to each error, for what
         templates and calibration do not know; 5 % as in [1]_.
+    ebv : float, optional
+        E(B-V) of the Milky Way, on the scale of SFD, to correct the fluxes for, which
+        prospector expects; 0 for no dust.
     missing : sequence of float, optional
         Values that mark a flux as not observed, see
         `~mantis_astro.fluxes.read_fluxes`.
@@ -69,7 +73,9 @@ def to_prospector_obs(
     TypeError
         If it is a whole table.
     ValueError
-        If no band was observed, or sedpy does not know a band's filter.
+        If no band was observed, or sedpy does not know a band's filter; if the table
+        says that its fluxes are not corrected for Galactic dust and there is no
+        ``ebv``, or that they are and there is.
 
     Warns
     -----
@@ -91,8 +97,14 @@ def to_prospector_obs(
     ([<class 'sedpy.observate.Filter'>(panstarrs_g)], array([1.e-09]), array([5.1e-11]))
     """
     require_prospector("models")
+    if ebv is None and isinstance(row, Row) and read_state(row).is_corrected is False:
+        msg = (
+            "the fluxes are not corrected for Galactic dust, which prospector does not "
+            "model: measure them with 'ebv', or give 'ebv' here (0 for no dust)"
+        )
+        raise ValueError(msg)
     parts = to_prospector(
-        row, bands=bands, minimum_error=minimum_error, missing=missing
+        row, bands=bands, minimum_error=minimum_error, ebv=ebv, missing=missing
     )
     maggies, error, observed = (
         parts[key] for key in ("maggies", "maggies_unc", "phot_mask")

@@ -12,8 +12,9 @@ from astropy.table import Table
 
 from mantis_astro.cutouts import CutoutSource
 from mantis_astro.flags import Flag
-from mantis_astro.fluxes import SENTINELS
+from mantis_astro.fluxes import SENTINELS, read_state
 from mantis_astro.tables.coordinates import find_coordinates
+from mantis_astro.units import without_unit
 
 __all__ = ["Batch", "find_ebv", "fingerprint", "open_rows"]
 
@@ -251,13 +252,24 @@ def find_ebv(table, ebv):
         if ebv not in table.colnames:
             msg = f"no column '{ebv}' of E(B-V); there are {', '.join(table.colnames)}"
             raise KeyError(msg)
-        return table[ebv]
+        return _where_known(table, ebv)
     if isinstance(ebv, Mapping):
         return {dust_map: find_ebv(table, values) for dust_map, values in ebv.items()}
     if np.ndim(ebv) and len(ebv) != len(table):
         msg = f"'ebv' has {len(ebv)} values for {len(table)} rows"
         raise ValueError(msg)
     return ebv
+
+
+def _where_known(table, name):
+    """Take a column of E(B-V), without what photometry assumed to be 0."""
+    is_assumed = (
+        read_state(table).is_corrected and name == "ebv" and "flags" in table.colnames
+    )
+    if not is_assumed:
+        return table[name]
+    assumed = (np.asarray(table["flags"]) & int(Flag.EBV_ASSUMED)) != 0
+    return np.where(assumed, np.nan, without_unit(table[name], table[name].unit))
 
 
 def fingerprint(columns):

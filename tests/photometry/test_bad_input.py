@@ -275,3 +275,11 @@ def test_a_one_pixel_image_does_not_stop_a_batch():
     for options in (FAST, {"aperture": "kron"}):
         row, _ = measure(cutout, **options)
         assert row["flags"][0] & Flag.PARTIAL_COVERAGE
+
+
+def test_an_image_of_temperatures_is_not_measured():
+    cutout = make_cutout(noise=1.0)
+    cutout.unit = u.K
+    row, problems = measure(cutout)
+    assert row["flags"][0] & Flag.NO_DATA
+    assert "the unit K is not one of flux" in next(iter(problems))

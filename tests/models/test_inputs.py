@@ -398,8 +398,13 @@ def test_flux_densities_are_brought_to_the_unit_of_the_survey():
 
 @pytest.mark.parametrize(
     ("unit", "meta"),
-    [("electron", {"exposure_time": 1000.0}), ("nJy", {}), ("m", {}), ("", {})]
-    + [("K", {"exposure_time": 1000.0, "zero_point_ab": 32.5})],
+    [
+        ("electron", {"exposure_time": 1000.0}),
+        ("nJy", {}),
+        ("m", {}),
+        ("", {}),
+        ("K", {"exposure_time": 1000.0, "zero_point_ab": 32.5}),
+    ],
 )
 def test_a_unit_that_cannot_be_converted_makes_the_band_missing(unit, meta):
     prepared = prepare(with_g(g_image(unit=unit, meta=meta)))

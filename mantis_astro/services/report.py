@@ -7,6 +7,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from mantis_astro.cutouts import NO_COVERAGE, OK, failed
+from mantis_astro.services.addresses import Addresses
 from mantis_astro.services.stack_list import StackFile
 
 __all__ = ["Ledger", "StillMissing"]
@@ -182,28 +183,25 @@ class Ledger:
         """
         n, n_band = self._states.shape
         ra, dec = self.coords.icrs.ra.deg, self.coords.icrs.dec.deg
-        cells = [(i, j) for i in range(n) for j in range(n_band)]
+        address = Addresses(make_url)
+        urls = [
+            address(ra[i], dec[i], band, self._file((i, j)), int(self._sources[i, j]))
+            for i in range(n)
+            for j, band in enumerate(self.bands)
+        ]
+        messages = np.array(["", *self._messages.values()])
+        which = np.zeros((n, n_band), np.intp)
+        for number, cell in enumerate(self._messages, start=1):
+            which[cell] = number
         columns = {
-            "Local Path": [path if self._local[cell] else "" for cell in cells],
+            "Local Path": np.array(["", path])[self._local.ravel().astype(int)],
             "Status": _NAMES[self._states.ravel()],
-            "Message": [self._messages.get(cell, "") for cell in cells],
-            "URL": [
-                make_url(
-                    ra[i],
-                    dec[i],
-                    self.bands[j],
-                    self._file((i, j)),
-                    int(self._sources[i, j]),
-                )
-                for i, j in cells
-            ],
+            "Message": messages[which.ravel()],
+            "URL": np.array(urls, dtype=str),
             "object": np.repeat(np.arange(n), n_band),
             "band": np.tile([str(band) for band in self.bands], n),
         }
-        text = ("Local Path", "Message", "URL")
-        return Table(
-            {k: np.array(v, dtype=str) if k in text else v for k, v in columns.items()}
-        )
+        return Table(columns, copy=False)
 
     def _note_file(self, cell, band, file):
         template = self._template.setdefault(band, _blank_cell(file))

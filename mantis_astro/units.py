@@ -64,9 +64,9 @@ def without_unit(values, unit):
     values = getattr(values, "unmasked", values)
     values = values.value if isinstance(values, u.Quantity) else np.ma.getdata(values)
     numbers = np.array(values, dtype=float)
-    if own is not None and own != unit:
+    if own is not None and own is not unit and own != unit:
         numbers = np.asarray(u.Unit(own).to(unit, numbers))
-    return np.where(mask, np.nan, numbers)
+    return numbers if mask is False else np.where(mask, np.nan, numbers)
 
 
 def mask_like(values, result):

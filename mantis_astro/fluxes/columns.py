@@ -2,13 +2,14 @@
 
 import logging
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Row
 
 from mantis_astro.bands import get_band, get_bands, get_survey, list_bands
-from mantis_astro.fluxes.magnitudes import POGSON, default_softening
+from mantis_astro.fluxes.magnitudes import POGSON, has_depth
 from mantis_astro.fluxes.zero_points import SENTINELS, to_njy
 from mantis_astro.units import unit_of, without_unit
 
@@ -216,7 +217,7 @@ def _njy(column, name):
 
 def _njy_error(column, name, flux_column, flux):
     """Errors of fluxes in nJy, NaN where masked."""
-    if unit_of(flux_column) == u.ABmag and unit_of(column) in (u.mag, u.ABmag):
+    if not isinstance(flux_column.unit, u.UnitBase) and column.unit in (u.mag, u.ABmag):
         return flux * without_unit(column, unit_of(column)) / POGSON
     return _njy(column, name)
 
@@ -243,7 +244,7 @@ def _tell(fluxes, n_marked, n_bad_error, missing, level):
     known = observed & np.isfinite(fluxes.flux_err)
     if observed.any() and not known.any():
         log.log(level, "no flux has an error, which must be positive and finite")
-    shallow = [default_softening(band) is not None for band in fluxes.bands]
+    shallow = [has_depth(band) for band in fluxes.bands]
     values, errors = (x[:, shallow] for x in (fluxes.flux, fluxes.flux_err))
     low, high = _LIKE_MAGNITUDES
     values, errors = values[~np.isnan(values)], errors[~np.isnan(errors)]
@@ -261,13 +262,14 @@ def _tell(fluxes, n_marked, n_bad_error, missing, level):
         )
 
 
+@lru_cache(maxsize=128)
+def _are_maggies(unit):
+    return isinstance(unit, u.UnitBase) and unit.is_equivalent(u.mgy)
+
+
 def _tell_of_vega(band, column, level):
     unit = column.unit
-    if (
-        get_survey(band.survey).magsys == "Vega"
-        and isinstance(unit, u.UnitBase)
-        and unit.is_equivalent(u.mgy)
-    ):
+    if _are_maggies(unit) and get_survey(band.survey).magsys == "Vega":
         log.log(
             level,
             "fluxes of %s in %s are taken for AB, as in the catalogues of the Legacy "

@@ -19,6 +19,7 @@ __all__ = [
     "default_softening",
     "flux_to_asinh_mag",
     "flux_to_mag_ab",
+    "has_depth",
     "mag_ab_to_flux",
     "magnitude_error",
 ]
@@ -214,6 +215,23 @@ def default_softening(band):
     """
     depth = _DEPTHS.get(str(get_band(band)))
     return None if depth is None else 1.042 / 5 * mag_ab_to_flux(depth)
+
+
+def has_depth(band):
+    """
+    Tell whether the depth of a band's survey is known here.
+
+    Parameters
+    ----------
+    band : Band
+        The band.
+
+    Returns
+    -------
+    bool
+        True for bands that have a `default_softening`.
+    """
+    return str(band) in _DEPTHS
 
 
 def _magnitudes(mag):

@@ -105,11 +105,11 @@ def to_njy(flux):
     array([3631.])
     """
     unit = unit_of(flux)
-    if unit == u.ABmag:
-        return njy_from_ab(without_unit(flux, unit))
-    if isinstance(unit, u.UnitBase) and unit.is_equivalent(u.mgy):
-        return AB_ZERO_POINT_NJY * without_unit(flux, u.mgy)
-    return without_unit(flux, u.nJy)
+    worth = 1.0 if unit is None else _njy_of_column_unit(unit)
+    if worth is None:
+        return without_unit(flux, u.nJy)  # which says why not
+    numbers = without_unit(flux, unit)
+    return njy_from_ab(numbers) if np.isnan(worth) else worth * numbers
 
 
 def njy_factor(cutout, band):
@@ -198,6 +198,18 @@ def native_factor(cutout, band):
     if njy is None or zero_point is None:
         return None
     return njy / njy_from_ab(zero_point)
+
+
+@lru_cache(maxsize=128)
+def _njy_of_column_unit(unit):
+    """NaN for AB magnitudes, which have no factor; None for what is no flux."""
+    if unit == u.ABmag:
+        return np.nan
+    if not isinstance(unit, u.UnitBase):
+        return None
+    if unit.is_equivalent(u.mgy):
+        return AB_ZERO_POINT_NJY * unit.to(u.mgy)
+    return _njy_of_unit(unit)
 
 
 @lru_cache(maxsize=128)  # comparing units of different kinds takes 0.1 ms

@@ -236,9 +236,7 @@ class Predictor:
         Inference
             Probability, flags, and how little the training set supports a redshift.
         """
-        if dihedral and self.card.is_photometric:
-            msg = "photometry has no orientation: leave 'dihedral' out"
-            raise InputSpecError(msg)
+        self.check_dihedral(dihedral)
         options = {"dihedral": True} if dihedral else {}
         arguments = (self.network, prepared.images, prepared.ebv)
         usable = prepared.usable
@@ -261,6 +259,24 @@ class Predictor:
             flags |= int(Flag.PLACEHOLDER_MODEL)
         flags[score > Flag.OOD_FEATURE.threshold] |= int(Flag.OOD_FEATURE)
         return Inference(pdf.add_flags(flags), score, components)
+
+    def check_dihedral(self, dihedral: bool) -> None:  # noqa: FBT001  no switch
+        """
+        Raise if an average over orientations is asked for where there are none.
+
+        Parameters
+        ----------
+        dihedral : bool
+            As for `predict`.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` for a photometric model.
+        """
+        if dihedral and self.card.is_photometric:
+            msg = "photometry has no orientation: leave 'dihedral' out"
+            raise InputSpecError(msg)
 
     def infer_features(self, prepared: NetworkInput) -> np.ndarray:
         """

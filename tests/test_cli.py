@@ -1,15 +1,17 @@
+import contextlib
 import io
 import re
 import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
 from astropy.table import QTable, Table
 
-from mantis_astro import Flag, RedshiftPDF
+from mantis_astro import FitsFolder, Flag, RedshiftPDF
 from mantis_astro.cli import main
 from mantis_astro.models.registry import embedded_file
 from mantis_astro.tables import read_table, write_table
@@ -53,6 +55,20 @@ def predict(folder, output, *more):
     )
 
 
+@contextlib.contextmanager
+def broken_off(after):
+    """Folders of cutouts are interrupted, as by Ctrl-C, after some objects."""
+    whole = FitsFolder.iter_cutouts
+
+    def iter_cutouts(self, coords, bands):
+        yield from islice(whole(self, coords, bands), after)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FitsFolder, "iter_cutouts", iter_cutouts)
+        yield
+
+
 @pytest.mark.parametrize("ending", ["ecsv", "fits", "parquet"])
 def test_predict_adds_columns_and_exits_0(folder, tmp_path, ending):
     assert predict(folder, tmp_path / f"out.{ending}", "--ebv", "0.02") == 0
@@ -64,7 +80,7 @@ def test_predict_adds_columns_and_exits_0(folder, tmp_path, ending):
 
 
 def test_the_same_numbers_as_through_python(folder, tmp_path):
-    from mantis_astro import FitsFolder, PhotoZ
+    from mantis_astro import PhotoZ
 
     predict(folder, tmp_path / "out.ecsv")
     photoz = PhotoZ.from_pretrained()
@@ -123,6 +139,67 @@ class TestErrors:
         assert output.read_text() == "precious"
         assert predict(folder, output, "--overwrite") == 0
 
+    @pytest.mark.parametrize(
+        ("column", "options", "message"),
+        [
+            ("name", [], "FITS holds ASCII alone: column 'name' has 'Zoë 1' and 0"),
+            ("größe", [], "the name of column 'größe' is not"),
+            ("ok", ["--prefix", "φ_"], "the name of column 'φ_flags' is not"),
+        ],
+    )
+    def test_what_fits_cannot_hold_is_said_before_any_work(
+        self, folder, tmp_path, capsys, column, options, message
+    ):
+        table = read_table(folder / "galaxies.ecsv")
+        table[column] = ["Zoë 1" if column == "name" else "x"] + ["y"] * (N - 1)
+        write_table(table, tmp_path / "in.ecsv")
+        arguments = ["predict", str(tmp_path / "in.ecsv"), "--store", "not there"]
+        output = str(tmp_path / "out.fits")
+        assert main([*arguments, "-o", output, *options]) == 1
+        assert message in capsys.readouterr().err
+        assert [path.name for path in tmp_path.iterdir()] == ["in.ecsv"]
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            (["--ebv", "-3"], "'ebv' must be between -0.05 and 100 mag, got -3.0"),
+            (["--ebv", "dust"], "no column 'dust' of E(B-V)"),
+            (["--columns", "z"], "'columns' may hold"),
+            (["--chunk", "0"], "'chunk' must be at least 1"),
+        ],
+    )
+    def test_a_wrong_option_leaves_nothing_that_blocks_the_right_one(
+        self, folder, tmp_path, capsys, wrong, message
+    ):
+        output = tmp_path / "out.ecsv"
+        assert predict(folder, output, *wrong) == 1
+        assert message in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+        assert predict(folder, output, "--ebv", "0.03") == 0
+
+    def test_rows_of_other_options_are_set_aside_and_the_command_goes_on(
+        self, folder, tmp_path, capsys
+    ):
+        output = tmp_path / "out.ecsv"
+        with broken_off(after=2):
+            assert predict(folder, output, "--ebv", "0.3", "--chunk", "1") == 130
+        capsys.readouterr()
+        assert predict(folder, output, "--ebv", "0.03") == 0
+        message = capsys.readouterr().err
+        assert "ebv differ (there ebv = 0.3; now ebv = 0.03)" in message
+        assert f"It is kept as {output}.rows.1" in message
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "out.ecsv",
+            "out.ecsv.rows.1",
+        }
+
+    def test_a_file_that_is_no_journal_is_not_touched(self, folder, tmp_path, capsys):
+        output, other = tmp_path / "out.ecsv", tmp_path / "out.ecsv.rows"
+        other.write_text("years of work")
+        assert predict(folder, output) == 1
+        assert "is not a journal of rows" in capsys.readouterr().err
+        assert other.read_text() == "years of work"
+
     def test_a_typo_names_the_columns(self, folder, tmp_path, capsys):
         assert predict(folder, tmp_path / "o.ecsv", "--ra", "rra", "--dec", "dec") == 1
         assert "no column 'rra'; there are ra, dec, name" in capsys.readouterr().err
@@ -174,22 +251,9 @@ class TestErrors:
 
 
 class TestInterrupted:
-    def test_ctrl_c_keeps_finished_rows_and_exits_130(
-        self, folder, tmp_path, monkeypatch, capsys
-    ):
-        from mantis_astro import FitsFolder
-
-        whole = FitsFolder.iter_cutouts
-
-        def broken_off(self, coords, bands):
-            for i, answer in enumerate(whole(self, coords, bands)):
-                if i == 4:
-                    raise KeyboardInterrupt
-                yield answer
-
+    def test_ctrl_c_keeps_finished_rows_and_exits_130(self, folder, tmp_path, capsys):
         output = tmp_path / "out.ecsv"
-        with monkeypatch.context() as patch:
-            patch.setattr(FitsFolder, "iter_cutouts", broken_off)
+        with broken_off(after=4):
             assert predict(folder, output, "--chunk", "2") == 130
         assert "finished rows are in" in capsys.readouterr().err
         assert not output.exists()
@@ -378,10 +442,26 @@ class TestAgainstALocalSky:
         galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
         arguments = ["fetch", galaxies, "--store", store, "--bands", "galex.NUV"]
         assert main(arguments) == 0
-        assert main(arguments) == 1
-        assert "--resume adds what it lacks" in capsys.readouterr().err
         n_requests = len(sky.requests)
+        table = read_table(galaxies)
+        table["dec"] += 1
+        others = str(tmp_path / "others.ecsv")
+        write_table(table, others)
+        arguments[1] = others
+        assert main(arguments) == 1
+        assert "with other objects: --resume adds" in capsys.readouterr().err
+        assert len(sky.requests) == n_requests
         assert main([*arguments, "--resume"]) == 0
+        assert len(sky.requests) > n_requests
+
+    @pytest.mark.parametrize("key", [[], ["--key", "name"]])
+    def test_the_same_command_goes_on(self, sky, folder, tmp_path, key):
+        galaxies, store = str(folder / "galaxies.ecsv"), str(tmp_path / "store")
+        arguments = ["fetch", galaxies, "--store", store, "--bands", "galex.NUV", *key]
+        arguments += ["--report", str(tmp_path / "report.ecsv")]
+        assert main(arguments) == 0
+        n_requests = len(sky.requests)
+        assert main(arguments) == 0
         assert len(sky.requests) == n_requests  # nothing was lacking
 
     def test_what_failed_exits_3_and_is_fetched_the_next_time(
@@ -397,7 +477,7 @@ class TestAgainstALocalSky:
             assert main(arguments) == 3
         assert f"{N} failed" in capsys.readouterr().out
         sky.faults = []
-        assert main([*arguments, "--resume"]) == 0
+        assert main(arguments) == 0
         assert f"{N} ok" in capsys.readouterr().out
 
     def test_failures_are_asked_again_in_the_same_run_when_wanted(

@@ -51,6 +51,8 @@ def add_arguments(sub):
 
 def run(options):
     """Run the command."""
+    from astropy.table import QTable
+
     from mantis_astro import evaluate
     from mantis_astro.metrics import summarize
     from mantis_astro.tables import write_table
@@ -66,6 +68,9 @@ def run(options):
     else:
         pdf, z_spec, by = _simulate(options)
         sample = f"simulated, seed {options.seed}"
+    if options.output:
+        asked = QTable({"sample": [sample]})
+        check_output(options.output, replace=options.overwrite, table=asked)
     result = evaluate(
         pdf, z_spec, point=options.point, by=by, bins=options.bins, sample=sample
     )

@@ -28,7 +28,7 @@ def add_arguments(sub):
     sub.add_argument(
         "--resume",
         action="store_true",
-        help="add what an existing store lacks: after a crash, Ctrl-C or failures",
+        help="add to a store that holds other objects, too",
     )
     sub.add_argument(
         "--retry-failed",
@@ -43,25 +43,23 @@ def add_arguments(sub):
     sub.add_argument("--report", metavar="TABLE", help="write what became of each band")
     sub.epilog = (
         "Every cutout is in the store as soon as its object is finished; failures "
-        "are not kept, so the same command with --resume asks for them again."
+        "are not kept, so the same command asks for them again, and goes on after a "
+        "crash or Ctrl-C."
     )
 
 
 def run(options):
     """Run the command."""
+    from astropy.table import QTable
+
     from mantis_astro import CutoutStore, SurveyCutouts
     from mantis_astro.bands import BANDS, get_band
     from mantis_astro.store import check_keys, column_keys
     from mantis_astro.tables import read_table, write_table
     from mantis_astro.tables.coordinates import find_coordinates
 
-    if options.report:
-        check_output(options.report, replace=options.resume, option="--resume")
     bands = BANDS if options.bands is None else split(options.bands)
     bands = [get_band(band) for band in bands]  # a typo must not leave a store behind
-    if Path(options.store).exists() and not options.resume:
-        msg = f"{options.store} exists: --resume adds what it lacks"
-        raise FileExistsError(msg)
     table = read_table(options.table)
     coords, good = find_coordinates(table, ra=options.ra, dec=options.dec)
     if not good.all():
@@ -70,6 +68,13 @@ def run(options):
     if options.key is not None:
         check_columns(table, options.key)
         keys = check_keys(column_keys(table[options.key][good]), coords[good])
+    goes_on = options.resume or _is_of_this_command(options.store, keys, coords[good])
+    if Path(options.store).exists() and not goes_on:
+        msg = f"{options.store} exists, with other objects: --resume adds these to it"
+        raise FileExistsError(msg)
+    if options.report:
+        names = QTable({"key": [] if keys is None else list(keys)})
+        check_output(options.report, replace=goes_on, option="--resume", table=names)
     with CutoutStore(options.store, mode="a") as store:
         source = SurveyCutouts(
             store=store, recheck=options.recheck, progress=not options.quiet
@@ -82,6 +87,19 @@ def run(options):
                 break
             log.info("asking again for %d bands that failed", counts["failed"])
         if options.report:
-            write_table(source.report(), options.report, overwrite=options.resume)
+            write_table(source.report(), options.report, overwrite=goes_on)
     print(", ".join(f"{count} {state}" for state, count in counts.items() if count))
     return INCOMPLETE if counts["failed"] else DONE
+
+
+def _is_of_this_command(path, keys, coords):
+    """Whether a store holds nothing else than what this command puts there."""
+    from mantis_astro import CutoutStore
+    from mantis_astro.store import position_key
+
+    try:
+        with CutoutStore(path) as store:
+            there = set(store.keys())
+    except (OSError, ValueError):  # none, or no store
+        return False
+    return there <= set(map(position_key, coords) if keys is None else keys)

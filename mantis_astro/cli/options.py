@@ -58,12 +58,15 @@ def check_columns(table, *names):
             raise KeyError(msg)
 
 
-def check_output(path, *, replace, option="--overwrite"):
+def check_output(path, *, replace, option="--overwrite", table=None):
     """Raise before the work if a table cannot be written; name what replaces it."""
     from mantis_astro.tables import check_writable
+    from mantis_astro.tables.rehearsal import check_holds
 
     try:
-        check_writable(path, overwrite=replace)
+        layout = check_writable(path, overwrite=replace)
+        if table is not None:
+            check_holds(table, layout)
     except FileExistsError:
         msg = f"{path} exists; {option} replaces it"
         raise FileExistsError(msg) from None

@@ -1,6 +1,7 @@
 """``mantis-astro predict``: redshift columns on a table of galaxies."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from mantis_astro.cli.options import (
@@ -47,42 +48,54 @@ def add_arguments(sub):
     sub.add_argument("--chunk", type=int, default=64, help="objects at once")
     sub.epilog = (
         "Finished rows are kept in OUTPUT.rows until the table is written: after a "
-        "crash or Ctrl-C run the same command again."
+        "crash or Ctrl-C run the same command again. With another model, table or "
+        "option those rows are set aside as OUTPUT.rows.1, and all is computed anew."
     )
 
 
 def run(options):
     """Run the command."""
     from mantis_astro.tables import read_table, write_table
+    from mantis_astro.tables.journal import AnotherRunError, set_aside
 
     to_file = options.output != "-"
     if to_file:
         check_output(options.output, replace=options.overwrite)
     table = read_table(options.table)
+    if to_file:
+        asked = table.copy(copy_data=False)
+        asked[f"{options.prefix}flags"] = 0
+        check_output(options.output, replace=options.overwrite, table=asked)
     source = find_source(options)  # a typo shows before weights are loaded
     photoz = load_photoz(options.model, device=options.device)
     journal = Path(f"{options.output}.rows") if to_file else None
+    add_redshifts = partial(
+        photoz.add_redshifts,
+        table,
+        source,
+        ra=options.ra,
+        dec=options.dec,
+        ebv=number_or_name(options.ebv),
+        prefix=options.prefix,
+        columns=split(options.columns) if options.columns else None,
+        dihedral=options.dihedral,
+        chunk=options.chunk,
+        progress=not options.quiet,
+        resume=journal,
+    )
     try:
-        table = photoz.add_redshifts(
-            table,
-            source,
-            ra=options.ra,
-            dec=options.dec,
-            ebv=number_or_name(options.ebv),
-            prefix=options.prefix,
-            columns=split(options.columns) if options.columns else None,
-            dihedral=options.dihedral,
-            chunk=options.chunk,
-            progress=not options.quiet,
-            resume=journal,
-        )
+        try:
+            table = add_redshifts()
+        except AnotherRunError as error:  # raised before any work
+            log.warning("%s. It is kept as %s", error, set_aside(journal))
+            table = add_redshifts()
     except KeyboardInterrupt:
         if journal is not None:
             log.warning("finished rows are in %s: the same command goes on", journal)
         raise
     write_table(table, options.output, overwrite=options.overwrite)
     if journal is not None:
-        journal.unlink()
+        journal.unlink(missing_ok=True)  # there is none if no row was finished
         log.info("%d rows in %s", len(table), options.output)
     return INCOMPLETE if _any_failed(table, options.prefix) else DONE
 

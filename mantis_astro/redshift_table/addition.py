@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.table import QTable
 
-from mantis_astro.extinction import select_ebv
+from mantis_astro.extinction import resolve_ebv, select_ebv
 from mantis_astro.flags import Flag
 from mantis_astro.fluxes import SENTINELS
 from mantis_astro.pdf import RedshiftPDF
@@ -63,13 +63,16 @@ def add_redshifts(
     new = NewColumns(output, bin_edges, prefix=prefix, columns=columns, rng=rng)
     new.flags[~found.good] |= int(found.flags)
     ebv = find_ebv(output, ebv)
+    resolve_ebv(ebv, len(output), card.ebv_maps)  # raises now, not after an hour
+    predictor.check_dihedral(dihedral)
     domain = DomainWatch(card.reference, len(output))
     todo = found.good.copy()
     identity = {
         "model": card.name,
         "sha256": card.sha256,
         "dihedral": dihedral,
-        "ebv": fingerprint(ebv.values() if isinstance(ebv, Mapping) else [ebv]),
+        "ebv": _identity_of(ebv),
+        "source": found.place,
         "table": found.fingerprint,
     }
     n_value = card.n_bins + (0 if card.reference is None else 1 + domain.n_component)
@@ -124,6 +127,15 @@ def _unpacked(bin_edges, flags, values):
     if values.shape[1] == n_bins:
         return pdf, np.full(len(values), np.nan), values[:, n_bins:]
     return pdf, values[:, n_bins], values[:, n_bins + 1 :]
+
+
+def _identity_of(ebv):
+    """E(B-V) itself if that is one number, else a fingerprint."""
+    if isinstance(ebv, Mapping):
+        return {dust_map: _identity_of(values) for dust_map, values in ebv.items()}
+    if ebv is None:
+        return None
+    return fingerprint([ebv]) if np.ndim(ebv) else str(ebv)
 
 
 def _open_journal(path, identity, n_value):

@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -99,6 +100,7 @@ class FluxRows:
     """
 
     flags = 0
+    place = ""  # the table itself
 
     def __init__(self, fluxes):
         self._fluxes = fluxes
@@ -151,6 +153,12 @@ class CutoutRows:
     def __init__(self, coords, good, source, bands, chunk):
         self._coords, self.good = coords, good
         self._source, self._bands, self._chunk = source, bands, chunk
+
+    @property
+    def place(self):
+        """Where the cutouts are on disk; empty for a source that is not there."""
+        path = getattr(self._source, "path", None)
+        return "" if path is None else str(Path(path).resolve())
 
     @property
     def fingerprint(self):

@@ -2,16 +2,41 @@
 
 import json
 import zlib
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from mantis_astro.atomic import atomic_file
+from mantis_astro.atomic import atomic_file, check_folder
 from mantis_astro.exceptions import MantisError
 
-__all__ = ["RowJournal"]
+__all__ = ["AnotherRunError", "RowJournal", "set_aside"]
 
 _MAGIC = b"mantis_astro rows 1\n"
+
+
+class AnotherRunError(MantisError):
+    """The rows of a journal belong to another run; the message says what differs."""
+
+
+def set_aside(path):
+    """
+    Give a journal another name, so that a new one can have its own.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        Its new name, beside the old one: that and the first number that is free.
+    """
+    path = Path(path)
+    names = (path.with_name(f"{path.name}.{i}") for i in count(1))
+    free = next(name for name in names if not name.exists())
+    return path.rename(free)
 
 
 class RowJournal:
@@ -25,7 +50,8 @@ class RowJournal:
     Parameters
     ----------
     path : str or path-like
-        The file; made if it does not exist.
+        The file; made when the first row is appended, so that a run that fails before
+        leaves none behind.
     identity : dict
         JSON facts that must agree with those in the file: model, table, options.
     n_bins : int
@@ -34,9 +60,9 @@ class RowJournal:
     Raises
     ------
     MantisError
-        If the file belongs to another run, or is no journal.
+        `AnotherRunError` if the file belongs to another run; also if it is no journal.
     OSError
-        If the file cannot be written.
+        If its folder cannot be written.
 
     Examples
     --------
@@ -61,15 +87,16 @@ class RowJournal:
                 ("crc", "<u4"),
             ]
         )
-        header = _MAGIC + json.dumps({**identity, "n_bins": n_bins}).encode() + b"\n"
+        identity = json.dumps({**identity, "n_bins": n_bins})
+        self._header = _MAGIC + identity.encode() + b"\n"
+        self._start = len(self._header)
+        self._file = None
         if self.path.exists() and self.path.stat().st_size:
-            self._check_header(header)
+            self._check_header(self._header)
+            self._file = self.path.open("r+b")
+            self._drop_torn_tail()
         else:
-            with atomic_file(self.path) as temporary:
-                temporary.write_bytes(header)
-        self._start = len(header)
-        self._file = self.path.open("r+b")
-        self._drop_torn_tail()
+            check_folder(self.path)
 
     def __enter__(self):
         return self
@@ -79,7 +106,8 @@ class RowJournal:
 
     def close(self):
         """Close the file; what was appended stays."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def append(self, rows, flags, probability):
         """
@@ -94,6 +122,12 @@ class RowJournal:
         probability : array_like, shape (n, n_bins)
             Probability per bin.
         """
+        if not len(rows):
+            return
+        if self._file is None:
+            with atomic_file(self.path) as temporary:
+                temporary.write_bytes(self._header)
+            self._file = self.path.open("r+b")
         records = np.zeros(len(rows), self._record)
         records["row"], records["flags"] = rows, flags
         records["probability"] = probability
@@ -121,6 +155,8 @@ class RowJournal:
             Probability per bin.
         """
         start = 0
+        if self._file is None:
+            return
         while len(records := self._read_records(start, size)):
             yield tuple(records[name] for name in ("row", "flags", "probability"))
             start += len(records)
@@ -139,11 +175,14 @@ class RowJournal:
         found = json.loads(found)
         if found != wanted:
             differs = [key for key in wanted if wanted[key] != found.get(key)]
+            there = ", ".join(f"{key} = {found.get(key)}" for key in differs)
+            now = ", ".join(f"{key} = {wanted[key]}" for key in differs)
             msg = (
-                f"{self.path} holds rows of another run: {', '.join(differs)} differ; "
-                "remove it to start over, or resume with the same table and model"
+                f"{self.path} holds rows of another run: {', '.join(differs)} differ "
+                f"(there {there}; now {now}); remove it to start over, or resume with "
+                "the same table, model and options"
             )
-            raise MantisError(msg)
+            raise AnotherRunError(msg)
 
     def _drop_torn_tail(self):
         size = self.path.stat().st_size - self._start

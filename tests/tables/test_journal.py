@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mantis_astro.exceptions import MantisError
-from mantis_astro.tables.journal import RowJournal
+from mantis_astro.tables.journal import AnotherRunError, RowJournal, set_aside
 
 IDENTITY = {"model": "a", "table": "1234"}
 P = np.random.default_rng(0).random((5, 3), dtype=np.float32)
@@ -30,6 +30,25 @@ def test_rows_come_back_in_the_order_they_were_finished(path):
     assert rows.tolist() == [4, 2, 0]
     assert flags.tolist() == [0, 8, 1]
     np.testing.assert_array_equal(probability, P[:3])
+
+
+def test_a_run_that_finishes_no_row_leaves_no_file(tmp_path):
+    with RowJournal(tmp_path / "new", IDENTITY, 3) as journal:
+        journal.append([], [], P[:0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_noticed_at_once(tmp_path):
+    with pytest.raises(OSError, match="nowhere"):
+        RowJournal(tmp_path / "nowhere" / "new", IDENTITY, 3)
+
+
+def test_journals_are_set_aside_under_names_that_are_free(path):
+    names = []
+    for _ in range(2):
+        names.append(set_aside(path).name)
+        path.write_bytes(b"another")
+    assert names == ["rows.1", "rows.2"]
 
 
 def test_a_new_journal_is_empty(tmp_path):
@@ -65,7 +84,7 @@ def test_a_last_record_of_wrong_bytes_is_dropped(path):
 )
 def test_a_journal_of_another_run_is_refused_and_kept(path, identity, n_bins, what):
     before = path.read_bytes()
-    with pytest.raises(MantisError, match=f"another run: {what} differ"):
+    with pytest.raises(AnotherRunError, match=f"another run: {what} differ"):
         RowJournal(path, identity, n_bins)
     assert path.read_bytes() == before
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from mantis_astro import Flag, RedshiftPDF
 from mantis_astro.pdf.columns import COLUMNS
+from mantis_astro.pdf_io import edges_around, weights_from_grid
 from mantis_astro.pdf_io.edges import edges_from_text, edges_to_text
 
 UNEVEN = np.array([0, 0.1, 0.3, 0.35, 1.0, 1.2])
@@ -191,6 +192,67 @@ def test_quantiles_must_be_quantiles(quantiles, z, match):
 
 
 # ---- qp
+
+
+# ---- densities at points of a grid
+
+
+def test_a_density_on_a_grid_is_integrated_over_the_bins_exactly():
+    """Of a straight line 2 z on [0, 1], the mass below z is z**2."""
+    edges = np.array([0, 0.1, 0.25, 0.7, 1.0])
+    for z in ([0, 1], np.linspace(0, 1, 8), [0, 0.1, 0.25, 1]):
+        pdf = RedshiftPDF.from_grid(z, 2 * np.asarray(z), bin_edges=edges)
+        np.testing.assert_allclose(pdf.probability, np.diff(edges**2), rtol=1e-12)
+
+
+def test_a_fine_grid_gives_the_gaussian_it_was_made_of():
+    z = np.linspace(0, 3, 3001)
+    pdf = RedshiftPDF.from_grid(z, stats.norm(0.7, 0.05).pdf(z), bin_edges=PUBLISHED)
+    exact = RedshiftPDF.from_gaussians(PUBLISHED, 0.7, 0.05)
+    np.testing.assert_allclose(pdf.probability, exact.probability, atol=2e-6)
+
+
+def test_bins_of_a_grid_are_around_its_points():
+    z = np.array([0.01, 0.03, 0.05, 0.09])
+    pdf = RedshiftPDF.from_grid(z, [[1, 2, 1, 0]])
+    np.testing.assert_allclose(pdf.bin_edges, [0, 0.02, 0.04, 0.07, 0.11])
+
+
+@given(
+    st.lists(st.floats(0.001, 1), min_size=2, max_size=9),
+    st.lists(st.floats(0.001, 1), min_size=2, max_size=9),
+)
+def test_all_that_is_on_the_grid_is_in_its_bins(steps, density):
+    z = np.cumsum(steps)[: len(density)]
+    density = np.array(density)[: len(z)]
+    weights = weights_from_grid(edges_around(z), z, density)
+    assert weights.sum() == pytest.approx(np.trapezoid(density, z))
+    assert (weights >= 0).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, -1, np.inf])
+def test_a_density_that_is_none_is_bad(bad):
+    rows = [[1, 2, 1], [1, bad, 1]]
+    with pytest.raises(ValueError, match="row 1"):
+        RedshiftPDF.from_grid([0, 1, 2], rows)
+    pdf = RedshiftPDF.from_grid([0, 1, 2], rows, bad="flag")
+    assert pdf.flags.tolist() == [0, Flag.NO_DATA]
+
+
+@pytest.mark.parametrize(
+    ("z", "density", "message"),
+    [
+        ([0, 1, 1], [1, 1, 1], "'z' must be at least two increasing redshifts"),
+        ([0.5], [1], "'z' must be at least two increasing redshifts"),
+        ([[0, 1]], [1, 1], "'z' must be at least two increasing redshifts"),
+        ([0, 1, np.inf], [1, 1, 1], "'z' must be at least two increasing redshifts"),
+        ([0, 1], [1, 1, 1], "'density' must match the points: expected 2, got shape"),
+        ([0, 1], 1, "'density' must match the points: expected 2, got shape"),
+    ],
+)
+def test_points_that_are_no_grid_are_refused(z, density, message):
+    with pytest.raises(ValueError, match=message):
+        RedshiftPDF.from_grid(z, density, bin_edges=[0, 1, 2])
 
 
 def test_a_qp_histogram_is_the_same_density(pdf):

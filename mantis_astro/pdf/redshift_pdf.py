@@ -313,6 +313,70 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
     @classmethod
+    def from_grid(
+        cls,
+        z: ArrayLike,
+        density: ArrayLike,
+        *,
+        bin_edges: ArrayLike | None = None,
+        flags: ArrayLike | None = None,
+        meta: dict | None = None,
+        bad: Literal["raise", "flag"] = "raise",
+    ) -> Self:
+        """
+        Make densities from p(z) given at points, as template fits write them.
+
+        The density is taken to be linear between the points and zero beyond them, and
+        is integrated, exactly, over each bin. By default there is one bin around each
+        point, with edges half-way to its neighbours (cut at redshift 0): so the bins
+        are as fine as the grid, and the density of a bin is close to that at its point.
+
+        Parameters
+        ----------
+        z : array_like or `~astropy.units.Quantity`
+            Redshifts of the points, increasing, not below 0, shape ``(n,)``.
+        density : array_like
+            Density per unit redshift at each, in any scale, shape ``(..., n)``:
+            ``pdf`` of EAZY, ``pz`` of LePhare, ``yvals`` of qp's ``interp``. What is a
+            probability per point has to be divided by the points' spacing first.
+        bin_edges : array_like, optional
+            Shape ``(n_bins + 1,)``; what lies outside is left out.
+        flags, meta : optional
+            As for `RedshiftPDF`.
+        bad : {"raise", "flag"}, optional
+            What to do with a row that is negative or not finite somewhere, or zero
+            everywhere, as in `from_logits`.
+
+        Returns
+        -------
+        RedshiftPDF
+            One density for each row.
+
+        Raises
+        ------
+        ValueError
+            If points or shapes are wrong, or a row is bad and ``bad`` is ``"raise"``.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> pdf = RedshiftPDF.from_grid([0, 1, 2], [0, 1, 0])
+        >>> pdf.bin_edges
+        array([0. , 0.5, 1.5, 2.5])
+        >>> pdf.probability
+        array([0.125, 0.75 , 0.125])
+        """
+        points = binned.as_redshift(z)
+        if bin_edges is None:
+            if points.ndim != 1 or points.size < 2:
+                msg = f"'z' must be at least two increasing redshifts, got {points}"
+                raise ValueError(msg)
+            bin_edges = pdf_io.edges_around(points)
+        edges = binned.validate_bin_edges(bin_edges)
+        weights = pdf_io.weights_from_grid(edges, points, density)
+        return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
+
+    @classmethod
     def from_qp(
         cls,
         ensemble: qp.Ensemble,

@@ -6,7 +6,9 @@ of shape ``(..., n_bins)``. `mantis_astro.pdf.RedshiftPDF` calls these functions
 """
 
 from mantis_astro.pdf_io.converters import (
+    edges_around,
     weights_from_gaussians,
+    weights_from_grid,
     weights_from_quantiles,
     weights_from_samples,
 )
@@ -20,11 +22,13 @@ from mantis_astro.pdf_io.files import (
 
 __all__ = [
     "PDFParts",
+    "edges_around",
     "from_ensemble",
     "parts_from_table",
     "read_parts",
     "to_ensemble",
     "weights_from_gaussians",
+    "weights_from_grid",
     "weights_from_quantiles",
     "weights_from_samples",
     "write_parts",

@@ -9,7 +9,13 @@ import numpy as np
 
 from mantis_astro import binned
 
-__all__ = ["weights_from_gaussians", "weights_from_quantiles", "weights_from_samples"]
+__all__ = [
+    "edges_around",
+    "weights_from_gaussians",
+    "weights_from_grid",
+    "weights_from_quantiles",
+    "weights_from_samples",
+]
 
 
 def weights_from_samples(bin_edges, samples):
@@ -151,6 +157,89 @@ def weights_from_quantiles(bin_edges, quantiles, z):
     )
     weights = np.where(good[:, None], np.diff(below, axis=-1), np.nan)
     return weights.reshape(*z.shape[:-1], len(bin_edges) - 1)
+
+
+def edges_around(z):
+    """
+    Make bins around the points of a grid: half-way between them, cut at redshift 0.
+
+    The first and the last bin reach as far beyond their points as inside of them.
+
+    Parameters
+    ----------
+    z : ndarray
+        Redshifts, increasing, shape ``(n,)`` with at least two.
+
+    Returns
+    -------
+    ndarray
+        Edges, shape ``(n + 1,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.pdf_io import edges_around
+    >>> edges_around(np.array([0.0, 1.0, 2.0, 4.0]))
+    array([0. , 0.5, 1.5, 3. , 5. ])
+    """
+    middle = (z[1:] + z[:-1]) / 2
+    first, last = 2 * z[0] - middle[0], 2 * z[-1] - middle[-1]
+    return np.concatenate([[max(first, 0.0)], middle, [last]])
+
+
+def weights_from_grid(bin_edges, z, density):
+    """
+    Integrate densities given at points, linear between them and zero beyond, over bins.
+
+    Parameters
+    ----------
+    bin_edges : ndarray
+        Shape ``(n_bins + 1,)``.
+    z : array_like
+        Redshifts of the points, increasing, shape ``(n,)`` with at least two.
+    density : array_like
+        Density per unit redshift at each, in any scale, shape ``(..., n)``.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(..., n_bins)``; NaN where a density is negative or not finite.
+
+    Raises
+    ------
+    ValueError
+        If the points are not as said, or the shapes do not match.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.pdf_io import weights_from_grid
+    >>> weights_from_grid(np.array([0.0, 1.0, 2.0]), [0, 2], [0.0, 2.0])
+    array([0.5, 1.5])
+    """
+    z, density = binned.as_redshift(z), binned.as_redshift(density)
+    if z.ndim != 1 or z.size < 2 or not (np.diff(z) > 0).all() or np.isinf(z).any():
+        msg = f"'z' must be at least two increasing redshifts, got {z}"
+        raise ValueError(msg)
+    if density.ndim == 0 or density.shape[-1] != z.size:
+        msg = (
+            "last axis of 'density' must match the points: expected "
+            f"{z.size}, got shape {density.shape}"
+        )
+        raise ValueError(msg)
+    good = (np.isfinite(density) & (density >= 0)).all(axis=-1, keepdims=True)
+    density = np.where(good, density, 0)
+    # Between nodes, all points and all edges, the density is linear: the trapezoidal
+    # rule is exact.
+    edges = np.clip(bin_edges, z[0], z[-1])
+    nodes = np.union1d(z, edges)
+    last = np.clip(np.searchsorted(z, nodes), 1, z.size - 1)
+    fraction = (nodes - z[last - 1]) / (z[last] - z[last - 1])
+    at_nodes = (1 - fraction) * density[..., last - 1] + fraction * density[..., last]
+    mass = (at_nodes[..., 1:] + at_nodes[..., :-1]) / 2 * np.diff(nodes)
+    below = np.concatenate([np.zeros_like(mass[..., :1]), mass.cumsum(axis=-1)], -1)
+    weights = np.diff(below[..., np.searchsorted(nodes, edges)], axis=-1)
+    return np.where(good, weights, np.nan)
 
 
 def _interpolate(nodes, q, z):

@@ -19,6 +19,7 @@ __all__ = [
     "MissingBandError",
     "OutOfDistributionWarning",
     "PlaceholderModelWarning",
+    "UnknownPriorWarning",
 ]
 
 
@@ -67,3 +68,7 @@ class OutOfDistributionWarning(MantisWarning):
 
 class PlaceholderModelWarning(MantisWarning):
     """The model is a stand-in, not trained for science."""
+
+
+class UnknownPriorWarning(MantisWarning):
+    """The n(z) that p(z) carry is not known, and stays in them."""

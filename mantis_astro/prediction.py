@@ -23,6 +23,7 @@ from mantis_astro.flags import FLAG_TABLE, Flag
 from mantis_astro.fluxes import SENTINELS, Fluxes
 from mantis_astro.models import predict_both, predict_features, predict_probability
 from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.pdf.n_of_z import N_OF_Z_KEY, PRIOR_KEY, n_of_z_to_text
 
 if TYPE_CHECKING:
     import torch
@@ -154,7 +155,8 @@ class Predictor:
         Notes
         -----
         The p(z) carry the n(z) that the model was trained with, see
-        ``card.training_prior``; `RedshiftPDF.reweight` brings in another.
+        ``card.training_prior`` and ``card.n_of_z``; `RedshiftPDF.reweight` divides it
+        out and brings in another.
         """
         if isinstance(data, MultibandCutout):
             return self._predict_cutouts([data], ebv, dihedral=dihedral)[0]
@@ -310,8 +312,9 @@ class Predictor:
         -------
         dict
             Flat, with keys that fit FITS headers: model, SHA-256 of its weights, the
-            prior its p(z) carry, how they were recalibrated, bands they rest on,
-            versions of packages, thresholds of flags, what to cite.
+            n(z) its p(z) carry (in words, and in numbers if they are known), how they
+            were recalibrated, bands they rest on, versions of packages, thresholds of
+            flags, what to cite.
         """
         return dict(self._provenance)
 
@@ -325,12 +328,14 @@ class Predictor:
         facts = {
             "PZMODEL": self.card.name,
             "PZSHA256": self.card.sha256,
-            "PZPRIOR": self.card.training_prior,
+            PRIOR_KEY: self.card.training_prior,
             "PZBANDS": ", ".join(map(str, self.card.bands)),
             "PZVERS": ", ".join(versions),
             "PZTHRESH": ", ".join(thresholds),
             "PZCITE": ", ".join(self.citations()),
         }
+        if self.card.n_of_z is not None:
+            facts[N_OF_Z_KEY] = n_of_z_to_text(self.card.n_of_z)
         if self.recalibrator is not None:
             facts[META_KEY] = self.recalibrator.note
         return facts

@@ -778,8 +778,8 @@ def test_reweighting_multiplies_densities():
     np.testing.assert_allclose(
         new.probability, product / product.sum(axis=1, keepdims=True)
     )
-    assert "prior" in new.meta
-    assert "prior" not in pdf.meta
+    assert "not known) is not divided out" in new.meta["PZPRIOR"]
+    assert "PZPRIOR" not in pdf.meta
 
 
 def test_reweighting_by_a_density_of_other_bins_is_by_its_average():

@@ -137,6 +137,7 @@ def test_the_card_records_it(refitted, photoz, tmp_path):
     assert f"{report.n_fit:,} galaxies" in new.card.training_sample
     assert "refitted" in new.card.description
     assert "n(z) of the galaxies it was refitted to" in new.card.training_prior
+    assert new.card.n_of_z is None
     assert "arXiv:2310.18612" in new.citations()
     assert new.card.sha256 == ""
     new.save(tmp_path / "mine.safetensors")

@@ -14,10 +14,13 @@ from mantis_astro.records import from_plain, to_plain
 if TYPE_CHECKING:
     pass
 
-__all__ = ["CARD_KEY", "ModelCard", "read_card"]
+__all__ = ["CARD_KEY", "UNIFORM", "ModelCard", "read_card"]
 
 #: Key of the card, as JSON, in the metadata of a file of weights.
 CARD_KEY = "mantis_astro.card"
+
+#: ``training_prior`` of a training that drew each redshift bin equally often.
+UNIFORM = "uniform per class"
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,12 @@ class ModelCard:
     training_sample : str
         What it was trained on.
     training_prior : str
-        The n(z) that its p(z) carry: ``"uniform per class"`` for class-balanced
-        training, or what else.
+        The n(z) that its p(z) carry, in words: ``"uniform per class"`` for
+        class-balanced training, or what else.
+    n_of_z : sequence of float or None
+        The same in numbers: probability of each redshift bin, kept as a tuple with sum
+        1. None where it is not known; equal numbers follow from ``"uniform per
+        class"``.
     performance : str
         What it reached, on which galaxies.
     caveats : str
@@ -70,6 +77,8 @@ class ModelCard:
     >>> card = get_card("mantis-shrimp-early")
     >>> card.n_bins, card.bin_edges[:3].tolist(), card.ebv_maps
     (400, [0.0, 0.002, 0.006], ('csfd', 'planck'))
+    >>> card.training_prior, card.n_of_z[:2]
+    ('uniform per class', (0.0025, 0.0025))
     """
 
     name: str
@@ -79,6 +88,7 @@ class ModelCard:
     description: str = ""
     training_sample: str = ""
     training_prior: str = ""
+    n_of_z: tuple[float, ...] | None = None
     performance: str = ""
     caveats: str = ""
     citations: tuple[str, ...] = ()
@@ -109,6 +119,30 @@ class ModelCard:
                 f"gives {len(self.spec.ebv_maps)}"
             )
             raise InputSpecError(msg)
+        object.__setattr__(self, "n_of_z", self._as_n_of_z())
+
+    def _as_n_of_z(self):
+        """Check the n(z), or derive it from the words."""
+        if self.n_of_z is None:
+            return self._uniform if self.training_prior == UNIFORM else None
+        values = np.asarray(self.n_of_z, float)
+        if (
+            values.shape != (self.n_bins,)
+            or not (np.isfinite(values) & (values >= 0)).all()
+            or not values.any()
+        ):
+            msg = (
+                f"'n_of_z' must be a probability for each of the {self.n_bins} bins, "
+                f"finite, not negative and not all 0, got {_short(values)}"
+            )
+            raise InputSpecError(msg)
+        if abs(values.sum() - 1) > 1e-9:  # else a copy of a card would differ from it
+            values = values / values.sum()
+        return tuple(values.tolist())
+
+    @property
+    def _uniform(self):
+        return (1 / self.n_bins,) * self.n_bins
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}: {self.network.kind}>"
@@ -150,9 +184,13 @@ class ModelCard:
         Returns
         -------
         dict
-            All attributes but ``reference``; `from_plain` takes it.
+            All attributes but ``reference``, and ``n_of_z`` only where it does not
+            follow from ``training_prior``; `from_plain` takes it.
         """
-        names = [f.name for f in fields(self) if f.name != "reference"]
+        left_out = {"reference"}
+        if self.n_of_z is None or self.training_prior == UNIFORM:
+            left_out.add("n_of_z")
+        names = [f.name for f in fields(self) if f.name not in left_out]
         return {name: to_plain(getattr(self, name)) for name in names}
 
     @classmethod
@@ -180,6 +218,10 @@ class ModelCard:
         except (TypeError, AttributeError) as error:
             msg = f"this is no model card: {error}"
             raise InputSpecError(msg) from error
+
+
+def _short(values):
+    return values if values.size < 5 else f"an array of shape {values.shape}"
 
 
 def read_card(path):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mantis_astro.files import get_file
-from mantis_astro.models.card import ModelCard
+from mantis_astro.models.card import UNIFORM, ModelCard
 from mantis_astro.models.encoders import EncoderConfig
 from mantis_astro.models.inputs import InputSpec
 from mantis_astro.models.networks import EarlyFusionConfig, LateFusionConfig
@@ -43,7 +43,7 @@ def published_cards():
     common = {
         "z_edges": PUBLISHED_EDGES,
         "training_sample": _TRAINING,
-        "training_prior": "uniform per class",
+        "training_prior": UNIFORM,
         "caveats": _CAVEATS,
         "citations": ("arXiv:2501.09112",),
     }

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
 from mantis_astro import binned, pdf_io
-from mantis_astro.flags import Flag
+from mantis_astro.exceptions import UnknownPriorWarning
+from mantis_astro.flags import Flag, missing_flag
 from mantis_astro.pdf.checks import match_bins
 from mantis_astro.pdf.density import BinnedDensity
+from mantis_astro.pdf.n_of_z import (
+    N_OF_Z_KEY,
+    PRIOR_KEY,
+    change_bins,
+    n_of_z_from_text,
+    n_of_z_to_text,
+)
 
 if TYPE_CHECKING:
     import qp
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from mantis_astro.priors import RedshiftPrior
-    from mantis_astro.typing import PathLike
+    from mantis_astro.typing import BandLike, PathLike
 
 __all__ = ["RedshiftPDF"]
 
@@ -610,18 +619,46 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             ancil={"flags": np.ravel(self.flags)},
         )
 
+    @property
+    def n_of_z(self) -> np.ndarray | None:
+        """
+        The n(z) that all these p(z) carry.
+
+        Shape ``(n_bins,)``: probability of each bin; None where it is not known. A
+        p(z) divided by it, bin by bin, is the likelihood of the data in each bin, but
+        for a factor. ``meta`` has it as ``PZNOFZ`` and, in words, as ``PZPRIOR``.
+        """
+        text = self.meta.get(N_OF_Z_KEY)
+        if text is None:
+            return None
+        values = n_of_z_from_text(text)
+        if len(values) != self.n_bins:
+            msg = (
+                f"'{N_OF_Z_KEY}' of the meta has {len(values)} redshift bins, and p(z) "
+                f"has {self.n_bins}"
+            )
+            raise ValueError(msg)
+        return values
+
     def to_prior(
         self,
         *,
+        n_of_z: Callable | ArrayLike | RedshiftPDF | None = None,
         floor: float = 1e-3,
         temper: float = 1.0,
         support: tuple[float, float] | None = None,
+        bands: Iterable[BandLike] | None = None,
     ) -> RedshiftPrior:
         """
         Make a prior for fits of spectral energy distributions.
 
         Parameters
         ----------
+        n_of_z : callable, array_like or RedshiftPDF, optional
+            Number of galaxies per unit redshift that the prior shall carry in place of
+            the n(z) that p(z) carries, as `reweight` takes it; by default p(z) is
+            taken as it is. Where the fit has an n(z) of its own, give the same for all
+            redshifts: ``np.ones(pdf.n_bins)``.
         floor : float, optional
             Share of the prior spread evenly over the support, so that data may
             overrule a p(z) that is wrong.
@@ -630,18 +667,27 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             below 1 where the fit uses data that made p(z).
         support : tuple of float, optional
             Lowest and highest redshift, by default the ends of the bins.
+        bands : iterable of Band or str, optional
+            Bands of the data that made p(z) of this galaxy. By default those that the
+            model reads (``PZBANDS`` of the meta), without surveys of which a band is
+            missing by the flags; all of them if every survey lacks one.
 
         Returns
         -------
         `~mantis_astro.priors.RedshiftPrior`
-            Knows the model and the bands that made p(z) if ``meta`` does
-            (``PZMODEL``, and ``PZBANDS`` with names of bands joined by commas, as
+            Knows the model, the bands and the n(z) of p(z) if ``meta`` does
+            (``PZMODEL``; ``PZBANDS``, names of bands joined by commas; ``PZPRIOR``; as
             `PhotoZ` writes them).
 
         Raises
         ------
         ValueError
             If there is more than one galaxy, or an option is out of range.
+
+        Warns
+        -----
+        UnknownPriorWarning
+            If ``n_of_z`` is given and that of the model is not known, see `reweight`.
 
         Examples
         --------
@@ -657,16 +703,32 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
                 f"{self.shape}: take one, as in pdf[0].to_prior()"
             )
             raise ValueError(msg)
-        bands = self.meta.get("PZBANDS")
+        pdf = self if n_of_z is None else self._reweighted(n_of_z, None)
         return RedshiftPrior(
             self.bin_edges,
-            self.probability,
+            pdf.probability,
             floor=floor,
             temper=temper,
             support=support,
-            bands=None if bands is None else [b.strip() for b in bands.split(",")],
+            bands=self._bands_of_one() if bands is None else bands,
             model=self.meta.get("PZMODEL"),
+            n_of_z=pdf.meta.get(PRIOR_KEY),
         )
+
+    def _bands_of_one(self):
+        """Bands that made the p(z) of one galaxy, as far as meta and flags know."""
+        if "PZBANDS" not in self.meta:
+            return None
+        if self.flags & int(Flag.NO_DATA):
+            return ()
+        bands = [band.strip() for band in self.meta["PZBANDS"].split(",")]
+        surveys = [band.partition(".")[0] for band in bands]
+        whole = [
+            band
+            for band, survey in zip(bands, surveys, strict=True)
+            if not self.flags & int(missing_flag(survey))
+        ]
+        return whole or bands  # a galaxy with data had some
 
     def rebin(self, bin_edges: ArrayLike) -> Self:
         """
@@ -703,7 +765,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
                 f" of the probability of row {np.argmax(lost)}: they must cover it all"
             )
             raise ValueError(msg)
-        return self._with_weights(edges, weights.reshape(*self.shape, len(edges) - 1))
+        new = self._with_weights(edges, weights.reshape(*self.shape, len(edges) - 1))
+        change_bins(new.meta, self.bin_edges, edges)
+        return new
 
     def _with_weights(self, bin_edges, weights):
         """Give the same galaxies other weights; rows without any become NO_DATA."""
@@ -719,10 +783,11 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         prior: Callable | ArrayLike | RedshiftPDF | None = None,
     ) -> Self:
         """
-        Multiply by a redshift distribution and normalise.
+        Bring to another redshift distribution.
 
-        Turns a density worked out under one prior, such as that of a training set,
-        into the posterior for a population.
+        Divides out the n(z) that p(z) carries, such as that of a training set,
+        multiplies by the one given and normalises: this is the posterior for a
+        population.
 
         Parameters
         ----------
@@ -732,14 +797,17 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             ``(..., n_bins)``; or a density.
         prior : callable, array_like or RedshiftPDF, optional
             The density, likewise, that was assumed so far and is divided out; by
-            default the same for all redshifts. For a network trained with as many
-            galaxies in each bin as in any other, it is ``1 / pdf.bin_widths``.
+            default the one that p(z) is known to carry (`n_of_z`, which the p(z) of a
+            model have from its card), and where none is known the same for all
+            redshifts.
 
         Returns
         -------
         RedshiftPDF
-            Same galaxies. Where nothing is left, a row is uniform in density and
-            flagged ``NO_DATA``.
+            Same galaxies; `n_of_z`, and ``PZPRIOR`` of the meta, are those of the new
+            distribution. Nothing is known, and so nothing is left, where the n(z) that
+            p(z) carried is 0. Where nothing at all is left, a row is uniform in density
+            and flagged ``NO_DATA``.
 
         Raises
         ------
@@ -747,8 +815,25 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             If a value is negative or not finite, the prior is not positive, or the
             shapes do not match.
 
+        Warns
+        -----
+        UnknownPriorWarning
+            If a model made these p(z), or they were brought to another n(z) before,
+            and the n(z) that they carry is not known in numbers: it stays in them.
+
         Examples
         --------
+        A network that saw four galaxies in the first bin for each one in the second:
+
+        >>> from mantis_astro import RedshiftPDF
+        >>> pdf = RedshiftPDF([0, 1, 2], [0.8, 0.2], meta={"PZNOFZ": "800000 200000"})
+        >>> pdf.reweight([1, 1]).probability
+        array([0.5, 0.5])
+        >>> pdf.reweight([1, 3]).reweight([1, 1]).probability
+        array([0.5, 0.5])
+
+        Without a known n(z):
+
         >>> from mantis_astro import RedshiftPDF
         >>> pdf = RedshiftPDF([0, 1, 2], [0.5, 0.5])
         >>> pdf.reweight([1, 3]).probability
@@ -756,16 +841,49 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         >>> pdf.reweight(lambda z: z**2).probability  # integrals 1/3 and 7/3
         array([0.125, 0.875])
         """
-        factor = self._per_bin(n_of_z, "n_of_z")
+        return self._reweighted(n_of_z, prior)
+
+    def _reweighted(self, n_of_z, prior):
+        wanted = self._per_bin(n_of_z, "n_of_z")
+        known = self.n_of_z
         if prior is not None:
             used = self._per_bin(prior, "prior")
             if not np.all(used > 0):
                 msg = f"'prior' must be positive in every bin, got {used.min()}"
                 raise ValueError(msg)
-            factor = factor / used
+        elif known is not None:
+            used = known / self.bin_widths
+        else:
+            used = np.ones(self.n_bins)
+            self._warn_of_unknown_prior()
+        seen = used > 0
+        factor = np.where(seen, wanted / np.where(seen, used, 1), 0)
         pdf = self._with_weights(self.bin_edges, self.probability * factor)
-        pdf.meta["prior"] = "redshift distribution given to reweight"
+        words = "n(z) given to reweight"
+        pdf.meta.pop(N_OF_Z_KEY, None)
+        if prior is None and known is None:
+            before = self.meta.get(PRIOR_KEY) or "not known"
+            words += f"; what p(z) carried before ({before}) is not divided out"
+        elif wanted.ndim > 1:
+            words += ", another for each galaxy"
+        else:
+            carried = np.where(seen, wanted, 0) * self.bin_widths
+            if carried.ndim == 1 and carried.any():
+                pdf.meta[N_OF_Z_KEY] = n_of_z_to_text(carried / carried.sum())
+        pdf.meta[PRIOR_KEY] = words
         return pdf
+
+    def _warn_of_unknown_prior(self):
+        """Say that an n(z) stays in p(z), where it is likely that there is one."""
+        if not {"PZMODEL", PRIOR_KEY} & self.meta.keys():
+            return
+        words = self.meta.get(PRIOR_KEY) or "it is not named"
+        msg = (
+            f"the n(z) that these p(z) carry is not known in numbers ({words}): it is "
+            "not divided out, and the new one comes on top. Give it as 'prior', per "
+            "unit redshift; 1 for all bins if p(z) is a likelihood"
+        )
+        warnings.warn(msg, UnknownPriorWarning, stacklevel=4)
 
     def _per_bin(self, function, name):
         """Values of each bin of a callable, an array or another density."""

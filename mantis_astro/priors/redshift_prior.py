@@ -53,6 +53,8 @@ class RedshiftPrior(TabulatedDensity):
         Bands of the data that p(z) was made from, if known.
     model : str, optional
         Name of the model that made p(z), if known.
+    n_of_z : str, optional
+        The n(z) that p(z) carries, in words, if known.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class RedshiftPrior(TabulatedDensity):
         support: tuple[float, float] | None = None,
         bands: Iterable[BandLike] | None = None,
         model: str | None = None,
+        n_of_z: str | None = None,
     ) -> None:
         _check_share("floor", floor)
         _check_share("temper", temper)
@@ -108,6 +111,7 @@ class RedshiftPrior(TabulatedDensity):
         self.temper = float(temper)
         self.bands = None if bands is None else tuple(map(str, bands))
         self.model = model
+        self.n_of_z = n_of_z
 
     @property
     def core(self) -> TabulatedDensity:
@@ -146,6 +150,7 @@ class RedshiftPrior(TabulatedDensity):
             support=support,
             bands=self.bands,
             model=self.model,
+            n_of_z=self.n_of_z,
         )
         prior.temper = self.temper  # done already
         return prior

@@ -248,6 +248,7 @@ def _new_card(card, report, z):
             f"between that of '{card.name}' ({card.training_prior or 'not known'}) and "
             "the n(z) of the galaxies it was refitted to"
         ),
+        n_of_z=None,  # how far in between is not known
         caveats=f"{card.caveats}; {own}".removeprefix("; "),
         citations=tuple(dict.fromkeys([*card.citations, _PAPER])),
         file="",

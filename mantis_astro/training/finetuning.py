@@ -342,6 +342,7 @@ def _named(tuned, original, galaxies):
             f"{z.min():.3g} to {z.max():.3g}"
         ),
         training_prior="n(z) of the galaxies that it was fine-tuned on",
+        n_of_z=galaxies.n_of_z,
         sha256="",
         recalibration=None,
         reference=None,

@@ -12,6 +12,7 @@ import torch
 
 from mantis_astro.exceptions import InputSpecError, MantisError
 from mantis_astro.models import ModelCard
+from mantis_astro.models.card import UNIFORM
 from mantis_astro.photoz import PhotoZ
 from mantis_astro.training.batches.augmentation import Augmentation
 from mantis_astro.training.batches.batch import TrainingBatch
@@ -472,10 +473,16 @@ class _Run:
             description=config.description,
             training_sample=f"{sample}; {seen:,} seen in {self.step:,} steps",
             training_prior=self.data.prior,
+            n_of_z=_n_of_z(self.data),
             caveats=config.caveats,
             citations=config.citations,
             licence=config.licence,
         )
+
+
+def _n_of_z(data):
+    """Give the n(z) of the data as it is drawn; a balanced one follows from words."""
+    return None if data.prior == UNIFORM else getattr(data, "n_of_z", None)
 
 
 def _opened(config, data):

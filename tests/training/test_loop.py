@@ -106,6 +106,8 @@ def test_balanced_training_is_undone_by_reweighting(toy, natural_and_balanced):
     natural, _ = natural_and_balanced["natural"]
     assert balanced.photoz.card.training_prior == "uniform per class"
     assert natural.photoz.card.training_prior == "n(z) of the training sample (a toy)"
+    np.testing.assert_allclose(natural.photoz.card.n_of_z, data.n_of_z)
+    assert balanced.photoz.card.n_of_z == (1 / 20,) * 20
     images, _ = toy.arrays(1000, seed=9, power=3.0)
     flat = predict(balanced, toy, images)
     truth = exact_posterior(toy, images[:, 0], power=3.0)

@@ -181,6 +181,7 @@ class SubsampleTable:
             counts *= (wanted / np.maximum(counts.sum(axis=(0, 2)), 1e-30))[:, None]
         self._cumulative = np.cumsum(counts.ravel() / counts.sum())
         self._shape = counts.shape
+        self._below = np.append(0, counts.sum(axis=(0, 2)).cumsum() / counts.sum())
 
     @classmethod
     @lru_cache(maxsize=32)
@@ -201,6 +202,23 @@ class SubsampleTable:
             The table.
         """
         return cls(subsample, Donors.of(which))
+
+    def below(self, z):
+        """
+        Compute the share of galaxies below a redshift.
+
+        Parameters
+        ----------
+        z : array_like
+            Redshifts.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            From 0 to 1, the shape of ``z``: the cumulative distribution that `draw`
+            draws from.
+        """
+        return np.interp(np.log1p(z), self._ln, self._below)
 
     def draw(self, u):
         """

@@ -318,6 +318,35 @@ class GalaxyPopulation:
         coords = coords.reshape(-1)
         return self._draw(keys_at(self.seed, coords), coords.galactic.b.deg)
 
+    def n_of_z(self, z_edges):
+        """
+        Compute the distribution of redshifts, exactly.
+
+        Parameters
+        ----------
+        z_edges : array_like
+            Edges of redshift bins, shape (n_bins + 1,).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Share of all galaxies in each bin, shape (n_bins,).
+
+        Examples
+        --------
+        >>> from mantis_astro.simulation import GalaxyPopulation, Subsample
+        >>> survey = Subsample("survey", 1.0, "ps1.r", faint=17.8, z_range=(0.01, 0.5))
+        >>> population = GalaxyPopulation(mix=[survey])
+        >>> population.n_of_z([0.0, 0.5, 1.0])
+        array([1., 0.])
+        """
+        total = sum(each.share for each in self.mix)
+        below = sum(
+            each.share / total * SubsampleTable.of(each, self.donors).below(z_edges)
+            for each in self.mix
+        )
+        return np.diff(below)
+
     def _draw(self, keys, latitude):
         u01 = uniforms(keys, _N_UNIFORM)
         donors = Donors.of(self.donors)

@@ -7,7 +7,12 @@ import numpy as np
 import torch
 
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.training.batches.sampling import Sampler, class_balance
+from mantis_astro.models.card import UNIFORM
+from mantis_astro.training.batches.sampling import (
+    Sampler,
+    class_balance,
+    smooth_n_of_z,
+)
 
 __all__ = ["ArrayData", "TrainingBatch", "TrainingData"]
 
@@ -115,6 +120,9 @@ class TrainingData(Protocol):
         What the galaxies are, for the card of the model.
     prior : str
         The n(z) that a network trained on them carries, for the card.
+    n_of_z : array_like or None
+        Share of the galaxies in each redshift bin, before any balance between bins,
+        for the card; None if it is not known. Data may lack it.
     """
 
     description: str
@@ -183,6 +191,9 @@ class ArrayData:
         Weight of each in the loss, (n,), about 1.
     description : str, optional
         What they are.
+    n_of_z : array_like, optional
+        Share of the population they were drawn from in each redshift bin, where that
+        is known; by default `smooth_n_of_z` of those for training.
 
     Raises
     ------
@@ -215,6 +226,7 @@ class ArrayData:
         seed=0,
         weights=None,
         description="",
+        n_of_z=None,
     ):
         self.images, self.observed = images, observed
         self.ebv, self.z = np.asarray(ebv), np.asarray(z, float)
@@ -239,8 +251,10 @@ class ArrayData:
         self.prior = f"n(z) of the training sample ({description or 'a table'})"
         if sampling == "class-balanced":
             chances = class_balance(self.z[train], edges)
-            self.prior = "uniform per class"
-        self.n_of_z = np.histogram(self.z[train], edges)[0]
+            self.prior = UNIFORM
+        self.n_of_z = n_of_z
+        if n_of_z is None:
+            self.n_of_z = smooth_n_of_z(self.z[train], edges, self.weights[train])
         self.sampler = Sampler(len(train), seed=seed, chances=chances)
         self.description = description
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from mantis_astro.exceptions import InputSpecError
 
-__all__ = ["Sampler", "class_balance", "split_by_sky"]
+__all__ = ["Sampler", "class_balance", "smooth_n_of_z", "split_by_sky"]
 
 _PARTS = ("train", "validation", "test")
 
@@ -98,6 +98,52 @@ def class_balance(z, z_edges):
     bins = np.searchsorted(z_edges, z, side="right") - 1
     count = np.bincount(bins, minlength=len(z_edges) - 1)
     return 1 / count[bins] / np.count_nonzero(count)
+
+
+def smooth_n_of_z(z, z_edges, weights=None):
+    """
+    Estimate the n(z) that galaxies were drawn from.
+
+    Their histogram is smoothed in ln(1 + z) by a Gaussian, half as wide as the rule of
+    Scott (1992) has it, since an n(z) may have several peaks; and one galaxy more is
+    spread evenly over the bins, so that none is impossible.
+
+    Parameters
+    ----------
+    z : `~numpy.ndarray`
+        Redshifts within the bins, shape (n,).
+    z_edges : `~numpy.ndarray`
+        Edges of the bins, shape (n_bins + 1,).
+    weights : `~numpy.ndarray`, optional
+        Weight of each galaxy, shape (n,).
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Share of galaxies in each bin, shape (n_bins,), sum 1, nowhere 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.training.batches.sampling import smooth_n_of_z
+    >>> smooth_n_of_z(np.full(7, 0.2), np.array([0, 0.5, 1, 1.5])).round(3)
+    array([0.917, 0.042, 0.042])
+    """
+    from scipy.special import ndtr
+
+    weights = np.ones(len(z)) if weights is None else weights
+    n = weights.sum() ** 2 / np.maximum((weights**2).sum(), 1e-30)
+    x = np.log1p(z)
+    mean = np.average(x, weights=weights)
+    std = np.sqrt(np.average((x - mean) ** 2, weights=weights))
+    width = np.maximum(0.5 * std * n**-0.2, 1e-6)
+    edges = np.log1p(z_edges)
+    centres = (edges[1:] + edges[:-1]) / 2
+    kernel = np.diff(ndtr((edges - centres[:, None]) / width))  # (n_bins, n_bins)
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    counts = np.histogram(z, z_edges, weights=weights)[0] @ kernel
+    counts = n * counts / counts.sum() + 1 / len(counts)
+    return counts / counts.sum()
 
 
 def split_by_sky(coord, *, nside=64, shares=(0.8, 0.1, 0.1), seed=0):

@@ -17,6 +17,7 @@ from mantis_astro.models.inputs import PUBLISHED_BANDS, InputSpec
 from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.models.stretches import FluxAsinhStretch
 from mantis_astro.records import record, to_plain
+from mantis_astro.simulation import GalaxyPopulation
 from mantis_astro.training.batches.batch import ArrayData
 from mantis_astro.training.batches.producer import process_context
 from mantis_astro.training.data.grid_photometry import GridPhotometry
@@ -101,6 +102,7 @@ class RenderedData:
                 f"{self.n:,} simulated galaxies (population {self.population_seed}, "
                 f"spectra of {self.donors!r} donors)"
             ),
+            n_of_z=GalaxyPopulation(donors=self.donors).n_of_z(config.z_edges),
         )
 
     def _check(self, spec):

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from mantis_astro.exceptions import InputSpecError
+from mantis_astro.models.card import UNIFORM
 from mantis_astro.models.geometry import CommonGrid, SurveyGrids
 from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.records import record
@@ -16,7 +17,7 @@ from mantis_astro.training.data.grid_photometry import GridPhotometry
 __all__ = ["SimulatedData", "SimulatedGalaxies"]
 
 _MAPS = ("csfd", "planck")  # whose E(B-V) the population knows
-_PILOT = 40_000  # galaxies that the n(z) of the population is taken from
+_RAREST = 1 / 40_000  # share of a redshift bin that is not evened out any further
 _CANDIDATES = 8  # drawn for each one kept, when classes are balanced
 _REACH = 24 * u.arcsec  # of neighbours: half the diagonal of a grid of 32 arcsec
 
@@ -135,7 +136,7 @@ class SimulatedGalaxies:
         )
         self.prior = "n(z) of the simulated population"
         if sampling == "class-balanced":
-            self.prior = "uniform per class"
+            self.prior = UNIFORM
 
     @property
     def is_photometric(self):
@@ -227,10 +228,8 @@ class SimulatedGalaxies:
 
     @cached_property
     def n_of_z(self):
-        """Galaxies in each redshift bin, of many of the population, (n_bins,)."""
-        seed = self.record.population_seed + 2
-        sample = self._population(seed, self.record.donors).draw(_PILOT)
-        return np.histogram(sample.z, self.z_edges)[0]
+        """Share of the population in each redshift bin, (n_bins,), as it is drawn."""
+        return self._training.n_of_z(self.z_edges)
 
     def _balance(self, z, step, batch_size):
         """
@@ -243,8 +242,8 @@ class SimulatedGalaxies:
         """
         bins = np.searchsorted(self.z_edges, z, side="right") - 1
         inside = (bins >= 0) & (bins < len(self.n_of_z))
-        share = self.n_of_z[np.where(inside, bins, 0)] / self.n_of_z.sum()
-        wanted = 1 / np.maximum(share, 1 / self.n_of_z.sum())
+        share = self.n_of_z[np.where(inside, bins, 0)]
+        wanted = 1 / np.maximum(share, _RAREST)
         wanted = np.where(inside, wanted, 0) / np.count_nonzero(self.n_of_z)
         chance = _inclusion(wanted / len(z) * batch_size, batch_size)
         u01 = np.random.default_rng([self.record.population_seed, step]).random(len(z))

@@ -83,7 +83,7 @@ def test_balanced_classes_with_their_weights_are_uniform():
         weight.append(w)
     z, weight = np.concatenate(z), np.concatenate(weight)
     total, _ = np.histogram(z, edges, weights=weight)
-    common = data.n_of_z > 1000
+    common = data.n_of_z > 1 / 40
     each = 6000 / np.count_nonzero(data.n_of_z)
     np.testing.assert_allclose(total[common], each, rtol=0.15)
 

@@ -91,10 +91,10 @@ prior
 # -----------------------
 #
 # The images behind p(z) are of other telescopes than the fluxes to be fitted, so p(z)
-# is a prior at its full strength. `mantis_astro.to_prospector_obs` would warn if the
-# bands were the same; then ``pdf.to_prior(temper=0.5)`` or `mantis_astro.marginalize`
-# are the remedies.
-obs = to_prospector_obs(table[0], prior=prior)
+# is a prior at its full strength. `mantis_astro.configure_zred`, which is told of the
+# fluxes below, would warn if the bands were the same; then ``pdf.to_prior(temper=0.5)``
+# or `mantis_astro.marginalize` are the remedies.
+obs = to_prospector_obs(table[0])
 obs["maggies"], obs["maggies_unc"]
 
 # %%
@@ -114,7 +114,7 @@ model_params = {
     "mass": {"N": 1, "isfree": False, "init": 1e10, "depends_on": delogify_mass},
 }
 flat_params, _ = configure_zred(model_params, RedshiftPDF([0, 1.6], [1]))
-new_params, changes = configure_zred(model_params, prior)
+new_params, changes = configure_zred(model_params, prior, obs=obs)
 changes
 
 

@@ -10,6 +10,10 @@ import numpy as np
 from mantis_astro import binned
 from mantis_astro._optional import require
 from mantis_astro.priors.density import TabulatedDensity
+from mantis_astro.priors.double_counting import (
+    sedpy_names,
+    warn_of_double_counting,
+)
 
 if TYPE_CHECKING:
     import qp
@@ -23,6 +27,7 @@ __all__ = ["RedshiftPrior"]
 
 # Less of p(z) than this within the support is noise, not to be blown up to a prior.
 _LEAST_MASS = 1e-3
+_HOW = "bands=[...] of the fit"  # how the guard against double counting is told
 
 
 class RedshiftPrior(TabulatedDensity):
@@ -163,8 +168,9 @@ class RedshiftPrior(TabulatedDensity):
         -------
         `~mantis_astro.priors.prospector_prior.TabulatedRedshiftPrior`
             A `prospect.models.priors.Prior` to put at ``model_params["zred"]["prior"]``
-            (`~mantis_astro.configure_zred` does that and what else is needed); it can
-            be pickled, as prospector's result files need.
+            (`~mantis_astro.configure_zred` does that and what else is needed, and looks
+            for data that count twice); it can be pickled, as prospector's result files
+            need.
 
         Raises
         ------
@@ -182,7 +188,9 @@ class RedshiftPrior(TabulatedDensity):
 
         return TabulatedRedshiftPrior(redshift_prior=self)
 
-    def as_bagpipes(self, name: str) -> dict:
+    def as_bagpipes(
+        self, name: str, *, bands: Iterable[BandLike] | None = None
+    ) -> dict:
         """
         Register as a prior of bagpipes.
 
@@ -190,6 +198,8 @@ class RedshiftPrior(TabulatedDensity):
         ----------
         name : str
             What bagpipes shall call it: one name for each galaxy, e.g. its ID.
+        bands : iterable of Band or str, optional
+            Bands that will be fitted: says whether data that made p(z) come in twice.
 
         Returns
         -------
@@ -203,6 +213,12 @@ class RedshiftPrior(TabulatedDensity):
         ValueError
             If bagpipes cannot use the name.
 
+        Warns
+        -----
+        DoubleCountingWarning
+            If the prior knows the bands that made it, is not tempered to 0.5 or less,
+            and some of them are fitted or ``bands`` is not given.
+
         Notes
         -----
         bagpipes writes only the name to its result file: in a new session, register
@@ -210,9 +226,12 @@ class RedshiftPrior(TabulatedDensity):
         """
         from mantis_astro.priors.bagpipes import register
 
+        warn_of_double_counting(self, sedpy_names(bands), how=_HOW, stacklevel=2)
         return register(self, name)
 
-    def as_eazy(self, zgrid: ArrayLike) -> np.ndarray:
+    def as_eazy(
+        self, zgrid: ArrayLike, *, bands: Iterable[BandLike] | None = None
+    ) -> np.ndarray:
         """
         Logarithm of the density on eazy's grid.
 
@@ -220,6 +239,8 @@ class RedshiftPrior(TabulatedDensity):
         ----------
         zgrid : array_like
             Increasing redshifts, shape ``(n_z,)``: ``ez.zgrid``.
+        bands : iterable of Band or str, optional
+            Bands that will be fitted: says whether data that made p(z) come in twice.
 
         Returns
         -------
@@ -234,12 +255,18 @@ class RedshiftPrior(TabulatedDensity):
         ValueError
             If the grid does not increase.
 
+        Warns
+        -----
+        DoubleCountingWarning
+            As for `as_bagpipes`.
+
         Examples
         --------
         >>> from mantis_astro import RedshiftPrior
         >>> RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).as_eazy([0.5, 1.5, 2.5])
         array([-0.69314718, -2.07944154, -2.07944154])
         """
+        warn_of_double_counting(self, sedpy_names(bands), how=_HOW, stacklevel=2)
         zgrid = binned.as_redshift(zgrid)
         if zgrid.ndim != 1 or zgrid.size < 2 or not np.all(np.diff(zgrid) > 0):
             msg = f"'zgrid' must be one-dimensional and increase, got {zgrid}"

@@ -4,12 +4,16 @@ import numpy as np
 from astropy.table import QTable, Table
 
 from mantis_astro.atomic import atomic_file
+from mantis_astro.priors.double_counting import (
+    sedpy_names,
+    warn_of_double_counting,
+)
 from mantis_astro.priors.redshift_prior import RedshiftPrior
 
 __all__ = ["eazy_table", "quantile_table", "write_redrock"]
 
 
-def eazy_table(priors, zgrid):
+def eazy_table(priors, zgrid, *, bands=None):
     """
     Priors of a whole catalogue for eazy.
 
@@ -19,6 +23,9 @@ def eazy_table(priors, zgrid):
         One for each object, in the order of the catalogue.
     zgrid : array_like
         Increasing redshifts, shape ``(n_z,)``: ``ez.zgrid``.
+    bands : iterable of Band or str, optional
+        Bands of the catalogue that is fitted: says whether data that made the p(z) come
+        in twice.
 
     Returns
     -------
@@ -32,13 +39,24 @@ def eazy_table(priors, zgrid):
     TypeError
         If there is something else among the priors.
 
+    Warns
+    -----
+    DoubleCountingWarning
+        Once, as for `RedshiftPrior.as_bagpipes`.
+
     Examples
     --------
     >>> from mantis_astro.priors import RedshiftPrior, eazy_table
     >>> eazy_table([RedshiftPrior([0, 1], [1])] * 3, [0.2, 0.4]).shape
     (3, 2)
     """
-    rows = [prior.as_eazy(zgrid) for prior in _check_all(priors)]
+    priors = _check_all(priors)
+    fitted = sedpy_names(bands)
+    how = "bands=[...] of the catalogue"
+    for prior in priors:
+        if warn_of_double_counting(prior, fitted, how=how, stacklevel=2):
+            break
+    rows = [prior.as_eazy(zgrid, bands=()) for prior in priors]
     return np.reshape(rows, (-1, np.size(zgrid)))
 
 

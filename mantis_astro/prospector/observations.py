@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from astropy.table import Row
 
-from mantis_astro.bands import get_band
-from mantis_astro.exceptions import DoubleCountingWarning
 from mantis_astro.fluxes import SENTINELS, get_filter, read_state
 from mantis_astro.photometry import to_prospector
+from mantis_astro.priors.double_counting import warn_of_double_counting
 from mantis_astro.priors.requirements import require_prospector
 from mantis_astro.prospector.parameters import as_prior
 
@@ -80,7 +78,8 @@ def to_prospector_obs(
     Warns
     -----
     DoubleCountingWarning
-        If bands that made the prior are fitted again and the prior is not tempered.
+        If bands that made the prior are fitted again and the prior is not tempered to
+        0.5 or less.
 
     References
     ----------
@@ -114,7 +113,8 @@ def to_prospector_obs(
         msg = f"no band was observed of {', '.join(names)}: nothing to fit"
         raise ValueError(msg)
     if prior is not None:
-        _warn_of_double_counting(as_prior(prior), names, observed)
+        fitted = [name for name, seen in zip(names, observed, strict=True) if seen]
+        warn_of_double_counting(as_prior(prior), fitted, stacklevel=2)
     filters = list(map(get_filter, names))
     if importlib.util.find_spec("prospect.observation") is not None:
         photometry = require_prospector("observation").Photometry(
@@ -130,22 +130,3 @@ def to_prospector_obs(
         "wavelength": None,
         "spectrum": None,
     }
-
-
-def _warn_of_double_counting(prior, names, observed):
-    if prior.bands is None or prior.temper < 1:
-        return
-    known = {band.sedpy_name for band in map(get_band, prior.bands)}
-    twice = [
-        name
-        for name, seen in zip(names, observed, strict=True)
-        if seen and name in known
-    ]
-    if twice:
-        msg = (
-            f"the prior was made from {', '.join(prior.bands)}, and {', '.join(twice)} "
-            "are fitted again under it at full strength: these data count twice. "
-            "Fit other bands, temper the prior (pdf.to_prior(temper=0.5)), or "
-            "marginalize over p(z) at fixed redshifts (mantis_astro.marginalize)"
-        )
-        warnings.warn(msg, DoubleCountingWarning, stacklevel=3)

@@ -10,7 +10,9 @@ from mantis_astro import binned
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.pdf.tables import as_densities
 from mantis_astro.priors import RedshiftPrior
+from mantis_astro.priors.double_counting import warn_of_double_counting
 from mantis_astro.priors.requirements import require_prospector
+from mantis_astro.prospector.fitted import fitted_filters
 
 if TYPE_CHECKING:
     from astropy.table import Row
@@ -66,6 +68,7 @@ def configure_zred(
     floor: float | None = None,
     temper: float | None = None,
     support: tuple[float, float] | None = None,
+    obs: dict | list | None = None,
 ) -> tuple[dict, list[str]]:
     """
     Free the redshift of a prospector model, and put p(z) on it as its prior.
@@ -87,6 +90,9 @@ def configure_zred(
     support : tuple of float, optional
         Lowest and highest redshift; by default the range of the prior that ``zred``
         had, as far as p(z) reaches. Not with a `RedshiftPrior`.
+    obs : dict or list, optional
+        The data that will be fitted, as `to_prospector_obs` makes them for prospector's
+        ``fit_model``: says whether data that made p(z) come in twice.
 
     Returns
     -------
@@ -109,6 +115,12 @@ def configure_zred(
     ValueError
         If the redshift belongs to a joint prior (``NzSFH``, ``PhiSFH`` and the like),
         or more than 1 % of p(z) lies outside the range of the prior that ``zred`` had.
+
+    Warns
+    -----
+    DoubleCountingWarning
+        If the prior knows the bands that made it, is not tempered to 0.5 or less, and
+        ``obs`` has data in them or is not given.
 
     Examples
     --------
@@ -134,6 +146,8 @@ def configure_zred(
     _refuse_joint_priors(model_params)
     changes: list[str] = []
     prior = as_prior(pdf, floor=floor, temper=temper, support=support)
+    fitted = fitted_filters(obs)
+    warn_of_double_counting(prior, fitted, how="obs=obs", stacklevel=2)
     if support is None:
         prior = _within_model(model_params, prior, changes)
     new_params = {name: dict(entry) for name, entry in model_params.items()}

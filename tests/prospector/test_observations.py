@@ -10,6 +10,7 @@ from astropy.table import MaskedColumn, QTable, Table
 from mantis_astro import RedshiftPDF, to_prospector_obs
 from mantis_astro.bands import BANDS, Band
 from mantis_astro.exceptions import DoubleCountingWarning
+from mantis_astro.flags import Flag
 from mantis_astro.photometry import column_suffix
 
 pytest.importorskip("prospect")
@@ -154,6 +155,18 @@ class TestDoubleCounting:
     def test_a_pdf_counts_as_a_full_prior(self):
         with pytest.warns(DoubleCountingWarning, match="temper the prior"):
             to_prospector_obs(ROW, prior=self.pdf)
+
+    @pytest.mark.parametrize("temper", [0.999, 0.51])
+    def test_a_trace_of_tempering_does_not_silence_it(self, temper):
+        with pytest.warns(DoubleCountingWarning, match=f"at temper = {temper:g}: "):
+            to_prospector_obs(ROW, prior=self.pdf.to_prior(temper=temper))
+
+    def test_a_galaxy_that_was_not_seen_by_a_survey_may_be_seen_there_now(self):
+        pdf = self.pdf.add_flags(Flag.MISSING_PS1)
+        pdf.meta["PZBANDS"] += ", unwise.W1"
+        to_prospector_obs(ROW, bands=["ps1.g", "ps1.r"], prior=pdf)
+        with pytest.warns(DoubleCountingWarning, match="and wise_w1 are fitted again"):
+            to_prospector_obs(ROW, prior=pdf)
 
     def test_the_warning_points_at_the_caller(self):
         with pytest.warns(DoubleCountingWarning) as record:

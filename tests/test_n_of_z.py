@@ -258,3 +258,18 @@ def test_a_galaxy_without_data_has_no_bands():
     assert bands(no_galex | no_wise) == ("ps1.g",)
     assert bands(no_galex | no_ps1 | no_wise) == everything  # some of them
     assert bands(int(Flag.NO_DATA)) == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["simulated-early", "simulated-late", "simulated-photometric"]
+)
+def test_models_of_the_package_carry_the_n_of_z_of_their_recipe(name):
+    from mantis_astro.training import TrainingConfig
+
+    card = get_card(name)
+    config = TrainingConfig.read(name.removeprefix("simulated-"))
+    assert config.sampling == "natural"
+    population = GalaxyPopulation(donors=config.data.donors)
+    n = population.n_of_z(card.bin_edges)
+    np.testing.assert_allclose(card.n_of_z, n, rtol=1e-9)
+    assert n[25] > 80 * n[350]  # z = 0.1 and 1.4: nothing like a likelihood

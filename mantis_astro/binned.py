@@ -29,6 +29,7 @@ __all__ = [
     "ppf",
     "softmax",
     "std",
+    "true_redshift",
     "validate_bin_edges",
 ]
 
@@ -69,6 +70,36 @@ def as_redshift(z):
     elif unit is not None:
         z = u.Quantity(z).to_value(u.one)
     return np.asarray(z, dtype=float)
+
+
+def true_redshift(z):
+    """
+    Plain numbers from whatever holds measured redshifts, NaN where there is none.
+
+    Parameters
+    ----------
+    z : float, array_like, `~astropy.units.Quantity`, masked array or column
+        Redshifts. What is masked, NaN, or -1 and less, as the -99 and -9999 of
+        catalogues are, was not measured: no light is shifted by that much.
+
+    Returns
+    -------
+    ndarray of float
+        Same shape.
+
+    Raises
+    ------
+    `~astropy.units.UnitConversionError`
+        If the unit is not that of a redshift.
+
+    Examples
+    --------
+    >>> from mantis_astro.binned import true_redshift
+    >>> true_redshift([0.5, -0.001, -99])
+    array([ 0.5  , -0.001,    nan])
+    """
+    z = as_redshift(z)
+    return np.where(z > -1, z, np.nan)
 
 
 def validate_bin_edges(bin_edges, *, name="bin_edges"):

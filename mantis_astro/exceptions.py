@@ -11,12 +11,14 @@ __all__ = [
     "CalibrationWarning",
     "CoverageWarning",
     "DoubleCountingWarning",
+    "FailedFitWarning",
     "FetchError",
     "FetchWarning",
     "InputSpecError",
     "MantisError",
     "MantisWarning",
     "MissingBandError",
+    "NoDataWarning",
     "OutOfDistributionWarning",
     "PlaceholderModelWarning",
     "UnknownPriorWarning",
@@ -58,8 +60,16 @@ class DoubleCountingWarning(MantisWarning):
     """The data that made a prior are used again together with it."""
 
 
+class FailedFitWarning(MantisWarning):
+    """Some of many fits failed; the result is that of the others."""
+
+
 class FetchWarning(MantisWarning):
     """A server could not be reached, and what it has is missing."""
+
+
+class NoDataWarning(MantisWarning):
+    """A density that was made of no data is used as if it said something."""
 
 
 class OutOfDistributionWarning(MantisWarning):

@@ -125,7 +125,7 @@ class Flag(enum.IntFlag):
         (
             "More than {threshold:.0%} of the probability lies in the outermost 2 % "
             "of the redshift range, at its upper end or at a lower end above "
-            "redshift 0."
+            "redshift 0; or lay beyond, and was cut off."
         ),
         0.1,
     )

@@ -109,3 +109,9 @@ def test_normalising_twice_changes_nothing():
         once, _ = binned.normalize(edges, rows.astype(dtype))
         twice, _ = binned.normalize(edges, once)
         np.testing.assert_array_equal(once, twice)
+
+
+def test_sentinels_are_no_redshifts():
+    z = [0.3, 0, -0.002, -1, -99, -9999, np.nan]
+    expected = [0.3, 0, -0.002, *[np.nan] * 4]
+    np.testing.assert_array_equal(binned.true_redshift(z), expected)

@@ -99,7 +99,7 @@ def test_a_galaxy_at_the_threshold_is_an_outlier():
 
 
 def test_the_rail_threshold_is_at_least_006_and_else_three_sigma():
-    narrow = np.r_[np.zeros(98), 0.059, 0.061]
+    narrow = np.r_[np.zeros(98), 0.06, 0.061]  # the first reaches it, and no more
     assert metrics.rail_outlier_fraction(narrow, np.zeros(100)) == 0.01
     wide = np.r_[np.linspace(-0.1, 0.1, 99), 0.3]  # 3 sigma_iqr is 0.22
     assert metrics.rail_outlier_fraction(wide, np.zeros(100)) == 0.01
@@ -443,6 +443,29 @@ def test_flagged_galaxies_are_left_out_and_counted(pdf, z_spec):
     strict = evaluate(flagged, z_spec[:100], exclude=Flag.NO_DATA | Flag.BROAD)
     assert (strict["n"][0], strict["n_flagged"][0]) == (90, 10)
     assert evaluate(flagged, z_spec[:100], exclude=Flag(0))["n"][0] == 100
+
+
+def test_a_sentinel_is_no_truth(pdf, z_spec):
+    truth = np.where(np.arange(len(z_spec)) < 30, -99.0, z_spec)
+    masked = np.ma.masked_less(truth, 0)
+    given, expected = (evaluate(pdf, z, n_bootstrap=0)[0] for z in (truth, masked))
+    assert given["n_no_z_spec"] == 30
+    for name in ("n", "bias_mean", "crps", "cde_loss", "log_score", "pit_ks"):
+        assert given[name] == expected[name]
+    scores = (f(pdf, truth) for f in (metrics.crps, metrics.cde_loss))
+    np.testing.assert_allclose(list(scores), [expected["crps"], expected["cde_loss"]])
+    assert metrics.sigma_nmad([0.1, -99, 0.3], [0.1, 0.2, -99]) == 0
+
+
+def test_every_galaxy_is_counted_once(pdf, z_spec):
+    """Flagged and without a truth, it counts as flagged."""
+    flags, truth = np.zeros(len(pdf), int), np.array(z_spec)
+    flags[:50] = Flag.NO_DATA
+    truth[20:90] = np.nan
+    flagged = RedshiftPDF(pdf.bin_edges, pdf.probability, flags=flags)
+    (row,) = evaluate(flagged, truth, n_bootstrap=0)
+    counts = row["n"], row["n_no_z_spec"], row["n_flagged"]
+    assert counts == (len(pdf) - 90, 40, 50)
 
 
 def test_galaxies_without_a_truth_are_left_out_and_counted(pdf, z_spec):

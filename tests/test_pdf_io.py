@@ -10,7 +10,11 @@ from scipy import stats
 
 from mantis_astro import Flag, RedshiftPDF
 from mantis_astro.pdf.columns import COLUMNS
-from mantis_astro.pdf_io import edges_around, weights_from_grid
+from mantis_astro.pdf_io import (
+    edges_around,
+    weights_from_grid,
+    weights_from_quantiles,
+)
 from mantis_astro.pdf_io.edges import edges_from_text, edges_to_text
 
 UNEVEN = np.array([0, 0.1, 0.3, 0.35, 1.0, 1.2])
@@ -283,6 +287,31 @@ def test_qp_and_back(kind):
     np.testing.assert_allclose(again.median(), pdf.median(), atol=tolerance)
 
 
+@pytest.mark.parametrize("kind", ["hist", "interp", "quant"])
+@pytest.mark.parametrize(
+    "weights", [[1, 0], [0.5, 0.5], [0.3, 0.7]], ids=["one", "two", "uneven"]
+)
+def test_what_qp_computes_is_a_density(kind, weights):
+    """Of 101 even quantiles qp's integral was 1.12 for one peak, 1.54 for two."""
+    pytest.importorskip("qp")
+    edges, z = np.linspace(0, 3, 301), np.linspace(0, 3, 30_001)
+    peaks = RedshiftPDF.from_gaussians(edges, [0.3, 2.0], 0.03)
+    pdf = RedshiftPDF(edges, [weights] @ peaks.probability)
+    ensemble = pdf.to_qp(kind=kind)
+    assert np.trapezoid(np.ravel(ensemble.pdf(z)), z) == pytest.approx(1, abs=0.01)
+    cdf = np.ravel(ensemble.cdf(z))
+    assert np.diff(cdf).min() > -1e-6
+    np.testing.assert_allclose(cdf, pdf.cdf(z), atol=0.01)
+
+
+def test_quantiles_that_qp_cannot_make_a_density_of_are_refused():
+    """Noise from bin to bin: what is between two quantiles is all and nothing."""
+    pytest.importorskip("qp")
+    pdf = RedshiftPDF(np.linspace(0, 3, 301), np.tile([[0.01, 1.0, 0.3]], (2, 100)))
+    with pytest.raises(ValueError, match="cannot hold 2 of 2 p.z., .* kind='hist'"):
+        pdf.to_qp(kind="quant")
+
+
 def test_a_qp_histogram_brings_its_bins_and_flags(pdf):
     pytest.importorskip("qp")
     again = RedshiftPDF.from_qp(pdf.to_qp(), meta=pdf.meta)
@@ -539,3 +568,9 @@ def test_a_file_cut_short_is_refused(pdf, tmp_path, ending):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(OSError, match="is no readable file of redshift densities"):
         RedshiftPDF.read(path)
+
+
+def test_quantiles_beyond_the_bins_leave_out_what_lies_there():
+    """From a quarter at 0.5 to three quarters at 3, evenly: 0.1 at 1 and 0.2 at 2."""
+    weights = weights_from_quantiles(np.array([0.0, 1, 2]), [0.25, 0.75], [0.5, 3])
+    np.testing.assert_allclose(weights, [0.35, 0.2])

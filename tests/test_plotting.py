@@ -633,3 +633,20 @@ def test_real_galex_and_wise_show_the_galaxy(real_data):
         offsets = to_arcsec.transform(np.stack([x.ravel(), y.ravel()], 1))
         middle = grey.ravel()[np.hypot(*offsets.T) < 5]
         assert np.nanmean(middle) > 0.6
+
+
+def test_what_has_no_data_is_drawn_as_that():
+    weights = [[0.2, 0.6, 0.2], [0, 0, 0]]
+    pdf = RedshiftPDF.from_batch([0.0, 0.1, 0.2, 0.4], weights)
+    ax = plot_pdf(pdf, labels=["a", "b"])
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["a", "b: no data"]
+    assert len([line for line in ax.lines if line.get_gid() == "mode"]) == 1
+    alone = plot_pdf(pdf[1])
+    assert [t.get_text() for t in alone.get_legend().get_texts()] == ["no data"]
+
+
+def test_the_pit_of_what_has_no_data_is_not_counted():
+    pdf = RedshiftPDF.from_batch([0.0, 0.2, 0.4], [[0.5, 0.5], [0, 0], [0.5, 0.5]])
+    ax = plot_pit(pdf, [0.1, 0.1, -99], bins=2)
+    assert [bar.get_height() for bar in ax.patches[:2]] == [2.0, 0.0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mantis_astro import binned
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import CalibrationWarning
 from mantis_astro.flags import Flag
 
@@ -146,7 +146,7 @@ def select_truths(pdf, z_spec, sample_weight, *, minimum):
         msg = f"'pdf' must be a RedshiftPDF of shape (n,), got {got}"
         raise ValueError(msg)
     n = len(pdf)
-    z = as_redshift(z_spec)
+    z = true_redshift(z_spec)
     weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, float)
     for name, values in (("z_spec", z), ("sample_weight", weight)):
         if values.shape != (n,):

@@ -96,15 +96,15 @@ def _redshifts(reference, column):
     """Those of a named column; without a name, of z_spec if none is missing."""
     import numpy as np
 
-    from mantis_astro.binned import as_redshift
+    from mantis_astro.binned import true_redshift
 
     if column:
         check_columns(reference, column)
         return reference[column]
     if "z_spec" not in reference.colnames:
         return None
-    z_spec = as_redshift(reference["z_spec"])
-    missing = int(np.sum(~(z_spec > -1)))  # also -99
+    z_spec = true_redshift(reference["z_spec"])
+    missing = int(np.isnan(z_spec).sum())
     if not missing:
         return z_spec
     log.info(

@@ -2,7 +2,8 @@
 Scores of whole p(z), exact for densities that are constant within bins.
 
 Every function takes p(z) as any object with ``bin_edges`` and ``probability``, such as
-`~mantis_astro.RedshiftPDF`. Galaxies without z_spec (NaN or masked) are left out.
+`~mantis_astro.RedshiftPDF`. Galaxies without z_spec (NaN, masked, or -1 and less, as
+-99) are left out.
 """
 
 import astropy.units as u
@@ -10,7 +11,7 @@ import numpy as np
 from astropy.table import QTable
 
 from mantis_astro import binned
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import as_redshift, true_redshift
 from mantis_astro.metrics.point import delta_z, mean, valid
 
 __all__ = ["cde_loss", "coverage", "crps", "log_score", "object_scores", "pit"]
@@ -242,7 +243,7 @@ def object_scores(pdf, z_spec, *, point="median"):
             f"{np.shape(pdf.probability)[:-1]}"
         )
         raise ValueError(msg)
-    z_phot, z_spec = as_redshift(getattr(pdf, _POINTS[point])()), as_redshift(z_spec)
+    z_phot, z_spec = as_redshift(getattr(pdf, _POINTS[point])()), true_redshift(z_spec)
     columns = {
         "z_phot": z_phot,
         "z_spec": z_spec,
@@ -280,7 +281,7 @@ def _score(rows_function, pdf, z_spec):
     """Score each galaxy, a block of rows at a time; NaN where there is no z_spec."""
     edges = as_redshift(pdf.bin_edges)
     probability = np.asarray(pdf.probability)
-    z = as_redshift(z_spec)
+    z = true_redshift(z_spec)
     if z.shape != probability.shape[:-1]:
         msg = (
             f"'z_spec' must have one value for each p(z): expected shape "

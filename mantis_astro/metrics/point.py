@@ -1,13 +1,14 @@
 """
 Metrics of point estimates, all made from ``delta_z``.
 
-Galaxies whose redshift is NaN or masked on either side are left out; a metric of no
+Galaxies whose redshift is NaN, masked, or -1 and less (-99) on either side are left
+out; a metric of no
 galaxies is NaN.
 """
 
 import numpy as np
 
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
 
 __all__ = [
     "bias_mean",
@@ -46,7 +47,7 @@ def delta_z(z_phot, z_spec):
     >>> delta_z([0.21, 0.30], [0.20, 0.25])
     array([0.00833333, 0.04      ])
     """
-    z_phot, z_spec = as_redshift(z_phot), as_redshift(z_spec)
+    z_phot, z_spec = true_redshift(z_phot), true_redshift(z_spec)
     if z_phot.shape != z_spec.shape:
         msg = (
             "'z_phot' and 'z_spec' must have one shape, "

@@ -8,7 +8,7 @@ from astropy.table import MaskedColumn, QTable, Table
 
 from mantis_astro import binned
 from mantis_astro.bands import get_band, get_survey
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.extinction import select_ebv
 from mantis_astro.metrics import object_scores
@@ -125,7 +125,7 @@ def shapley_values(
     if not isinstance(data, Table | NetworkInput):
         data = list(data)
     n = len(data)
-    z_spec = np.full(n, np.nan) if z_spec is None else as_redshift(z_spec)
+    z_spec = np.full(n, np.nan) if z_spec is None else true_redshift(z_spec)
     if z_spec.shape != (n,):
         msg = (
             f"'z_spec' must have one value for each of {n} galaxies, got shape "

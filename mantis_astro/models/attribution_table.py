@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.table import MaskedColumn, QTable
 
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
 
 __all__ = ["attribution_by_redshift"]
 
@@ -57,7 +57,7 @@ def attribution_by_redshift(table, z, *, bins=8, n_bootstrap=200, rng=0):
         msg = "'table' must be one that shapley_values returned: its meta has no groups"
         raise ValueError(msg)
     names, value = list(table.meta["groups"]), table.meta["value"]
-    z = as_redshift(z)
+    z = true_redshift(z)
     if z.shape != (len(table),):
         msg = f"'z' must have one value for each of {len(table)} rows, got {z.shape}"
         raise ValueError(msg)

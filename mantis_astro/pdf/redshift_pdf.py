@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from mantis_astro import binned, pdf_io
-from mantis_astro.exceptions import UnknownPriorWarning
+from mantis_astro.exceptions import NoDataWarning, UnknownPriorWarning
 from mantis_astro.flags import Flag, missing_flag
 from mantis_astro.pdf.checks import match_bins
 from mantis_astro.pdf.density import BinnedDensity
@@ -249,7 +249,8 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         Returns
         -------
         RedshiftPDF
-            One density for each Gaussian.
+            One density for each Gaussian, flagged ``EDGE_PDF`` where more than 10 % of
+            it is beyond the last bin, or before a first one above redshift 0.
 
         Raises
         ------
@@ -264,7 +265,11 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
                [0.15866028, 0.84133972]])
         """
         edges = binned.validate_bin_edges(bin_edges)
-        weights = pdf_io.weights_from_gaussians(edges, mean, std)
+        ends = np.concatenate([[-np.inf], edges, [np.inf]])
+        weights = pdf_io.weights_from_gaussians(ends, mean, std)
+        beyond = weights[..., -1] + (weights[..., 0] if edges[0] > 0 else 0)
+        weights = weights[..., 1:-1]
+        flags = _cut_off(flags, beyond, weights)
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
     @classmethod
@@ -319,6 +324,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         """
         edges = binned.validate_bin_edges(bin_edges)
         weights = pdf_io.weights_from_quantiles(edges, quantiles, z)
+        flags = _cut_off(flags, 1 - weights.sum(axis=-1), weights)
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
     @classmethod
@@ -688,6 +694,8 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         -----
         UnknownPriorWarning
             If ``n_of_z`` is given and that of the model is not known, see `reweight`.
+        NoDataWarning
+            If the galaxy is flagged ``NO_DATA``: its p(z), and so the prior, is flat.
 
         Examples
         --------
@@ -703,6 +711,13 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
                 f"{self.shape}: take one, as in pdf[0].to_prior()"
             )
             raise ValueError(msg)
+        has_data = not self.flags & Flag.NO_DATA
+        if not has_data:
+            msg = (
+                "this p(z) was made of no data (flag NO_DATA): the prior is flat in "
+                "redshift"
+            )
+            warnings.warn(msg, NoDataWarning, stacklevel=2)
         pdf = self if n_of_z is None else self._reweighted(n_of_z, None)
         return RedshiftPrior(
             self.bin_edges,
@@ -713,6 +728,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             bands=self._bands_of_one() if bands is None else bands,
             model=self.meta.get("PZMODEL"),
             n_of_z=pdf.meta.get(PRIOR_KEY),
+            has_data=has_data,
         )
 
     def _bands_of_one(self):
@@ -963,3 +979,10 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         from mantis_astro.pdf.picture import make_html
 
         return make_html(self)
+
+
+def _cut_off(flags, beyond, weights):
+    """Add EDGE_PDF where too much of a density lies beyond the bins."""
+    is_cut = (beyond > Flag.EDGE_PDF.threshold) & (weights.sum(axis=-1) > 0)
+    flag = np.where(is_cut, int(Flag.EDGE_PDF), 0)
+    return flag if flags is None else np.asarray(flags) | flag

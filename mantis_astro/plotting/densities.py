@@ -4,7 +4,8 @@ import numpy as np
 
 from mantis_astro import metrics
 from mantis_astro._optional import require
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
+from mantis_astro.flags import Flag
 from mantis_astro.pdf.tables import as_densities, as_truths
 
 __all__ = ["plot_pdf", "plot_pit", "plot_zz"]
@@ -18,7 +19,8 @@ def plot_pdf(pdf, z_spec=None, *, prefix="", ax=None, level=0.68, labels=None):
     Draw p(z) of one galaxy or a few.
 
     The density as it is, constant within bins; shaded, the central interval; a line at
-    the median, a triangle above the mode and a dashed line at the true redshift.
+    the median, a triangle above the mode and a dashed line at the true redshift. A
+    galaxy that is flagged NO_DATA is a dotted outline, named so, without estimates.
 
     Parameters
     ----------
@@ -65,7 +67,9 @@ def plot_pdf(pdf, z_spec=None, *, prefix="", ax=None, level=0.68, labels=None):
     if not 0 < len(pdfs) <= _MOST:
         msg = f"'pdf' must hold 1 to {_MOST} galaxies to be drawn, got {len(pdfs)}"
         raise ValueError(msg)
-    truths = _of_each("z_spec", pdf, np.nan if z_spec is None else as_redshift(z_spec))
+    truths = _of_each(
+        "z_spec", pdf, np.nan if z_spec is None else true_redshift(z_spec)
+    )
     if labels is not None and len(labels) != len(pdfs):
         msg = f"'labels' must name {len(pdfs)} galaxies, got {len(labels)}"
         raise ValueError(msg)
@@ -81,7 +85,8 @@ def plot_pdf(pdf, z_spec=None, *, prefix="", ax=None, level=0.68, labels=None):
         xlim=_redshift_limits(pdfs, truths),
         ylim=(0, 1.25 * pdfs.density.max()),  # room for the legend
     )
-    if labels is not None or np.isfinite(truths).any():
+    without_data = np.any(pdfs.flags & Flag.NO_DATA != 0)
+    if without_data or labels is not None or np.isfinite(truths).any():
         ax.legend(loc="upper right", ncols=4, frameon=False)
     return ax
 
@@ -123,7 +128,7 @@ def plot_zz(z_phot, z_spec, *, ax=None, threshold=0.15):
     'Spectroscopic redshift'
     """
     valid = np.isfinite(metrics.delta_z(z_phot, z_spec))
-    z_phot, z_spec = as_redshift(z_phot)[valid], as_redshift(z_spec)[valid]
+    z_phot, z_spec = true_redshift(z_phot)[valid], true_redshift(z_spec)[valid]
     if not z_phot.size:
         msg = "no galaxy has both 'z_phot' and 'z_spec'"
         raise ValueError(msg)
@@ -162,7 +167,8 @@ def plot_pit(pdf, z_spec=None, *, prefix="", ax=None, bins=20):
         Densities, shape (...), or the table that `PhotoZ.add_redshifts` gave.
     z_spec : array_like, `~astropy.units.Quantity` or str, optional
         True redshifts, of the same shape; NaN or masked where there is none. Of a
-        table it may be the name of a column, and is ``z_spec`` by default.
+        table it may be the name of a column, and is ``z_spec`` by default. What is
+        flagged NO_DATA is left out.
     prefix : str, optional
         What stands before the names of the redshift columns of a table.
     ax : `~matplotlib.axes.Axes`, optional
@@ -192,8 +198,10 @@ def plot_pit(pdf, z_spec=None, *, prefix="", ax=None, bins=20):
     [1.0, 1.0]
     """
     z_spec = as_truths(pdf, z_spec)
-    values = metrics.pit(as_densities(pdf, prefix=prefix), z_spec).ravel()
-    values = values[np.isfinite(values)]
+    pdf = as_densities(pdf, prefix=prefix)
+    values = metrics.pit(pdf, z_spec).ravel()
+    without_data = (np.asarray(pdf.flags) & Flag.NO_DATA != 0).ravel()
+    values = values[np.isfinite(values) & ~without_data]
     n = len(values)
     if not n:
         msg = "no galaxy has a 'z_spec'"
@@ -242,6 +250,10 @@ def _of_each(name, pdf, values):
 
 def _draw_pdf(ax, pdf, truth, level, label, *, alone):
     edges, density = pdf.bin_edges, pdf.density
+    if pdf.flags & Flag.NO_DATA:
+        name = "no data" if label is None else f"{label}: no data"
+        ax.stairs(density, edges, label=name, linewidth=1, linestyle=":")
+        return
     outline = ax.stairs(density, edges, label=label, linewidth=1.5)
     colour = outline.get_edgecolor()
     low, high = (bound.value for bound in pdf.interval(level))

@@ -6,6 +6,7 @@ scipy and nested samplers; the functions beside it make tables and files of many
 `marginalize` serves codes that only take a fixed redshift.
 """
 
+from mantis_astro.priors.bagpipes import bagpipes_catalogue
 from mantis_astro.priors.gaussian import GaussianApproximation
 from mantis_astro.priors.marginalize import MarginalizedFit, marginalize
 from mantis_astro.priors.redshift_prior import RedshiftPrior
@@ -15,6 +16,7 @@ __all__ = [
     "GaussianApproximation",
     "MarginalizedFit",
     "RedshiftPrior",
+    "bagpipes_catalogue",
     "eazy_table",
     "marginalize",
     "quantile_table",

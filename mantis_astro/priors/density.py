@@ -47,12 +47,14 @@ class TabulatedDensity:
         self._lookup = edges.copy()
         self._lookup[-1] = np.nextafter(edges[-1], np.inf)
         # nodes of the inverse: ends of the bins that are not empty; short of the upper
-        # end of one before an empty bin, so that no draw falls where the prior is zero.
-        # A bin below the smallest normal number is empty: its slope dz/dq overflows.
+        # end of one before an empty bin, so that no draw falls where the prior is zero
+        # (by two steps, as interpolation may overshoot by one). A bin below the
+        # smallest normal number is empty: its slope dz/dq overflows.
         full = np.flatnonzero(probability > np.finfo(float).tiny)
         upper = edges[full + 1].copy()
         before_gap = ~np.isin(full + 1, np.append(full, len(probability)))
-        upper[before_gap] = np.nextafter(upper[before_gap], 0)
+        for _ in range(2):
+            upper[before_gap] = np.nextafter(upper[before_gap], 0)
         self._nodes_z = np.stack([edges[full], upper], axis=1).ravel()
         self._nodes_q = np.repeat(self._cumulative, 2)[1:-1].reshape(-1, 2)[full]
         self._nodes_q = self._nodes_q.ravel()
@@ -176,7 +178,8 @@ class TabulatedDensity:
         return self._from_unit(q)
 
     def _from_unit(self, q):
-        return np.interp(q, self._nodes_q, self._nodes_z)
+        z = np.interp(q, self._nodes_q, self._nodes_z)
+        return np.minimum(z, self._nodes_z[-1])  # it may overshoot by one step
 
     def sample(
         self, rng: np.random.Generator | int, n: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mantis_astro import binned
+from mantis_astro.exceptions import FailedFitWarning, NoDataWarning
+from mantis_astro.flags import Flag
 
 if TYPE_CHECKING:
     from mantis_astro.pdf import RedshiftPDF
@@ -34,6 +37,8 @@ class MarginalizedFit:
         Redshift of each sample, shape ``(n_sample,)``.
     sample_weights : ndarray
         Weight of each sample, shape ``(n_sample,)``, sum 1.
+    failures : tuple of (float, Exception)
+        Redshift and error of each fit that failed, which is in none of the above.
     """
 
     z: np.ndarray
@@ -41,6 +46,7 @@ class MarginalizedFit:
     samples: np.ndarray
     z_samples: np.ndarray
     sample_weights: np.ndarray
+    failures: tuple[tuple[float, Exception], ...] = ()
 
     def mean(self):
         """
@@ -142,8 +148,18 @@ def marginalize(
     Raises
     ------
     ValueError
-        If ``n`` is less than 1, ``pdf`` is of several galaxies, a fit returns no
-        samples or values that are not finite, or only some fits return evidences.
+        If ``n`` is less than 1, ``pdf`` is of several galaxies, or only some fits
+        return evidences.
+    Exception
+        If every fit fails: that of the first.
+
+    Warns
+    -----
+    FailedFitWarning
+        If some fits raise an error, or return no samples or values that are not finite:
+        the result is of the others, see ``failures``.
+    NoDataWarning
+        If p(z) is flagged ``NO_DATA``: redshifts are then drawn from a flat density.
 
     Examples
     --------
@@ -167,16 +183,52 @@ def marginalize(
         raise ValueError(msg)
     u = (np.arange(n) + np.random.default_rng(rng).random(n)) / n
     z = binned.as_redshift(pdf.ppf(u))
-    samples, ln_evidence = zip(*(_run(fit_function, float(x)) for x in z), strict=True)
+    if not _has_data(pdf):
+        msg = (
+            "this p(z) was made of no data (flag NO_DATA): redshifts are drawn from a "
+            "flat density"
+        )
+        warnings.warn(msg, NoDataWarning, stacklevel=2)
+    z, answers, failures = _run_all(fit_function, z)
+    samples, ln_evidence = zip(*answers, strict=True)
     weights = _weights(ln_evidence)
     sizes = [len(part) for part in samples]
     return MarginalizedFit(
+        failures=failures,
         z=z,
         weights=weights,
         samples=np.concatenate(samples),
         z_samples=np.repeat(z, sizes),
         sample_weights=np.repeat(weights / sizes, sizes),
     )
+
+
+def _has_data(pdf):
+    """Whether a p(z), or the prior made of one, says anything."""
+    return (
+        getattr(pdf, "has_data", True) and not getattr(pdf, "flags", 0) & Flag.NO_DATA
+    )
+
+
+def _run_all(fit_function, z):
+    """Run all fits: redshifts and answers of those that work, errors of the others."""
+    worked, answers, failures = [], [], []
+    for x in z.tolist():
+        try:
+            answers.append(_run(fit_function, x))
+            worked.append(x)
+        except Exception as error:  # noqa: BLE001  whatever a sampler raises
+            failures.append((x, error))
+    if not answers:
+        raise failures[0][1]
+    if failures:
+        where, first = failures[0]
+        msg = (
+            f"{len(failures)} of {len(z)} fits failed, the first at z = {where:.4f} "
+            f"({type(first).__name__}: {first}); the result is of the others"
+        )
+        warnings.warn(msg, FailedFitWarning, stacklevel=3)
+    return np.array(worked), answers, tuple(failures)
 
 
 def _run(fit_function, z):

@@ -60,6 +60,8 @@ class RedshiftPrior(TabulatedDensity):
         Name of the model that made p(z), if known.
     n_of_z : str, optional
         The n(z) that p(z) carries, in words, if known.
+    has_data : bool, optional
+        Whether p(z) says anything: not if it is flagged ``NO_DATA``.
 
     Raises
     ------
@@ -101,6 +103,7 @@ class RedshiftPrior(TabulatedDensity):
         bands: Iterable[BandLike] | None = None,
         model: str | None = None,
         n_of_z: str | None = None,
+        has_data: bool = True,
     ) -> None:
         _check_share("floor", floor)
         _check_share("temper", temper)
@@ -117,6 +120,7 @@ class RedshiftPrior(TabulatedDensity):
         self.bands = None if bands is None else tuple(map(str, bands))
         self.model = model
         self.n_of_z = n_of_z
+        self.has_data = bool(has_data)
 
     @property
     def core(self) -> TabulatedDensity:
@@ -156,6 +160,7 @@ class RedshiftPrior(TabulatedDensity):
             bands=self.bands,
             model=self.model,
             n_of_z=self.n_of_z,
+            has_data=self.has_data,
         )
         prior.temper = self.temper  # done already
         return prior
@@ -223,6 +228,9 @@ class RedshiftPrior(TabulatedDensity):
         -----
         bagpipes writes only the name to its result file: in a new session, register
         the prior again before the results are loaded.
+
+        ``bagpipes.fit_catalogue`` has one set of instructions for all galaxies, and so
+        one prior: see `bagpipes_catalogue`.
         """
         from mantis_astro.priors.bagpipes import register
 
@@ -388,10 +396,11 @@ class RedshiftPrior(TabulatedDensity):
     def __repr__(self):
         low, high = self.support
         temper = f", tempered {self.temper:g}" if self.temper < 1 else ""
+        nothing = "" if self.has_data else ", made of no data"
         return (
             f"<{type(self).__name__} z = {low:g} to {high:g}, median "
             f"{self._from_unit(0.5):.4g}: {len(self._probability)} bins, "
-            f"floor {self.floor:g}{temper}>"
+            f"floor {self.floor:g}{temper}{nothing}>"
         )
 
 

@@ -1,5 +1,6 @@
 """Prospector, imported only where it can run."""
 
+import os
 from importlib import metadata
 
 from mantis_astro._optional import require
@@ -25,13 +26,14 @@ def require_prospector(module):
     ------
     ImportError
         If prospector is not installed, or version 1 beside dynesty 3: each step of
-        its sampler now returns more values than prospector 1.4 unpacks.
+        its sampler now returns more values than prospector 1.4 unpacks. Or if it
+        cannot find FSPS, which version 2 looks for at its import.
     """
     try:
         prospector = metadata.version("astro-prospector")
         dynesty = metadata.version("dynesty")
     except metadata.PackageNotFoundError:  # the import below tells; emcee may do
-        return require(f"prospect.{module}", extra="prospector")
+        return _import(module)
     if int(prospector.partition(".")[0]) < 2 <= int(dynesty.partition(".")[0]) - 1:
         msg = (
             f"astro-prospector {prospector} cannot run dynesty {dynesty}: a step of "
@@ -40,4 +42,18 @@ def require_prospector(module):
             'pip install "dynesty>=2.1,<3"'
         )
         raise ImportError(msg, name="dynesty")
-    return require(f"prospect.{module}", extra="prospector")
+    return _import(module)
+
+
+def _import(module):
+    try:
+        return require(f"prospect.{module}", extra="prospector")
+    except (KeyError, RuntimeError, TypeError) as error:
+        if os.environ.get("SPS_HOME"):
+            raise
+        msg = (
+            f"prospector cannot be imported ({type(error).__name__}: {error}), and the "
+            "environment variable SPS_HOME is not set: it names the folder of FSPS, "
+            "see https://dfm.io/python-fsps/current/installation/"
+        )
+        raise ImportError(msg, name="prospect") from error

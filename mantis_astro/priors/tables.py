@@ -1,7 +1,7 @@
 """Priors of many objects in one table or file."""
 
 import numpy as np
-from astropy.table import QTable, Table
+from astropy.table import MaskedColumn, QTable, Table
 
 from mantis_astro.atomic import atomic_file
 from mantis_astro.priors.double_counting import (
@@ -79,7 +79,7 @@ def quantile_table(priors, quantiles=None, *, ids=None, prefix="z_q"):
     Returns
     -------
     `~astropy.table.QTable`
-        Columns ``z_q000``, ``z_q010``, ...
+        Columns ``z_q000``, ``z_q010``, ...; masked where a prior was made of no data.
 
     Raises
     ------
@@ -100,11 +100,14 @@ def quantile_table(priors, quantiles=None, *, ids=None, prefix="z_q"):
     if not np.allclose(percent, 100 * quantiles):
         msg = f"'quantiles' must be whole per cents, got {quantiles}"
         raise ValueError(msg)
-    z = [prior.as_quantiles(quantiles) for prior in _check_all(priors)]
+    priors = _check_all(priors)
+    z = [prior.as_quantiles(quantiles) for prior in priors]
     z = np.reshape(z, (-1, quantiles.size))
+    nothing = np.array([not prior.has_data for prior in priors], dtype=bool)
     table = QTable() if ids is None else QTable({"id": ids})
     for number, column in zip(percent, z.T, strict=True):
-        table[f"{prefix}{number:03d}"] = column
+        masked = MaskedColumn(np.where(nothing, np.nan, column), mask=nothing)
+        table[f"{prefix}{number:03d}"] = masked if nothing.any() else column
         table[
             f"{prefix}{number:03d}"
         ].info.description = f"Redshift below which {number} % of the prior lies"
@@ -132,7 +135,8 @@ def write_redrock(
     function : {"gaussian", "lorentzien", "tophat"}, optional
         redrock's name of the function. A top hat, beyond which redrock does not look
         at all, covers the central interval of ``level``; the others have the mean and
-        standard deviation of the prior without its floor.
+        standard deviation of the prior without its floor. A prior that was made of no
+        data is as wide as its support, and the others a hundred times that: flat.
     level : float, optional
         Probability within the top hat.
     overwrite : bool, optional
@@ -171,10 +175,9 @@ def write_redrock(
     """
     priors = _check_all(priors)
     if function in {"gaussian", "lorentzien"}:
-        rows = [prior.as_gaussian()[:2] for prior in priors]
+        rows = [_gaussian(prior) for prior in priors]
     elif function == "tophat":
-        ends = [prior.ppf([(1 - level) / 2, (1 + level) / 2]) for prior in priors]
-        rows = [((low + high) / 2, high - low) for low, high in ends]
+        rows = [_top_hat(prior, level) for prior in priors]
     else:
         msg = (
             f"'function' must be 'gaussian', 'lorentzien' or 'tophat', got {function!r}"
@@ -199,6 +202,21 @@ def write_redrock(
     with atomic_file(path, overwrite=overwrite) as temporary:
         table.write(temporary, format="fits", overwrite=True)
     return table
+
+
+def _gaussian(prior):
+    """Mean and width; as good as flat for a prior that was made of no data."""
+    if prior.has_data:
+        return prior.as_gaussian()[:2]
+    middle, width = _top_hat(prior, 1.0)
+    return middle, 100 * width
+
+
+def _top_hat(prior, level):
+    """Middle and full width."""
+    level = level if prior.has_data else 1.0
+    low, high = prior.ppf([(1 - level) / 2, (1 + level) / 2])
+    return (low + high) / 2, high - low
 
 
 def _check_all(priors):

@@ -190,7 +190,7 @@ def _within_model(model_params, prior, changes):
     low, high = (float(np.ravel(end)[0]) for end in old.bounds())
     share = binned.overlap(prior.bin_edges, np.array([low, high]))
     inside = float((prior.core @ share)[0])
-    if 1 - inside > _MOST_LOST:
+    if prior.has_data and 1 - inside > _MOST_LOST:
         msg = (
             f"{100 * (1 - inside):.2g} % of p(z) lies outside the model's range of "
             f"zred, {low:g} to {high:g}: widen model_params['zred']['prior'], or give "
@@ -225,6 +225,10 @@ def _free_zred(params, prior, changes):
         f"zred: free, with p(z) as prior (z = {low:g} to {high:g}, floor "
         f"{prior.floor:g}{temper}), starting at {zred['init']:g}"
     )
+    if not prior.has_data:
+        changes.append(
+            "zred: its p(z) was made of no data (NO_DATA), the prior is flat"
+        )
 
 
 def _tie_age(params, changes):

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from astropy.table import QTable, Table
 
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.extinction import select_ebv
@@ -136,7 +136,7 @@ def label(photoz, data, z_spec, *, ebv=None):
         If there is not one redshift for each object, or none is left.
     """
     features = np.asarray(features_of(photoz, data, ebv), np.float64)
-    z = as_redshift(z_spec)
+    z = true_redshift(z_spec)
     if z.shape != (len(features),):
         msg = (
             "'z_spec' must have one redshift for each object: expected shape "

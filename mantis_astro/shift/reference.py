@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.shift.expected_error import ExpectedError
 from mantis_astro.shift.features import as_features, check_same, drop_duplicates
@@ -428,14 +428,14 @@ class ReferenceStatistics:
 
 
 def _redshifts(z_spec, n):
-    """Redshifts as floats, NaN where there are none (or -99)."""
+    """Redshifts as floats, NaN where there are none."""
     if z_spec is None:
         return np.full(n, np.nan)
-    z = as_redshift(z_spec)
+    z = true_redshift(z_spec)
     if z.shape != (n,):
         msg = f"'z_spec' must have shape ({n},), got {z.shape}"
         raise ValueError(msg)
-    return np.where(z > -1, z, np.nan)
+    return z
 
 
 def _scale(values):

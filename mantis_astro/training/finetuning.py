@@ -10,7 +10,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.models import predict_features
 from mantis_astro.models.inputs import dust_inputs
@@ -246,7 +246,7 @@ def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed):
     """Bring what was given into arrays, with some galaxies held out."""
     card = photoz.card
     data = data if isinstance(data, Table) else list(data)
-    z = as_redshift(z_spec)
+    z = true_redshift(z_spec)
     if z.shape != (len(data),):
         msg = f"'z_spec' must have shape ({len(data)},), as 'data', got {z.shape}"
         raise InputSpecError(msg)

@@ -64,6 +64,7 @@ def test_position_in_another_frame_gives_the_same_grid():
         (120, (120, 120)),
         ((33, 32), (33, 32)),
         (30.1 * u.arcsec, (120, 120)),
+        (30.2 * u.arcsec, (121, 121)),  # the nearest number of pixels
     ],
 )
 def test_size_is_an_angle_or_pixels(size, shape):

@@ -169,3 +169,19 @@ def test_area_of_corners_is_the_area_of_the_fit():
     )
     area = fit(GRIDS["two degrees from the tangent point"]).area[0]
     np.testing.assert_allclose(quadrilateral_area(corners), area, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sign", "is_accurate"),
+    [(-1, True), (1, False)],  # pixels of one area everywhere; area (1 + 2 e u)^2
+)
+def test_a_map_is_accurate_if_its_pixels_are_of_one_area(sign, is_accurate):
+    """The map x = u + e u^2, y = v +- 2 e u v, which a quadratic fits exactly."""
+    shape, e = (40, 40), 1e-3
+    x, y = check_points(shape)
+    u, v = (2 * x + 1) / 40 - 1, (2 * y + 1) / 40 - 1
+    positions = np.stack([u + e * u**2, v + sign * 2 * e * u * v], axis=-1)
+    for axes in ([0, 1], [1, 0]):  # and with x and y exchanged
+        one = PixelMap(shape, positions[None, :, axes])
+        assert one.error[0] < TOLERANCE
+        assert one.is_accurate[0] == is_accurate

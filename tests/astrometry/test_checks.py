@@ -14,6 +14,7 @@ from astropy.wcs.wcsapi import HighLevelWCSWrapper, SlicedLowLevelWCS
 
 from mantis_astro import MultibandCutout, bands
 from mantis_astro.astrometry import check_wcs, find_wcs_problem
+from mantis_astro.astrometry.local_map import LocalMap
 from mantis_astro.bands import Band, Survey, get_survey, register_survey
 from mantis_astro.cutouts import read_cutout
 from mantis_astro.exceptions import InputSpecError
@@ -180,3 +181,11 @@ def test_real_ps1_header_with_positive_cdelt_is_accepted(real_data):
     east = UGC1333.directional_offset_by(90 * u.deg, 5 * u.arcsec)
     step = cutout.wcs.world_to_pixel(east)[0] - cutout.wcs.world_to_pixel(UGC1333)[0]
     assert step == pytest.approx(-20, abs=0.2)
+
+
+def test_offsets_and_pixels_are_inverse_on_any_image():
+    """Turned, flipped and sheared: a matrix that is not symmetric."""
+    local = LocalMap(np.array([3.0, 5.0]), np.array([[2.0, 0.7], [-0.3, 1.5]]))
+    offset = np.array([[1.0, 0.0], [0.0, 1.0], [-4.0, 2.5]])
+    np.testing.assert_allclose(local.to_pixel(offset)[0], [5.0, 4.7])  # one to the east
+    np.testing.assert_allclose(local.to_sky(local.to_pixel(offset)), offset, atol=1e-12)

@@ -285,3 +285,14 @@ def test_streaming_refuses_rows_that_do_not_fit(rng):
     assert ridge.n_rows == 5
     with pytest.raises(ValueError, match="'method' must be 'normal' or 'qr'"):
         StreamingRidge(method="svd")
+
+
+def test_a_row_of_weight_two_is_two_rows_to_generalised_cross_validation():
+    rng = np.random.default_rng(3)
+    features, targets = rng.normal(size=(12, 4)), rng.normal(size=12)
+    weights = rng.integers(1, 4, 12)
+    options = {"alphas": [0.1, 1.0, 10.0], "criterion": "gcv"}
+    weighted = ridge_path(features, targets, sample_weight=weights, **options)
+    twice = features.repeat(weights, axis=0), targets.repeat(weights)
+    repeated = ridge_path(*twice, **options)
+    np.testing.assert_allclose(weighted.errors, repeated.errors)

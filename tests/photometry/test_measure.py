@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from astropy.nddata import InverseVariance, StdDevUncertainty
+from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
 from astropy.table import QTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -418,3 +418,46 @@ def test_other_things_than_cutouts_are_refused():
 def test_apertures_that_cannot_be_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_error_holds_that_of_the_sky_level():
+    """A level from n pixels errs by sigma / sqrt(n), in every pixel of the aperture."""
+    errors = []
+    for subtract in (False, True):
+        ring = Annulus(6 * u.arcsec, 9 * u.arcsec, subtract=subtract)
+        circle = Circular(4 * u.arcsec, correction=None)
+        target = make_target("ps1.r", flux=0, noise=30.0, sky=1000.0)
+        table = measure_photometry(
+            target, aperture=circle, background=ring, deblend=None
+        )
+        errors.append(first(table["flux_err_ps1_r"]))
+    of_pixels, with_level = np.square(errors)
+    area, n = np.pi * 16**2, np.pi * (36**2 - 24**2)  # in pixels of 0.25 arcsec
+    assert with_level / of_pixels == pytest.approx(1 + area / n, rel=0.02)
+
+
+def test_three_times_the_error_is_a_detection():
+    """NON_DETECTION: no flux reaches three times its error."""
+    cutout = make_cutout("ps1.r", flux=0, shape=(81, 81))
+    variance = np.zeros((81, 81))
+    cutout.data[40, 40] = 3
+    variance[40, 40] = 1
+    cutout.uncertainty = VarianceUncertainty(variance)
+    circle = Circular(2 * u.arcsec, correction=None)
+    ring = Annulus(subtract=False)
+    for factor, flagged in ((1, False), (1 - 1e-6, True)):
+        image = cutout.copy()
+        image.data *= np.float32(factor)
+        table = measure_photometry(
+            MultibandCutout(COORD, {"ps1.r": image}),
+            aperture=circle,
+            background=ring,
+            deblend=None,
+        )
+        assert bool(table["flags_ps1_r"][0] & Flag.NON_DETECTION) == flagged
+
+
+def test_the_ring_starts_outside_the_light_of_the_target():
+    """At 1.5 times the aperture or two FWHM outside it, whichever is larger."""
+    assert Annulus().radii(10.0, 1.0) == (15.0, 30.0)
+    assert Annulus().radii(3.0, 1.25) == (5.5, 11.0)

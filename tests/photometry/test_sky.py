@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mantis_astro.photometry.sky import estimate_sky
+from mantis_astro.photometry.sky import _median, estimate_sky
 
 
 def sums(pixels):
@@ -61,3 +61,11 @@ def test_sectors_without_pixels_do_not_count():
     flux, square, area = sums(np.ones((1, 16, 10)))
     flux[0, 0] = square[0, 0] = area[0, 0] = 0
     assert estimate_sky(flux, square, area).level.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("n_sector", [5, 6])
+def test_medians_over_sectors_are_those_of_numpy(n_sector):
+    values = np.random.default_rng(5).normal(size=(20, n_sector))
+    values[:15, 0] = np.nan
+    values[:5, 1] = np.nan
+    np.testing.assert_allclose(_median(values), np.nanmedian(values, axis=1))

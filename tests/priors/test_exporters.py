@@ -8,7 +8,13 @@ from astropy.io import fits
 from scipy.stats import norm
 
 from mantis_astro import RedshiftPDF, RedshiftPrior
-from mantis_astro.priors import eazy_table, quantile_table, write_redrock
+from mantis_astro.priors import (
+    bagpipes_catalogue,
+    eazy_table,
+    quantile_table,
+    requirements,
+    write_redrock,
+)
 
 EDGES = np.linspace(0, 1.6, 401)
 GAUSSIAN = RedshiftPDF.from_gaussians(EDGES, 0.5, 0.04).to_prior()
@@ -259,3 +265,64 @@ def test_bagpipes_itself_draws_from_the_prior():
     GAUSSIAN.as_bagpipes("galaxy_8")
     sampler = module.prior([(0.0, 1.6)], ["galaxy_8"], [{}])
     assert sampler.transform(np.array([0.3]))[0] == GAUSSIAN.ppf(0.3)
+
+
+class FitCatalogue:
+    """What ``bagpipes.fit_catalogue`` does: load a galaxy, fit it, load the next."""
+
+    def __init__(self, ids, fit_instructions, load_data, prior):
+        self.ids, self.load_data, self.prior = ids, load_data, prior
+        self.name = fit_instructions["redshift_prior"]
+        self.limits = fit_instructions["redshift"]
+
+    def fit(self):
+        draws = {}
+        for one_id in self.ids:
+            self.load_data(str(one_id))
+            draws[one_id] = self.prior().transform(self.name, 0.3, self.limits)
+        return draws
+
+
+def test_every_galaxy_of_a_bagpipes_catalogue_has_its_own_prior(bagpipes_prior):
+    priors = {1: GAUSSIAN, 2: TWO_PEAKS}
+    loaded = []
+    entries, load = bagpipes_catalogue(priors, loaded.append)
+    assert entries["redshift"] == (0.0, 1.6)
+    draws = FitCatalogue([1, 2], entries, load, bagpipes_prior).fit()
+    assert draws == {1: GAUSSIAN.ppf(0.3), 2: TWO_PEAKS.ppf(0.3)}
+    assert loaded == ["1", "2"]
+
+
+def test_a_galaxy_of_a_bagpipes_catalogue_without_a_prior_is_told(bagpipes_prior):
+    entries, load = bagpipes_catalogue({"a": GAUSSIAN}, lambda one_id: None)
+    with pytest.raises(ValueError, match="no galaxy was loaded: give fit_catalogue"):
+        bagpipes_prior().transform(entries["redshift_prior"], 0.3, (0, 1.6))
+    with pytest.raises(KeyError, match="no prior for galaxy 'b' among 1"):
+        load("b")
+    with pytest.raises(ValueError, match="must hold a prior for each galaxy, got none"):
+        bagpipes_catalogue({}, load)
+
+
+def test_bagpipes_itself_fits_a_catalogue_with_priors_of_its_own():
+    module = pytest.importorskip("bagpipes.fitting.prior")
+    priors = {"a": GAUSSIAN, "b": TWO_PEAKS}
+    entries, load = bagpipes_catalogue(priors, lambda one_id: one_id)
+    sampler = module.prior([entries["redshift"]], [entries["redshift_prior"]], [{}])
+    for one_id, prior in priors.items():
+        load(one_id)
+        assert sampler.transform(np.array([0.3]))[0] == prior.ppf(0.3)
+
+
+def test_prospector_without_fsps_says_what_it_needs(monkeypatch):
+    """Version 2 joins the path of FSPS at its import: a TypeError without one."""
+
+    def fail(module, *, extra):
+        raise TypeError("expected str, bytes or os.PathLike object, not NoneType")
+
+    monkeypatch.setattr(requirements, "require", fail)
+    monkeypatch.delenv("SPS_HOME", raising=False)
+    with pytest.raises(ImportError, match="variable SPS_HOME is not set: it names the"):
+        requirements.require_prospector("models.priors")
+    monkeypatch.setenv("SPS_HOME", "/opt/fsps")
+    with pytest.raises(TypeError, match="not NoneType"):
+        requirements.require_prospector("models.priors")

@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import norm
 
 from mantis_astro import RedshiftPDF, RedshiftPrior, marginalize
+from mantis_astro.exceptions import FailedFitWarning, NoDataWarning
 
 EDGES = np.linspace(0, 1.6, 401)
 PDF = RedshiftPDF.from_gaussians(EDGES, 0.8, 0.05)
@@ -95,3 +96,56 @@ def test_refuses(fit, n, sentence):
 def test_refuses_several_galaxies():
     with pytest.raises(ValueError, match=r"of one galaxy, got shape \(2,\): take pdf"):
         marginalize(mass_at, RedshiftPDF([0, 1], [[1], [1]]), rng=1)
+
+
+class TestFailedFits:
+    """One that fails costs itself only, and is told."""
+
+    def test_the_others_are_pooled(self):
+        failed = []
+
+        def fit(z):
+            if not failed and z > 0.82:
+                failed.append(z)
+                raise RuntimeError("sampler failed")
+            return mass_at(z)
+
+        with pytest.warns(FailedFitWarning, match="1 of 20 fits .* sampler failed"):
+            fits = marginalize(fit, PDF, 20, rng=1)
+        ((z, error),) = fits.failures
+        assert z == failed[0]
+        assert isinstance(error, RuntimeError)
+        whole = marginalize(mass_at, PDF, 20, rng=1)
+        np.testing.assert_array_equal(fits.z, whole.z[whole.z != z])
+        np.testing.assert_allclose(fits.weights, 1 / 19)
+        assert not whole.failures
+
+    def test_so_is_one_that_returns_nothing_of_use(self):
+        def fit(z):
+            return [np.nan] if z > 0.85 else [z]
+
+        with pytest.warns(FailedFitWarning, match="not finite"):
+            fits = marginalize(fit, PDF, 20, rng=1)
+        assert fits.z.max() <= 0.85
+        assert len(fits.z) + len(fits.failures) == 20
+
+    def test_if_all_fail_the_first_error_is_raised(self):
+        def fit(z):
+            raise RuntimeError(f"at {z:.1f}")
+
+        with pytest.raises(RuntimeError, match=r"at 0\.[67]"):  # the lowest of all
+            marginalize(fit, PDF, 20, rng=1)
+
+    def test_being_interrupted_is_no_failed_fit(self):
+        def fit(z):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            marginalize(fit, PDF, 3, rng=1)
+
+
+def test_a_density_of_no_data_is_told():
+    nothing = RedshiftPDF.from_batch(EDGES, np.zeros((1, 400)))[0]
+    with pytest.warns(NoDataWarning, match="drawn from a flat density"):
+        fits = marginalize(lambda z: [z], nothing, 400, rng=1)
+    assert fits.mean() == pytest.approx(0.8, abs=0.01)

@@ -9,6 +9,8 @@ from scipy.integrate import quad
 from scipy.stats import kstest, rv_histogram
 
 from mantis_astro import RedshiftPDF, RedshiftPrior
+from mantis_astro.exceptions import NoDataWarning
+from mantis_astro.priors import quantile_table, write_redrock
 
 # bins as the published network's: the first is half as wide
 EDGES = np.concatenate([[0], 0.002 + 0.004 * np.arange(399), [1.6]])
@@ -253,3 +255,50 @@ def test_a_prior_belongs_to_one_galaxy():
     assert [one.to_prior(floor=0).probability[0] for one in pdf] == pytest.approx(
         [1 / 3, 2 / 3]
     )
+
+
+class TestNoData:
+    @pytest.fixture
+    def prior(self):
+        pdf = RedshiftPDF.from_batch(np.linspace(0, 1.6, 401), np.zeros((1, 400)))[0]
+        with pytest.warns(NoDataWarning, match="NO_DATA.: the prior is flat"):
+            return pdf.to_prior()
+
+    def test_the_prior_is_flat_and_says_why(self, prior):
+        np.testing.assert_allclose(prior.pdf([0.1, 1.5]), 1 / 1.6)
+        assert not prior.has_data
+        assert "made of no data" in repr(prior)
+        assert not prior.with_support((0.2, 1)).has_data
+
+    def test_its_quantiles_are_masked(self, prior):
+        known = RedshiftPrior([0, 1], [1])
+        table = quantile_table([known, prior], [0.5])
+        assert table["z_q050"].mask.tolist() == [False, True]
+        assert np.isnan(np.asarray(table["z_q050"])[1])
+        assert table["z_q050"][0] == 0.5
+
+    @pytest.mark.parametrize("function", ["gaussian", "lorentzien", "tophat"])
+    def test_redrock_gets_what_does_not_matter(self, prior, function, tmp_path):
+        path = tmp_path / "p.fits"
+        table = write_redrock(path, [1], [prior], function=function, level=0.5)
+        z, sigma = table["Z"][0], table["SIGMA"][0]
+        assert z == pytest.approx(0.8)
+        if function == "tophat":
+            assert sigma == pytest.approx(1.6)
+        else:  # the density falls by less than 1 % from the middle to an end
+            assert np.exp(-0.5 * (0.8 / sigma) ** 2) > 0.99
+
+
+@given(st.floats(0, 1), st.integers(0, 2**32))
+def test_no_quantile_lies_where_the_density_is_zero(q, seed):
+    """Interpolation may overshoot an end by one step of the last digit."""
+    rng = np.random.default_rng(seed)
+    edges = np.cumsum(rng.uniform(1e-3, 1, 8))
+    weights = rng.random(7) * (rng.random(7) < 0.6)
+    weights[rng.integers(7)] = 1
+    prior = RedshiftPrior(edges, weights, floor=0)
+    ends = prior.cdf(edges)
+    for share in [q, *ends, *np.nextafter(ends, 0), *np.nextafter(ends, 1)]:
+        z = prior.ppf(np.clip(share, 0, 1))
+        assert prior.pdf(z) > 0
+        assert prior.support[0] <= z <= prior.support[1]

@@ -297,3 +297,10 @@ def test_what_is_no_position_is_refused(coordinates):
 def test_one_position_at_a_time():
     with pytest.raises(InvalidQueryError, match="one position, got 2; use Survey"):
         PanSTARRS.get_images(SkyCoord([1, 2], [3, 4], unit="deg"))
+
+
+def test_positions_near_the_pole_may_be_rounded_in_right_ascension():
+    """There a degree of right ascension is short: 4e-4 degrees are 0.13 arcsec."""
+    text = LIST.decode().replace("7.093900 -10.650980", "7.094300 85.000000")
+    files, _ = PanSTARRS.parse_list(text.encode(), [7.0939, 121.6], [85.0, 1.04], (G,))
+    assert G in files

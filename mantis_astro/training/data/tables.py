@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mantis_astro.binned import as_redshift
+from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.models.photometric_inputs import PhotometrySpec
@@ -182,7 +182,7 @@ def redshifts(table, name):
     if name not in table.colnames:
         msg = f"no column '{name}'; there are {', '.join(table.colnames)}"
         raise KeyError(msg)
-    return as_redshift(table[name])
+    return true_redshift(table[name])
 
 
 def ebv_columns(table, names, maps):

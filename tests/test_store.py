@@ -446,6 +446,12 @@ class TestAdding:
             assert_same(store[i]["ps1.g"], make_image(i, (32, 32)))
         assert len(store.check()) == 0
 
+    def test_a_file_that_is_just_full_is_followed_by_another(self, store, path):
+        store.add("x", COORD, {"ps1.g": make_image()})
+        store._segments.size = (path / "pixels-00000.bin").stat().st_size
+        store.add("x", COORD, {"ps1.r": make_image()})
+        assert len(list(path.glob("pixels-*.bin"))) == 2
+
 
 class TestKeysOfPositions:
     @settings(max_examples=40)
@@ -477,6 +483,14 @@ class TestKeysOfPositions:
     def test_positions_meet_across_the_meridian(self, store):
         store.add("x", SkyCoord(359.999999999, 0, unit="deg"), {"ps1.g": make_image()})
         assert store.find(SkyCoord(1e-10, 0, unit="deg")) == "x"
+
+    def test_steps_of_a_hundredth_of_an_arcsecond_go_on_across_the_meridian(
+        self, store
+    ):
+        step = 0.01 / 3600
+        store.add("x", SkyCoord(360 - step, 0, unit="deg"), {"ps1.g": make_image()})
+        assert store.find(SkyCoord(0, 0, unit="deg")) == "x"
+        assert store.find(SkyCoord(step, 0, unit="deg")) is None
 
     def test_the_nearest_of_two_is_found(self, store):
         near = COORD.directional_offset_by(0 * u.deg, 0.012 * u.arcsec)

@@ -189,3 +189,13 @@ def test_offsets_and_pixels_are_inverse_on_any_image():
     offset = np.array([[1.0, 0.0], [0.0, 1.0], [-4.0, 2.5]])
     np.testing.assert_allclose(local.to_pixel(offset)[0], [5.0, 4.7])  # one to the east
     np.testing.assert_allclose(local.to_sky(local.to_pixel(offset)), offset, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "is_shown"), [(-0.49, True), (-0.51, False), (63.49, True), (63.51, False)]
+)
+def test_a_target_on_the_rim_of_the_outermost_pixel_is_on_the_image(x, is_shown):
+    wcs = make_wcs()
+    wcs.wcs.crpix = [x + 1, 30]
+    image = CCDData(np.ones((64, 64)), unit="adu", wcs=wcs)
+    assert (find_wcs_problem(image, "ps1.g", TARGET) is None) == is_shown

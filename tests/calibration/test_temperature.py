@@ -68,3 +68,11 @@ def test_the_mode_stays():
     after = TemperatureScaling().fit(toy.pdf, toy.z_spec).transform(toy.pdf)
     # to half a bin, where two bins are all but equal
     np.testing.assert_allclose(after.mode(), toy.pdf.mode(), atol=np.diff(EDGES).max())
+
+
+def test_the_floor_is_even_in_redshift_whatever_the_bins():
+    pdf = RedshiftPDF([0, 0.1, 0.4, 1.0], [[0.5, 0.3, 0.2]])
+    facts = {"floor": True, "temperature_": 1.0, "floor_": 0.2, "n_fit_": 50}
+    after = TemperatureScaling.from_plain(facts).transform(pdf)
+    expected = 0.8 * np.array([0.5, 0.3, 0.2]) + 0.2 * np.array([0.1, 0.3, 0.6])
+    np.testing.assert_allclose(after.probability[0], expected)

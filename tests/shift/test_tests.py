@@ -1,5 +1,7 @@
 """Two-sample statistics: by hand, against slow references, and under the null."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import energy_distance as scipy_energy_distance
@@ -8,6 +10,7 @@ from mantis_astro.shift import energy_distance, mmd
 from mantis_astro.shift.domain_classifier import KernelRidge, domain_auc
 from mantis_astro.shift.permutations import deal_folds, relabel
 from mantis_astro.shift.two_sample import two_sample_tests
+from mantis_astro.shift.weights import DensityRatio, calibrate_answers
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.normal(size=(40, 3)), RNG.normal(0.5, 1, size=(30, 3))
@@ -89,3 +92,25 @@ def test_twins_stay_in_one_fold_and_cannot_be_told_apart(noise):
     test = tell_apart(model, np.arange(80) >= 40)
     assert test.statistic == pytest.approx(0.5, abs=0 if noise == 0 else 0.05)
     assert test.p_value > 0.1
+
+
+def test_a_classifier_that_is_wrong_weighs_nothing():
+    """Answers that fall where targets are: no slope, not weights upside down."""
+    is_target = np.arange(200) % 2 == 1
+    answers = np.random.default_rng(0).normal(np.where(is_target, -1.0, 1.0), 1)
+    _, slope = calibrate_answers(answers, is_target)
+    assert slope == 0
+    assert calibrate_answers(-answers, is_target)[1] > 0
+
+
+def test_ratios_of_densities_do_not_depend_on_the_sizes_of_the_samples():
+    """Clipped at 4 and 1/4: that is about even odds, however few the targets are."""
+    rng = np.random.default_rng(1)
+    n_reference, n_target = 4000, 100
+    is_target = np.arange(n_reference + n_target) >= n_reference
+    answers = rng.normal(np.where(is_target, 0.6, 0.4), 0.1)
+    model = SimpleNamespace(answers=lambda labels, scores: scores)
+    ratio = DensityRatio(lambda values: values, model, answers, is_target, clip=4.0)
+    unlike, even, alike = ratio(np.array([0.2, 0.5, 0.8]))
+    assert even / unlike == pytest.approx(4, rel=0.3)
+    assert alike / even == pytest.approx(4, rel=0.3)

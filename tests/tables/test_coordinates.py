@@ -135,3 +135,8 @@ def test_a_unit_that_is_no_angle_is_an_error():
     table = QTable({"ra": [1] * u.m, "dec": [1] * u.deg})
     with pytest.raises(u.UnitConversionError):
         find_coordinates(table)
+
+
+def test_poles_and_both_ends_of_right_ascension_are_on_the_sphere():
+    table = Table({"ra": [0.0, 360.0, -180.0], "dec": [90.0, -90.0, 0.0]})
+    assert find_coordinates(table)[1].all()

@@ -95,3 +95,13 @@ def test_another_file_is_refused_and_kept(tmp_path):
     with pytest.raises(MantisError, match="is not a journal of rows"):
         RowJournal(path, IDENTITY, 3)
     assert path.read_text() == "years of work"
+
+
+def test_several_torn_records_are_dropped(path):
+    """A crash may leave a batch of records of which only the first is whole."""
+    data = bytearray(path.read_bytes())
+    for at in (-10, -10 - 28):
+        data[at] ^= 1
+    path.write_bytes(data)
+    with RowJournal(path, IDENTITY, 3) as journal:
+        assert read(journal)[0].tolist() == [4]

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mantis_astro.bands import BANDS
 from mantis_astro.simulation.instruments.conditions import draw_conditions
+from mantis_astro.simulation.instruments.noise import Depth
+from mantis_astro.simulation.instruments.registry import get_instrument
 from mantis_astro.simulation.uniforms import keys_of
 
 KEYS = keys_of(11, np.arange(20_000))
@@ -86,3 +89,17 @@ def test_rows_can_be_taken(conditions):
 def test_other_surveys_are_refused():
     with pytest.raises(ValueError, match=r"'allwise' .* galex, ps1, unwise"):
         draw_conditions(KEYS[:1], bands=["allwise.W1"])
+
+
+@pytest.mark.parametrize("survey", ["ps1", "unwise"])
+def test_sums_over_many_pixels_scatter_as_their_photons(survey):
+    """N photons scatter by the root of N; resampling leaves that to large sums."""
+    instrument, unit, flux = get_instrument(survey), 20.0, 3e4
+    band = next(band for band in BANDS if band.survey == survey)
+    of_unit, nothing = torch.tensor([[unit]]), torch.zeros(1, 1)
+    depth = Depth(of_unit, nothing, torch.ones(1, 1), nothing)
+    pixels = instrument.variance(torch.full((1, 1, 2, 2), flux), depth, [band])
+    photons = flux / unit * instrument.gain[band.name]
+    expected = (flux / np.sqrt(photons)) ** 2
+    of_sums = pixels.numpy() * instrument.summed
+    np.testing.assert_allclose(of_sums, expected, rtol=1e-6)

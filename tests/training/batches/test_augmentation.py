@@ -6,7 +6,7 @@ import torch
 
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.training import AugmentationConfig, TrainingBatch
-from mantis_astro.training.batches.augmentation import Augmentation
+from mantis_astro.training.batches.augmentation import Augmentation, _shifted
 
 N = 256
 
@@ -189,3 +189,11 @@ def test_dust_is_jittered_map_by_map():
     assert ebv.std(0).numpy() == pytest.approx(0.01, rel=0.1)
     assert abs(np.corrcoef(ebv[:, 0], ebv[:, 1])[0, 1]) < 0.1
     assert ebv.min() >= 0
+
+
+def test_a_shift_moves_to_higher_pixels():
+    plane = torch.zeros(2, 1, 16, 16)
+    plane[:, 0, 7, 5] = 1
+    moved = _shifted(plane, torch.tensor([[2.0, 1.0], [-3.0, 0.0]]))  # x, y
+    places = [torch.nonzero(one[0] > 0.99).tolist() for one in moved]
+    assert places == [[[8, 7]], [[7, 2]]]

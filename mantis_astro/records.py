@@ -9,7 +9,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 from mantis_astro.exceptions import InputSpecError
 
-__all__ = ["from_plain", "record", "to_plain"]
+__all__ = ["from_plain", "printable", "record", "to_plain"]
 
 _KINDS: dict[str, Any] = {}
 _T = TypeVar("_T")
@@ -73,6 +73,32 @@ def _with_former_names(init, renamed):
         init(self, *args, **{renamed.get(k, k): value for k, value in values.items()})
 
     return _init
+
+
+def printable(text: str) -> str:
+    r"""
+    Make a text of a stranger's file safe to show: a terminal obeys some characters.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    str
+        On one line; control characters, invisible ones too, as escapes.
+
+    Examples
+    --------
+    >>> from mantis_astro.records import printable
+    >>> printable("two\nlines \x1b[31mred")
+    'two lines \\x1b[31mred'
+    """
+    if text.isprintable():
+        return text
+    one_line = (" " if c.isspace() else c for c in text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in one_line)
 
 
 def to_plain(value: Any) -> Any:

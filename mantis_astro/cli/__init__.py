@@ -28,6 +28,7 @@ from mantis_astro.cli import (
 )
 from mantis_astro.cli.options import DONE, ERROR, INTERRUPTED
 from mantis_astro.exceptions import MantisError, MantisWarning
+from mantis_astro.records import printable
 
 __all__ = ["main"]
 
@@ -99,6 +100,7 @@ def _messages(*, quiet):
     """Messages and warnings go to standard error, a line each."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.ERROR if quiet else logging.INFO)
+    handler.setFormatter(_Printable())
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -110,6 +112,13 @@ def _messages(*, quiet):
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
+
+
+class _Printable(logging.Formatter):
+    """A message may quote a stranger's file, which shall not command the terminal."""
+
+    def format(self, record):
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 def _show_warning(message, category, *_, **__):

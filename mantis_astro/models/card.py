@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mantis_astro.exceptions import InputSpecError
-from mantis_astro.records import from_plain, to_plain
+from mantis_astro.bands import get_band
+from mantis_astro.exceptions import InputSpecError, MissingBandError
+from mantis_astro.records import from_plain, printable, to_plain
 
 if TYPE_CHECKING:
     pass
@@ -21,6 +22,18 @@ CARD_KEY = "mantis_astro.card"
 
 #: ``training_prior`` of a training that drew each redshift bin equally often.
 UNIFORM = "uniform per class"
+
+_TEXTS = (
+    "name",
+    "description",
+    "training_sample",
+    "training_prior",
+    "performance",
+    "caveats",
+    "licence",
+    "file",
+    "sha256",
+)
 
 
 @dataclass(frozen=True)
@@ -103,10 +116,24 @@ class ModelCard:
         # as it comes back from a file, so that cards compare equal
         plain = from_plain(to_plain(self.recalibration))
         object.__setattr__(self, "recalibration", plain)
+        for name in _TEXTS:  # they are shown, and written to headers
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        citations = tuple(printable(citation) for citation in self.citations)
+        object.__setattr__(self, "citations", citations)
         edges = np.asarray(self.z_edges, float)
-        if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
-            msg = f"'z_edges' must be increasing numbers, at least two, got {edges}"
+        increasing = edges.ndim == 1 and len(edges) > 1 and (np.diff(edges) > 0).all()
+        if not increasing or edges[0] < 0 or not np.isfinite(edges[-1]):
+            msg = (
+                "'z_edges' must be increasing finite numbers from 0 up, at least two, "
+                f"got {edges}"
+            )
             raise InputSpecError(msg)
+        try:
+            for band in self.spec.bands:
+                get_band(band)
+        except MissingBandError as error:
+            msg = f"{error}; register the model's survey before it is loaded"
+            raise InputSpecError(msg) from error
         if self.network.n_bins != len(edges) - 1:
             msg = (
                 f"the network has {self.network.n_bins} redshift bins, 'z_edges' "
@@ -215,7 +242,10 @@ class ModelCard:
         """
         try:
             return cls(**from_plain(plain))
-        except (TypeError, AttributeError) as error:
+        except RecursionError:
+            msg = "this is no model card: it is nested too deeply"
+            raise InputSpecError(msg) from None
+        except (TypeError, AttributeError, LookupError, OverflowError) as error:
             msg = f"this is no model card: {error}"
             raise InputSpecError(msg) from error
 
@@ -251,6 +281,7 @@ def read_card(path):
         return None
     try:
         return ModelCard.from_plain(json.loads(text))
-    except ValueError as error:
-        msg = f"the card inside {path} cannot be understood: {error}"
+    except (ValueError, RecursionError) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else error
+        msg = f"the card inside {path} cannot be understood: {what}"
         raise InputSpecError(msg) from error

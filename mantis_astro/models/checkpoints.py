@@ -74,7 +74,8 @@ def load_model(name_or_path=None, *, card=None, device=None):
         short, is no weights file, or would run code when loaded.
     ValueError
         `~mantis_astro.exceptions.InputSpecError` if there is no such model, or names
-        or shapes of the weights are not those of the network; the message says which.
+        or shapes of the weights are not those of the network, or weights are not
+        finite, or bands of its card are not registered; the message says which.
         Also if there is no such device here.
 
     Notes
@@ -101,6 +102,7 @@ def load_model(name_or_path=None, *, card=None, device=None):
     with torch.device("meta"):
         network = build_network(card.network)
     check_weights(weights, network.state_dict(), path)
+    _check_finite(weights, f"weights of {path} are not finite")
     # half precision is for the file: a CPU computes with it slowly and badly
     weights = {name: tensor.float() for name, tensor in weights.items()}
     network.load_state_dict(weights, strict=True, assign=True)
@@ -152,7 +154,7 @@ def save_model(path, network, card, *, dtype="float32"):
         for name, tensor in network.state_dict().items()
     }
     check_weights(weights, expected, "the network")
-    _check_finite(weights, dtype)
+    _check_finite(weights, f"weights are not finite as {dtype}")
     statistics, metadata = write_reference(card.reference, network)
     plain = replace(card, sha256="").to_plain()
     with atomic_file(path) as temporary:
@@ -232,10 +234,10 @@ def check_weights(weights, expected, source):
         raise InputSpecError(msg)
 
 
-def _check_finite(weights, dtype):
+def _check_finite(weights, fault):
     bad = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     if bad:
-        msg = f"weights are not finite as {dtype}: {_some(bad)}"
+        msg = f"{fault}: {_some(bad)}"
         raise InputSpecError(msg)
 
 

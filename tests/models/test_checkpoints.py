@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from mantis_astro.cli import main
 from mantis_astro.exceptions import FetchError, InputSpecError
 from mantis_astro.models import (
     EarlyFusionConfig,
@@ -299,11 +300,55 @@ def rewritten(path, change):
         (lambda plain: plain.update(z_edges=[0, 2, 1]), "must be increasing"),
         (lambda plain: plain.update(z_edges=[0, 1]), "7 redshift bins.* makes 1"),
         (lambda plain: plain.update(network=3), "this is no model card"),
+        (lambda plain: plain.update(citations=3), "this is no model card"),
+        (lambda plain: plain.update(name=["x"]), "this is no model card"),
+        (lambda plain: plain.update(z_edges=[*range(7), 1e999]), "increasing finite"),
+        (lambda plain: plain["spec"].update(bands=["x.y"] * 9), r"no band 'x\.y'"),
+        (lambda plain: "[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        (lambda plain: '{"name":' * 400 + "1" + "}" * 400, "this is no model card"),
     ],
 )
 def test_a_card_that_cannot_be_understood_names_the_file(ours, change, match):
     with pytest.raises(InputSpecError, match=rf"(?s)tiny\.safetensors.*{match}"):
         load_model(rewritten(ours, change))
+
+
+def test_a_photometric_card_of_unknown_bands_is_refused():
+    card = get_card("simulated-photometric")
+    bands = ("des.u", *card.spec.bands[1:])
+    with pytest.raises(InputSpecError, match=r"no band 'des\.u'.*register the model's"):
+        replace(card, spec=replace(card.spec, bands=bands))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused_when_loaded(ours, value):
+    weights = safetensors.torch.load_file(ours)
+    name = sorted(weights)[0]
+    weights[name].view(-1)[0] = value
+    metadata = {CARD_KEY: json.dumps(CARD.to_plain())}
+    safetensors.torch.save_file(weights, ours, metadata=metadata)
+    with pytest.raises(InputSpecError, match=rf"tiny.* are not finite: {name}"):
+        load_model(ours)
+
+
+def test_a_card_does_not_command_the_terminal(ours, capsys):
+    hostile = "\x1b]0;owned\x07 \u202eabc\r\nline"
+
+    def change(plain):
+        plain.update(name=hostile, description=hostile, citations=[hostile])
+
+    assert main(["models", str(rewritten(ours, change))]) == 0
+    out = capsys.readouterr().out
+    assert all(c.isprintable() for c in out.replace("\n", ""))
+    assert r"\x1b]0;owned\x07 \u202eabc  line" in out
+
+
+def test_a_name_of_a_weight_does_not_command_the_terminal(ours, capsys):
+    weights = safetensors.torch.load_file(ours) | {"\x1b[2J": torch.zeros(1)}
+    metadata = {CARD_KEY: json.dumps(CARD.to_plain())}
+    safetensors.torch.save_file(weights, ours, metadata=metadata)
+    assert main(["models", str(ours)]) == 1
+    assert r"1 unexpected: \x1b[2J" in capsys.readouterr().err
 
 
 # By name

@@ -166,10 +166,10 @@ def finetune(
     The layer that reads fluxes learns in whitened inputs, which makes it quicker to
     tell colours from brightness; the new model reads plain ones again.
 
-    The new model's p(z) carry the n(z) of these galaxies, and its ``ood_score`` tells
-    what is unlike them, whatever it had learnt from before: see
-    `PhotoZ.with_reference`. With fewer than some hundred spectra `PhotoZ.refit`, which
-    changes the last layer only, is safer.
+    The new model's p(z) carry the n(z) of these galaxies (``card.n_of_z``, smoothed),
+    and its ``ood_score`` tells what is unlike them, whatever it had learnt from before:
+    see `PhotoZ.with_reference`. With fewer than some hundred spectra `PhotoZ.refit`,
+    which changes the last layer only, is safer.
     """
     galaxies, n_left_out, split = _gathered(
         photoz, data, z_spec, ebv, weights, coord, validation, seed

@@ -142,7 +142,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("column", "options", "message"),
         [
-            ("name", [], "FITS holds ASCII alone: column 'name' has 'Zoë 1' and 0"),
+            ("name", [], "FITS holds ASCII alone: column 'name' has 'Zoë 1' (1 such"),
             ("größe", [], "the name of column 'größe' is not"),
             ("ok", ["--prefix", "φ_"], "the name of column 'φ_flags' is not"),
         ],

@@ -61,6 +61,6 @@ def _check_ascii(table):
         if len(rows):
             msg = (
                 f"FITS holds ASCII alone: column '{name}' has {str(values[rows[0]])!r} "
-                f"and {len(rows) - 1} more; write ECSV or Parquet, or other words"
+                f"({len(rows)} such rows); write ECSV or Parquet, or other words"
             )
             raise ValueError(msg)

@@ -7,11 +7,12 @@ from mantis_astro.spectra.pixels import noise_of
 __all__ = ["find_spikes"]
 
 _CONTINUUM = 51  # pixels of the running median
-_LEAST = 8.0  # standard deviations above it, to be looked at
+_LEAST = 4.5  # standard deviations above it, to be looked at
 _STEEP = 1.0  # of its height within the profile's width: sharper than its middle
 _MISFIT = 0.2  # root of the summed squares of residuals over the height
-_CHANCE = 3.0  # noise in the summed squares, over the number of pixels
+_CHANCE = 6.0, 3.0  # gain in chi-square by noise: of a spike, and of each pixel of it
 _BASE = 20  # per cent of the pixels around, where lines stand in wide absorption
+_OPPOSITE = 0.5  # of its height: emission in absorption, whose edge may be sharp
 _SIGMA = 2.3548  # FWHM of a Gaussian in standard deviations
 
 
@@ -20,10 +21,9 @@ def find_spikes(pixels, resolution):
     Find features, up or down, that are narrower than the instrument's profile.
 
     Around each steep and significant extreme, the best sum of profiles, none of them
-    negative, at places half a pixel apart is fitted. Real lines, of any width and
-    blended in any way, are such sums; what is not is a spike. Boxes of one to five
-    pixels leave residuals of 0.34 of their height or more, Gaussian lines with the
-    width of the profile 0.03, and with three quarters of it 0.2.
+    negative, at places half a pixel apart is fitted, once with the extreme and once
+    without. Real lines, of any width and blended in any way, are such sums; what fits
+    much better without is a spike.
 
     Parameters
     ----------
@@ -50,10 +50,15 @@ def find_spikes(pixels, resolution):
         window = window[pixels.good[window]]
         height = excess[peak]
         shape = excess[window] / height
+        if shape.min() < -_OPPOSITE:
+            continue
         shape = np.maximum(shape - min(np.percentile(shape, _BASE), 0), 0)
-        rest = _misfit(window - peak, shape, resolution / _SIGMA)
-        if rest > _MISFIT**2 + _CHANCE * window.size / height**2:
-            spikes |= _run(excess / height, peak)
+        own = _run(excess / height, peak, 0.5)[window]
+        profiles = _profiles(window - peak, resolution / _SIGMA)
+        gain = _misfit(profiles, shape) - _misfit(profiles[~own], shape[~own])
+        chance = (_CHANCE[0] + _CHANCE[1] * own.sum()) / height**2
+        if gain > max(_MISFIT**2, chance):
+            spikes |= _run(excess / height, peak, _MISFIT)
     return spikes
 
 
@@ -78,20 +83,25 @@ def _steep_extremes(excess, resolution):
     )
 
 
-def _misfit(x, shape, sigma):
-    """Fit profiles to a shape; return the summed squares of what they leave."""
-    from scipy.optimize import nnls
+def _profiles(x, sigma):
+    """Make profiles half a pixel apart, averaged over pixels, (n, n_profile)."""
     from scipy.special import ndtr
 
     centres = np.arange(x[0], x[-1] + 0.25, 0.5)
-    edges = (x[:, None] + [-0.5, 0.5])[..., None] - centres  # (n, 2, n_centre)
-    profiles = np.diff(ndtr(edges / sigma), axis=1)[:, 0]
+    edges = (x[:, None] + [-0.5, 0.5])[..., None] - centres  # (n, 2, n_profile)
+    return np.diff(ndtr(edges / sigma), axis=1)[:, 0]
+
+
+def _misfit(profiles, shape):
+    """Fit profiles to a shape; return the summed squares of what they leave."""
+    from scipy.optimize import nnls
+
     return nnls(profiles, shape)[1] ** 2
 
 
-def _run(shape, peak):
-    """Find the connected pixels around a peak that are a fifth as high, at least."""
-    low = np.flatnonzero(shape < _MISFIT)
+def _run(shape, peak, least):
+    """Find the connected pixels around a peak that are at least so high."""
+    low = np.flatnonzero(shape < least)
     at = np.searchsorted(low, peak)
     start = low[at - 1] + 1 if at else 0
     stop = low[at] if at < low.size else shape.size

@@ -24,7 +24,7 @@ class FluxState:
     is_corrected : bool or None
         Whether they are corrected for extinction by the Milky Way's dust, by the
         E(B-V) in the table's column ``ebv``; None if that is not known.
-    coefficients : dict of str to float
+    coefficients : dict of str to float or None
         Extinction of each band, in magnitudes for E(B-V) = 1, that they are corrected
         for.
     aperture : str
@@ -32,7 +32,7 @@ class FluxState:
     """
 
     is_corrected: bool | None = None
-    coefficients: dict = None
+    coefficients: dict | None = None
     aperture: str = ""
 
     def to_meta(self):

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from astropy.table import QTable, Row, Table
     from numpy.typing import ArrayLike
 
+    from mantis_astro.bands import BandLike
     from mantis_astro.priors import RedshiftPrior
-    from mantis_astro.typing import BandLike, PathLike
+    from mantis_astro.typing import PathLike
 
 __all__ = ["RedshiftPDF"]
 

@@ -545,6 +545,15 @@ def test_an_hpd_region_is_the_fewest_densest_bins_that_hold_the_level(pdf, level
     assert (low, high) == (pieces[0, 0], pieces[-1, 1])
 
 
+def test_a_region_has_no_bin_too_many_for_rounding():
+    """Of n equal bins, k hold the level k / n, though their sum may round below it."""
+    for n in range(2, 60):
+        pdf = RedshiftPDF(np.arange(n + 1), np.ones(n))
+        for k in range(1, n):
+            ((low, high),) = pdf.hpd_regions(k / n)
+            assert (low, high) == (0, k)
+
+
 def test_hpd_regions_of_many_are_a_list():
     regions = RedshiftPDF([0, 1, 2, 3], [[0, 1, 0], [1, 0, 2]]).hpd_regions(0.9)
     np.testing.assert_array_equal(regions[0], [[1, 2]])
@@ -658,6 +667,11 @@ def test_two_peaks_are_found_with_their_masses():
     np.testing.assert_allclose(peaks.mass, [0.7, 0.3], atol=1e-6)
     assert peaks.z_sec == peaks.z[1]
     assert peaks.p_sec == peaks.mass[1]
+
+
+def test_peaks_are_cut_apart_in_the_middle_of_the_lowest_bin():
+    peaks = RedshiftPDF([0, 1, 2, 3, 4], [0.3, 0.1, 0.2, 0.4]).peaks()
+    np.testing.assert_allclose(peaks.mass, [0.65, 0.35])
 
 
 def test_a_single_peak_has_no_second():

@@ -492,8 +492,11 @@ class TestKeysOfPositions:
         assert store.find(SkyCoord(0, 0, unit="deg")) == "x"
         assert store.find(SkyCoord(step, 0, unit="deg")) is None
 
-    def test_the_nearest_of_two_is_found(self, store):
-        near = COORD.directional_offset_by(0 * u.deg, 0.012 * u.arcsec)
+    @pytest.mark.parametrize("east", [0, 1], ids=["north", "east"])
+    def test_the_nearest_of_two_is_found(self, store, east):
+        step = 0.012 / 3600
+        ra, dec = COORD.ra.deg + east * step, COORD.dec.deg + (1 - east) * step
+        near = SkyCoord(ra, dec, unit="deg")
         store.add("a", COORD, {"ps1.g": make_image(1)})
         store.add("b", near, {"ps1.g": make_image(2)})
         assert store.find(COORD) == "a"

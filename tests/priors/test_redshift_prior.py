@@ -302,3 +302,13 @@ def test_no_quantile_lies_where_the_density_is_zero(q, seed):
         z = prior.ppf(np.clip(share, 0, 1))
         assert prior.pdf(z) > 0
         assert prior.support[0] <= z <= prior.support[1]
+
+
+def test_the_highest_quantiles_stay_within_the_support():
+    """Here interpolation at 1 - 1e-16 ends beyond the last edge, by one digit."""
+    edges = [0.017632715207844974, 0.10217324735978588, 0.8328327744757761]
+    prior = RedshiftPrior(edges, [0.2732616958060302, 0.7136160494368278], floor=0)
+    q = np.nextafter(1, 0)
+    assert np.interp(q, prior.cdf(edges), edges) > edges[-1]
+    assert prior.ppf(q) == edges[-1]
+    assert prior.pdf(prior.ppf(q)) > 0

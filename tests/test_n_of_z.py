@@ -243,6 +243,7 @@ class TestLabels:
         np.testing.assert_allclose(n, [0.95, 0.05])
 
 
+@pytest.mark.filterwarnings("ignore::mantis_astro.exceptions.NoDataWarning")
 def test_a_galaxy_without_data_has_no_bands():
     meta = {"PZBANDS": "galex.NUV, galex.FUV, ps1.g, unwise.W1"}
 

@@ -193,7 +193,7 @@ class ArrayData:
         What they are.
     n_of_z : array_like, optional
         Share of the population they were drawn from in each redshift bin, where that
-        is known; by default `smooth_n_of_z` of those for training.
+        is known; by default the smoothed histogram of those for training.
 
     Raises
     ------

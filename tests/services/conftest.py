@@ -1,3 +1,4 @@
+import signal
 import socket
 
 import pytest
@@ -24,6 +25,14 @@ def only_loopback(request, monkeypatch, tmp_path):
         monkeypatch.setattr(socket.socket, "connect", _connect_to_loopback)
     with set_temp_cache(tmp_path):
         yield
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises, however the suite was started: background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import pytest
 
 from mantis_astro.services.interruption import DeferredInterrupt
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 
 def press_ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
@@ -68,3 +70,10 @@ def test_other_threads_may_enter():
     thread.start()
     thread.join()
     assert entered
+
+
+def test_a_job_that_ignores_ctrl_c_goes_on_ignoring_it():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for "&"
+    with DeferredInterrupt():
+        press_ctrl_c()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -337,7 +337,7 @@ def test_a_generator_that_was_never_started_has_no_threads():
     generator.close()
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient", "ctrl_c")
 def test_ctrl_c_breaks_off_what_hangs(sky):
     sky.faults = [Fault("hang", seconds=1000)]
     source = make_source(clock=None)

@@ -81,6 +81,10 @@ class LossConfig:
         Weight of each, see `mantis_astro.training.optimization.losses`.
     label_smoothing : float
         Share of the target of the cross entropy that is spread over all bins.
+    target_width : float
+        Width in ln(1 + z) of the Gaussian that the target of the cross entropy is
+        spread over, so that neighbouring bins learn from each other; 0 for none. About
+        the width of a bin is enough to leave no comb.
     other : dict of str to float
         Weights of losses that `~mantis_astro.training.register_loss` named.
     """
@@ -89,6 +93,7 @@ class LossConfig:
     crps: float = 0.0
     cde: float = 0.0
     label_smoothing: float = 0.0
+    target_width: float = 0.0
     other: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -101,6 +106,7 @@ class LossConfig:
             raise InputSpecError(msg)
         smooth = self.label_smoothing
         _require(0 <= smooth < 1, self, "label_smoothing", "from 0 to below 1")
+        _require(0 <= self.target_width < 1, self, "target_width", "from 0 to below 1")
 
 
 @dataclass(frozen=True)

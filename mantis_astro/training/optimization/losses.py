@@ -2,8 +2,10 @@
 Losses of logits of redshift bins, one number for each galaxy.
 
 All three are proper scores: their mean is lowest for the true p(z). They are exact for
-densities that are constant within bins, and agree with `mantis_astro.metrics`. Another
-loss is a function of ``(logits, bins, z, z_edges)`` that `register_loss` gives a name.
+densities that are constant within bins, and agree with `mantis_astro.metrics`. The
+cross entropy may spread each redshift over neighbouring bins (`smooth_targets`): its
+mean is then lowest for the true p(z), smoothed as much. Another loss is a function of
+``(logits, bins, z, z_edges)`` that `register_loss` gives a name.
 """
 
 import torch
@@ -18,6 +20,7 @@ __all__ = [
     "cross_entropy",
     "crps_loss",
     "register_loss",
+    "smooth_targets",
 ]
 
 _BUILT_IN = ("cross_entropy", "crps", "cde")
@@ -86,7 +89,41 @@ def check_losses(names):
             raise InputSpecError(msg)
 
 
-def cross_entropy(logits, bins, *, label_smoothing=0.0):
+def smooth_targets(z, z_edges, width):
+    """
+    Share of each bin in a Gaussian around the true redshift.
+
+    Neighbouring bins then learn from the same galaxy, and a density learnt from few
+    galaxies has no comb of single bins in it.
+
+    Parameters
+    ----------
+    z : `torch.Tensor`
+        True redshifts, inside the bins, shape (n_object,).
+    z_edges : `torch.Tensor`
+        Edges of the redshift bins, shape (n_bins + 1,).
+    width : float
+        Standard deviation of the Gaussian in ln(1 + z).
+
+    Returns
+    -------
+    `torch.Tensor`
+        Shape (n_object, n_bins), float32; each row sums to 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mantis_astro.training.optimization.losses import smooth_targets
+    >>> edges = torch.linspace(0, 0.05, 6, dtype=torch.float64)
+    >>> smooth_targets(torch.tensor([0.025]), edges, 0.008).round(decimals=2)
+    tensor([[0.0300, 0.2400, 0.4600, 0.2400, 0.0300]])
+    """
+    offset = torch.log1p(z_edges) - torch.log1p(z.to(z_edges.dtype))[:, None]
+    share = torch.special.ndtr(offset / width).diff(dim=1)
+    return (share / share.sum(1, keepdim=True)).float()
+
+
+def cross_entropy(logits, target, *, label_smoothing=0.0):
     """
     Minus the logarithm of the probability of the bin of the truth.
 
@@ -94,8 +131,10 @@ def cross_entropy(logits, bins, *, label_smoothing=0.0):
     ----------
     logits : `torch.Tensor`
         Shape (n_object, n_bins).
-    bins : `torch.Tensor`
-        Bin of the true redshift, shape (n_object,), int64.
+    target : `torch.Tensor`
+        Bin of the true redshift, shape (n_object,), int64; or the share of each bin in
+        it, shape (n_object, n_bins), see `smooth_targets`: the loss is then the mean
+        over bins.
     label_smoothing : float, optional
         Share of the target that is spread over all bins.
 
@@ -105,7 +144,7 @@ def cross_entropy(logits, bins, *, label_smoothing=0.0):
         Shape (n_object,).
     """
     return functional.cross_entropy(
-        logits, bins, reduction="none", label_smoothing=label_smoothing
+        logits, target, reduction="none", label_smoothing=label_smoothing
     )
 
 
@@ -227,8 +266,11 @@ class RedshiftLoss:
         logits, edges = logits.float(), self.z_edges.float()
         config, total = self.config, 0.0
         if config.cross_entropy:
+            target = bins
+            if config.target_width:
+                target = smooth_targets(z, self.z_edges, config.target_width)
             smooth = config.label_smoothing
-            loss = cross_entropy(logits, bins, label_smoothing=smooth)
+            loss = cross_entropy(logits, target, label_smoothing=smooth)
             total = total + config.cross_entropy * loss
         if config.crps:
             total = total + config.crps * crps_loss(logits, bins, z.float(), edges)

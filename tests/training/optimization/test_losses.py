@@ -7,7 +7,7 @@ import torch
 from mantis_astro import RedshiftPDF, metrics
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.training import LossConfig, TrainingConfig, register_loss
-from mantis_astro.training.optimization.losses import RedshiftLoss
+from mantis_astro.training.optimization.losses import RedshiftLoss, smooth_targets
 
 EDGES = np.array([0.0, 0.05, 0.15, 0.4, 0.5, 0.9, 1.6])  # of unequal width
 
@@ -75,6 +75,23 @@ def test_label_smoothing_spreads_part_of_the_target():
     loss = RedshiftLoss(LossConfig(label_smoothing=0.3), EDGES)(logits, z)
     expected = -0.7 * log_p[2] - 0.3 * log_p.mean()
     torch.testing.assert_close(loss[0], expected)
+
+
+def test_a_smoothed_target_is_a_gaussian_in_the_bins():
+    z = torch.tensor([0.0, 0.2, 1.6], dtype=torch.float64)
+    target = smooth_targets(z, torch.tensor(EDGES), 0.1).numpy()
+    np.testing.assert_allclose(target.sum(1), 1, atol=1e-6)
+    made = np.log1p(0.2) + 0.1 * np.random.default_rng(1).normal(size=400_000)
+    inside = np.histogram(np.expm1(made), EDGES)[0]
+    np.testing.assert_allclose(target[1], inside / inside.sum(), atol=0.004)
+    loss = RedshiftLoss(LossConfig(target_width=0.1), EDGES)
+    logits = torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
+    expected = -(torch.tensor(target) * torch.log_softmax(logits, 1)).sum(1)
+    torch.testing.assert_close(loss(logits, z), expected)
+    narrow = RedshiftLoss(LossConfig(target_width=1e-5), EDGES)
+    inner = torch.tensor([0.02, 0.2, 1.5], dtype=torch.float64)
+    plain = RedshiftLoss(LossConfig(), EDGES)
+    torch.testing.assert_close(narrow(logits, inner), plain(logits, inner))
 
 
 @pytest.mark.parametrize("z", [-0.1, 1.7, np.nan])

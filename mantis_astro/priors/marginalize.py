@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,10 +14,15 @@ from mantis_astro.exceptions import FailedFitWarning, NoDataWarning
 from mantis_astro.flags import Flag
 
 if TYPE_CHECKING:
-    from mantis_astro.pdf import RedshiftPDF
-    from mantis_astro.priors import RedshiftPrior
+    from numpy.typing import ArrayLike
 
 __all__ = ["MarginalizedFit", "marginalize"]
+
+
+class _Density(Protocol):
+    """What `marginalize` asks of a p(z)."""
+
+    def ppf(self, q: ArrayLike) -> float | np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class MarginalizedFit:
 
 def marginalize(
     fit_function: Callable,
-    pdf: RedshiftPDF | RedshiftPrior,
+    pdf: _Density,
     n: int = 20,
     *,
     rng: np.random.Generator | int,
@@ -132,7 +137,7 @@ def marginalize(
         ``(n_sample, n_parameter)``; or a tuple of these and the natural logarithm of
         the evidence.
     pdf : RedshiftPDF or RedshiftPrior
-        Of one galaxy.
+        Of one galaxy; or another density with a method ``ppf``.
     n : int, optional
         Number of fits.
     rng : `numpy.random.Generator` or int

@@ -2,31 +2,39 @@
 Bands and surveys: the one place for filters, zero points and pixel scales.
 
 One more survey on a server that the package already speaks to is one more
-`register_survey` call; nothing else has to change.
+`register_survey` call; nothing else has to change. Every filter of sedpy is a band,
+too: one of fluxes in tables, without images.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mantis_astro.exceptions import MissingBandError
+from mantis_astro.filters import add_filter, get_filter, list_filters, remove_filter
 
 __all__ = [
     "BANDS",
     "Band",
     "BandLike",
     "Survey",
+    "band_of_suffix",
     "get_band",
     "get_bands",
     "get_survey",
     "list_bands",
     "list_surveys",
+    "register_filter",
     "register_survey",
+    "unregister_filter",
 ]
 
 #: A band, or its name such as ``"ps1.g"``; for annotations.
@@ -36,26 +44,29 @@ BandLike: TypeAlias = "Band | str"
 @dataclass(frozen=True)
 class Band:
     """
-    One filter of one survey.
+    One filter of one survey, or a filter alone.
 
     Attributes
     ----------
     survey : str
-        Name of the survey, e.g. ``"ps1"``.
+        Name of the survey, e.g. ``"ps1"``. Empty for a filter that belongs to no
+        registered survey: such bands have fluxes in tables, and no images.
     name : str
-        Name of the filter within the survey, e.g. ``"g"``.
+        Name of the filter within the survey, e.g. ``"g"``; of a filter alone, its
+        name in sedpy, e.g. ``"decam_g"``.
     sedpy_name : str
         Name of the transmission curve in sedpy.
     pivot : `~astropy.units.Quantity`
         Pivot wavelength.
     psf_fwhm : `~astropy.units.Quantity`
-        Typical full width at half maximum of the point spread function.
+        Typical full width at half maximum of the point spread function; NaN for a
+        filter alone.
     zero_point : float or None
         Magnitude, in the survey's own system, of one pixel unit; of one unit per
         second where the survey's pixels are summed over the exposure. None where
         only the header of each image tells.
     vega_to_ab : float
-        ``mag_AB - mag_Vega``; 0 for surveys in AB.
+        ``mag_AB - mag_Vega``; 0 for bands of surveys in AB.
 
     Examples
     --------
@@ -63,6 +74,8 @@ class Band:
     >>> band = get_band("unwise.W1")
     >>> str(band), band.sedpy_name
     ('unwise.W1', 'wise_w1')
+    >>> str(get_band("decam_g"))
+    'decam_g'
     """
 
     survey: str
@@ -74,7 +87,12 @@ class Band:
     vega_to_ab: float = field(compare=False, repr=False, default=0.0)
 
     def __str__(self) -> str:
-        return f"{self.survey}.{self.name}"
+        return f"{self.survey}.{self.name}" if self.survey else self.name
+
+    @property
+    def column_suffix(self) -> str:
+        """Ending of the band's columns: its name with the dot made an underscore."""
+        return f"{self.survey}_{self.name}" if self.survey else self.name
 
     def zero_point_ab(
         self,
@@ -103,6 +121,9 @@ class Band:
         ValueError
             If a needed zero point or exposure time is missing, or the exposure is
             not positive.
+        KeyError
+            `~mantis_astro.exceptions.MissingBandError` for a filter alone, which has
+            no images.
 
         Examples
         --------
@@ -110,12 +131,13 @@ class Band:
         >>> get_band("ps1.g").zero_point_ab(exposure_time=100)
         30.0
         """
+        survey = get_survey(self.survey)
         zero_point = self.zero_point if zero_point is None else zero_point
         if zero_point is None:
             msg = f"{self} has no fixed zero point: give the image's own 'zero_point'"
             raise ValueError(msg)
         zero_point_ab = zero_point + self.vega_to_ab
-        if not get_survey(self.survey).summed_over_exposure:
+        if not survey.summed_over_exposure:
             return float(zero_point_ab)
         if exposure_time is None:
             msg = (
@@ -190,6 +212,20 @@ class Survey:
 
 _surveys: dict[str, Survey] = {}
 _bands: dict[str, Band] = {}
+_by_suffix: dict[str, Band] = {}
+
+# Magnitudes in AB minus those in Vega, by the filter's name in sedpy, as the surveys
+# define their zero points: Jarrett et al. 2011 for WISE, Cohen et al. 2003 for 2MASS.
+# What is not here has that of sedpy's spectrum of Vega.
+_VEGA_TO_AB = {
+    "wise_w1": 2.699,
+    "wise_w2": 3.339,
+    "wise_w3": 5.174,
+    "wise_w4": 6.620,
+    "twomass_J": 0.894,
+    "twomass_H": 1.374,
+    "twomass_Ks": 1.840,
+}
 
 
 def register_survey(survey: Survey) -> Survey:
@@ -227,7 +263,75 @@ def register_survey(survey: Survey) -> Survey:
         raise ValueError(msg)
     _surveys[survey.name] = survey
     _bands.update({str(band).lower(): band for band in survey.bands})
+    _by_suffix.update({band.column_suffix.lower(): band for band in survey.bands})
     return survey
+
+
+def register_filter(
+    name: str, wavelength: ArrayLike | u.Quantity, transmission: ArrayLike
+) -> Band:
+    """
+    Make a filter known that sedpy does not have, by its curve.
+
+    Parameters
+    ----------
+    name : str
+        Its name, as in the columns ``flux_<name>`` and ``flux_err_<name>``: letters,
+        digits and underscores.
+    wavelength : `~astropy.units.Quantity` or array_like
+        Wavelengths in any order, in Angstrom if plain numbers, shape (n,).
+    transmission : array_like
+        Signal of the detector per photon, in any scale, shape (n,). Divide curves per
+        unit energy by the wavelength.
+
+    Returns
+    -------
+    Band
+        The band, as `get_band` returns it from now on.
+
+    Raises
+    ------
+    ValueError
+        If the name is none or taken by another curve, or the curve is none.
+
+    Examples
+    --------
+    >>> from mantis_astro.bands import get_band, register_filter, unregister_filter
+    >>> band = register_filter("narrow_921", [9140, 9145, 9275, 9280], [0, 1, 1, 0])
+    >>> str(get_band("narrow_921")), band.pivot.round()
+    ('narrow_921', <Quantity 9210. Angstrom>)
+    >>> unregister_filter("narrow_921")
+    """
+    if not (name.isascii() and name.replace("_", "a").isalnum()):
+        msg = f"'name' must be letters, digits and underscores, got {name!r}"
+        raise ValueError(msg)
+    taken = _by_suffix.get(name.lower()) or _filter_names().get(name.lower())
+    if taken is not None:
+        msg = f"'name': there is a band {taken} already; choose another name"
+        raise ValueError(msg)
+    wavelength = u.Quantity(wavelength, u.AA, dtype=float).value
+    add_filter(name, wavelength, np.asarray(transmission, float))
+    _filter_names.cache_clear()
+    return get_band(name)
+
+
+def unregister_filter(name: str) -> None:
+    """
+    Forget a filter that was registered.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Raises
+    ------
+    ValueError
+        If no filter was registered under this name.
+    """
+    remove_filter(name)
+    _filter_names.cache_clear()
+    _filter_band.cache_clear()
 
 
 def get_survey(name: str | Survey) -> Survey:
@@ -261,17 +365,24 @@ def get_survey(name: str | Survey) -> Survey:
         return _surveys[name.lower()]
     except (KeyError, AttributeError):
         msg = f"no survey {name!r}; there are {', '.join(_surveys)}"
+        if name == "":
+            msg = (
+                "a filter alone, such as 'decam_g', has fluxes but no images: bands of "
+                "a survey have (ps1.g, or one of bands.register_survey); there are "
+                f"{', '.join(_surveys)}"
+            )
         raise MissingBandError(msg) from None
 
 
 def get_band(band: Band | str) -> Band:
     """
-    Return a registered band by name.
+    Return a band by name: of a registered survey, or any filter of sedpy.
 
     Parameters
     ----------
     band : str or Band
-        Name such as ``"ps1.g"``, in any case.
+        Name such as ``"ps1.g"`` or ``"decam_g"``, in any case. Where the columns of a
+        filter are also those of a registered band (``galex_NUV``), it is that band.
 
     Returns
     -------
@@ -288,19 +399,69 @@ def get_band(band: Band | str) -> Band:
     >>> from mantis_astro.bands import get_band
     >>> get_band("GALEX.nuv")
     Band(survey='galex', name='NUV')
+    >>> get_band("sdss_u0").pivot.round()
+    <Quantity 3557. Angstrom>
     """
     if isinstance(band, Band):
         return band
     try:
         return _bands[band.lower()]
     except (KeyError, AttributeError):
-        msg = f"no band {band!r}; there are {', '.join(map(str, _bands.values()))}"
-        raise MissingBandError(msg) from None
+        found = band_of_suffix(band) if isinstance(band, str) else None
+    if found is None:
+        msg = (
+            f"no band {band!r}; there are {', '.join(map(str, _bands.values()))}, and "
+            f"the filters of sedpy{_similar(band)} (fluxes.list_filters)"
+        )
+        raise MissingBandError(msg)
+    return found
+
+
+def band_of_suffix(suffix: str) -> Band | None:
+    """
+    Find the band that has a given ending of columns.
+
+    Parameters
+    ----------
+    suffix : str
+        The ending, such as ``"ps1_g"`` or ``"decam_g"``, in any case.
+
+    Returns
+    -------
+    Band or None
+        A registered survey's, or else a filter alone. No curve is read if there is
+        none.
+    """
+    suffix = suffix.lower()
+    if suffix in _by_suffix:
+        return _by_suffix[suffix]
+    name = _filter_names().get(suffix)
+    return None if name is None else _filter_band(name)
+
+
+@cache
+def _filter_names():
+    """Names of filters, as they are written, by their names in lower case."""
+    return {name.lower(): name for name in list_filters()}
+
+
+@cache
+def _filter_band(name):
+    curve = get_filter(name)
+    vega = _VEGA_TO_AB.get(name, -float(curve.ab_to_vega))
+    pivot, psf = float(curve.wave_pivot) * u.AA, np.nan * u.arcsec
+    return Band("", name, name, pivot, psf, None, vega)
+
+
+def _similar(name):
+    """Name filters that are called nearly so, in words."""
+    found = difflib.get_close_matches(str(name), list_filters(), n=3)
+    return f", such as {' or '.join(found or ['decam_g'])}"
 
 
 def get_bands(bands: Iterable[Band | str] | Band | str) -> tuple[Band, ...]:
     """
-    Return several bands by name.
+    Return several bands by name, as `get_band` does.
 
     Parameters
     ----------
@@ -351,26 +512,35 @@ def list_surveys() -> list[Survey]:
 
 def list_bands() -> list[Band]:
     """
-    List the registered bands.
+    List the bands of registered surveys.
 
     Returns
     -------
     list of Band
-        Survey by survey; the nine of the published network come first.
+        Survey by survey; the nine of the published network come first. Filters alone
+        are not among them; `~mantis_astro.fluxes.list_filters` has their names.
     """
     return list(_bands.values())
 
 
 def _bands_of(survey, rows):
     return tuple(
-        Band(survey, name, sedpy_name, pivot * u.AA, fwhm * u.arcsec, zero_point, *vega)
-        for name, sedpy_name, pivot, fwhm, zero_point, *vega in rows
+        Band(
+            survey,
+            name,
+            sedpy_name,
+            pivot * u.AA,
+            fwhm * u.arcsec,
+            zero_point,
+            _VEGA_TO_AB.get(sedpy_name, 0.0),
+        )
+        for name, sedpy_name, pivot, fwhm, zero_point in rows
     )
 
 
 # Pivot wavelengths are sedpy's (a test compares them). Zero points: GALEX, Morrissey
 # et al. 2007; PS1, Waters et al. 2020 (25 + 2.5 log10 EXPTIME); unWISE, Vega 22.5 by
-# construction. Vega to AB for WISE: Jarrett et al. 2011.
+# construction.
 register_survey(
     Survey(
         name="galex",
@@ -426,8 +596,8 @@ register_survey(
         bands=_bands_of(
             "unwise",
             [
-                ("W1", "wise_w1", 33682.196, 6.1, 22.5, 2.699),
-                ("W2", "wise_w2", 46179.067, 6.4, 22.5, 3.339),
+                ("W1", "wise_w1", 33682.196, 6.1, 22.5),
+                ("W2", "wise_w2", 46179.067, 6.4, 22.5),
             ],
         ),
         pixel_scale=2.75 * u.arcsec,
@@ -452,8 +622,8 @@ register_survey(
         bands=_bands_of(
             "allwise",
             [
-                ("W1", "wise_w1", 33682.196, 8.2, None, 2.699),
-                ("W2", "wise_w2", 46179.067, 8.5, None, 3.339),
+                ("W1", "wise_w1", 33682.196, 8.2, None),
+                ("W2", "wise_w2", 46179.067, 8.5, None),
             ],
         ),
         pixel_scale=1.375 * u.arcsec,

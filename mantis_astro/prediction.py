@@ -349,7 +349,8 @@ class Predictor:
         list of str
             ADS bibcodes or arXiv numbers: the model's, then the surveys'.
         """
-        surveys = [get_survey(get_band(band).survey) for band in self.card.bands]
+        bands = map(get_band, self.card.bands)
+        surveys = [get_survey(band.survey) for band in bands if band.survey]
         papers = [*self.card.citations, *(survey.reference for survey in surveys)]
         return list(dict.fromkeys(papers))
 

@@ -238,6 +238,14 @@ class TestErrors:
         assert predict(folder, tmp_path / "out.ecsv", "--model", "best") == 1
         assert "named models are simulated-early" in capsys.readouterr().err
 
+    def test_a_band_without_images_leaves_no_store_behind(
+        self, folder, tmp_path, capsys
+    ):
+        arguments = ["fetch", str(folder / "galaxies.ecsv"), "--bands", "decam_g"]
+        assert main([*arguments, "--store", str(tmp_path / "store")]) == 1
+        assert "has fluxes but no images" in capsys.readouterr().err
+        assert not (tmp_path / "store").exists()
+
     def test_debug_shows_where(self, folder, tmp_path):
         with pytest.raises(KeyError, match="rra"):
             predict(folder, tmp_path / "o.ecsv", "--ra", "rra", "--dec", "d", "--debug")

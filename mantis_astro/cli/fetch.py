@@ -53,13 +53,15 @@ def run(options):
     from astropy.table import QTable
 
     from mantis_astro import CutoutStore, SurveyCutouts
-    from mantis_astro.bands import BANDS, get_band
+    from mantis_astro.bands import BANDS, get_band, get_survey
     from mantis_astro.store import check_keys, column_keys
     from mantis_astro.tables import read_table, write_table
     from mantis_astro.tables.coordinates import find_coordinates
 
     bands = BANDS if options.bands is None else split(options.bands)
-    bands = [get_band(band) for band in bands]  # a typo must not leave a store behind
+    bands = [get_band(band) for band in bands]  # a typo must not leave a store behind,
+    for band in bands:  # nor a band without images
+        get_survey(band.survey)
     table = read_table(options.table)
     coords, good = find_coordinates(table, ra=options.ra, dec=options.dec)
     if not good.all():

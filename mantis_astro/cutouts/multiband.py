@@ -69,7 +69,8 @@ class MultibandCutout(Mapping):
     ValueError
         If an image is not two-dimensional or a band comes twice.
     KeyError
-        `~mantis_astro.exceptions.MissingBandError` for an unknown band.
+        `~mantis_astro.exceptions.MissingBandError` for an unknown band, or a filter of
+        no registered survey.
 
     Examples
     --------
@@ -100,6 +101,7 @@ class MultibandCutout(Mapping):
             msg = f"a band comes twice in {', '.join(map(str, cutouts))}"
             raise ValueError(msg)
         for band, cutout in by_band.items():
+            get_survey(band.survey)  # which a filter alone has not
             if not isinstance(cutout, CCDData):
                 msg = f"the cutout of {band} must be a CCDData, got {type(cutout)}"
                 raise TypeError(msg)

@@ -4,14 +4,16 @@ Fluxes: zero points, magnitudes, filters, and the reader of columns of fluxes.
 All that knows what a flux is in nJy is here; everything else asks.
 """
 
+from mantis_astro.bands import register_filter, unregister_filter
+from mantis_astro.filters import get_filter, list_filters
 from mantis_astro.fluxes.columns import (
     Fluxes,
     column_suffix,
+    find_bands,
     flux_columns,
     read_fluxes,
 )
 from mantis_astro.fluxes.conversion import to_flux
-from mantis_astro.fluxes.filters import get_filter
 from mantis_astro.fluxes.magnitudes import (
     POGSON,
     asinh_mag_to_flux,
@@ -44,11 +46,13 @@ __all__ = [
     "asinh_mag_to_flux",
     "column_suffix",
     "default_softening",
+    "find_bands",
     "flux_columns",
     "flux_to_asinh_mag",
     "flux_to_mag_ab",
     "get_filter",
     "is_linear_in_flux",
+    "list_filters",
     "mag_ab_to_flux",
     "magnitude_error",
     "native_factor",
@@ -56,6 +60,8 @@ __all__ = [
     "njy_from_ab",
     "read_fluxes",
     "read_state",
+    "register_filter",
     "to_flux",
     "to_njy",
+    "unregister_filter",
 ]

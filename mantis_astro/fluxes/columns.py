@@ -8,12 +8,12 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Row
 
-from mantis_astro.bands import get_band, get_bands, get_survey, list_bands
+from mantis_astro.bands import band_of_suffix, get_band, get_bands, get_survey
 from mantis_astro.fluxes.magnitudes import POGSON, has_depth
 from mantis_astro.fluxes.zero_points import SENTINELS, to_njy
 from mantis_astro.units import unit_of, without_unit
 
-__all__ = ["Fluxes", "column_suffix", "flux_columns", "read_fluxes"]
+__all__ = ["Fluxes", "column_suffix", "find_bands", "flux_columns", "read_fluxes"]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def column_suffix(band):
     >>> column_suffix("galex.NUV")
     'galex_NUV'
     """
-    return str(get_band(band)).replace(".", "_")
+    return get_band(band).column_suffix
 
 
 def flux_columns(band):
@@ -66,6 +66,50 @@ def flux_columns(band):
     """
     suffix = column_suffix(band)
     return f"flux_{suffix}", f"flux_err_{suffix}"
+
+
+def find_bands(table):
+    """
+    Find the bands that a table has fluxes of.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table` or `~astropy.table.Row`
+        With columns such as ``flux_ps1_g`` or ``flux_decam_g``.
+
+    Returns
+    -------
+    tuple of Band
+        Bands of registered surveys and filters of sedpy, in the order of the columns.
+
+    Notes
+    -----
+    A column whose name differs from a band's in nothing but the case of its letters is
+    not one of it; it is told of in the log.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from mantis_astro.fluxes import find_bands
+    >>> table = Table({"id": [1], "flux_decam_Y": [30.0], "flux_ps1_g": [20.0]})
+    >>> [str(band) for band in find_bands(table)]
+    ['decam_Y', 'ps1.g']
+    """
+    found = []
+    for column in table.colnames:
+        if not column.lower().startswith("flux_"):
+            continue
+        band = band_of_suffix(column[len("flux_") :])
+        if band is None:
+            continue
+        name = flux_columns(band)[0]
+        if column == name:
+            found.append(band)
+        elif name not in table.colnames:
+            log.warning(
+                "column '%s' is not read: that of %s is '%s'", column, band, name
+            )
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -114,7 +158,7 @@ def read_fluxes(table, bands=None, *, missing=SENTINELS, default_unit=None):
     table : `~astropy.table.Table` or `~astropy.table.Row`
         With columns such as ``flux_ps1_g`` and ``flux_err_ps1_g``.
     bands : iterable of Band or str, optional
-        The bands; by default all registered ones that have a column of fluxes.
+        The bands; by default those of `find_bands`.
     missing : sequence of float, optional
         Values, in the unit of the column, that mark a flux as not observed. An empty
         one takes every finite flux for an observation, whatever its error.
@@ -154,10 +198,7 @@ def read_fluxes(table, bands=None, *, missing=SENTINELS, default_unit=None):
     level = logging.WARNING
     if isinstance(table, Row):
         table, level = table.table[table.index : table.index + 1], logging.INFO
-    if bands is None:
-        bands = [b for b in list_bands() if flux_columns(b)[0] in table.colnames]
-    else:
-        bands = get_bands(bands)
+    bands = find_bands(table) if bands is None else get_bands(bands)
     flux, flux_err = np.full((2, len(table), len(bands)), np.nan)
     n_marked = n_bad_error = 0
     for j, band in enumerate(bands):
@@ -269,7 +310,9 @@ def _are_maggies(unit):
 
 def _tell_of_vega(band, column, level):
     unit = column.unit
-    if _are_maggies(unit) and get_survey(band.survey).magsys == "Vega":
+    if not _are_maggies(unit) or not band.survey:
+        return
+    if get_survey(band.survey).magsys == "Vega":
         log.log(
             level,
             "fluxes of %s in %s are taken for AB, as in the catalogues of the Legacy "

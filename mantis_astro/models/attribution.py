@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import MaskedColumn, QTable, Table
 
 from mantis_astro import binned
-from mantis_astro.bands import get_band, get_survey
+from mantis_astro.bands import get_band
 from mantis_astro.binned import true_redshift
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.extinction import select_ebv
@@ -157,7 +157,7 @@ def _parted(bands, groups):
     elif isinstance(groups, str) and groups == "surveys":
         chosen = {}
         for band in bands:
-            chosen.setdefault(get_survey(band.survey).name, []).append(band)
+            chosen.setdefault(band.survey or str(band), []).append(band)
     elif isinstance(groups, str) and groups == "bands":
         chosen = {str(band).replace(".", "_"): [band] for band in bands}
     else:

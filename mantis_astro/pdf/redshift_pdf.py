@@ -739,7 +739,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         if self.flags & int(Flag.NO_DATA):
             return ()
         bands = [band.strip() for band in self.meta["PZBANDS"].split(",")]
-        surveys = [band.partition(".")[0] for band in bands]
+        surveys = [band.rpartition(".")[0] for band in bands]
         whole = [
             band
             for band, survey in zip(bands, surveys, strict=True)

@@ -8,12 +8,13 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Column, Row, Table
 
-from mantis_astro.bands import get_band, list_bands
+from mantis_astro.bands import get_band
 from mantis_astro.extinction import extinction_coefficients, resolve_ebv
 from mantis_astro.fluxes import (
     AB_ZERO_POINT_NJY,
     SENTINELS,
     ab_from_njy,
+    find_bands,
     flux_columns,
     read_fluxes,
     read_state,
@@ -199,7 +200,7 @@ def _eazy_unit(flux):
 def _bands_of(table, bands):
     names = set(table.colnames)
     if bands is None:
-        return [b for b in list_bands() if names.issuperset(flux_columns(b))]
+        return [b for b in find_bands(table) if names.issuperset(flux_columns(b))]
     bands = [get_band(band) for band in bands]
     for band in bands:
         if not names.issuperset(flux_columns(band)):

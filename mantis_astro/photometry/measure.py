@@ -14,7 +14,7 @@ import numpy as np
 
 from mantis_astro.astrometry import judge_all
 from mantis_astro.astrometry.local_map import offset_positions
-from mantis_astro.bands import get_band, get_bands, list_bands
+from mantis_astro.bands import get_band, get_bands, get_survey, list_bands
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.flags import Flag
 from mantis_astro.fluxes import FluxState
@@ -164,6 +164,8 @@ def measure_photometry(
     if isinstance(cutouts, MultibandCutout):
         cutouts = [cutouts]
     wanted = None if bands is None else get_bands(bands)
+    for band in wanted or ():
+        get_survey(band.survey)  # which a filter alone has not
     parts = []
     iterator = iter(cutouts)
     while chunk := list(islice(iterator, _CHUNK)):

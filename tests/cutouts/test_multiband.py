@@ -198,3 +198,9 @@ def test_another_fits_file_is_refused(tmp_path):
     fits.PrimaryHDU(np.ones((3, 3))).writeto(tmp_path / "other.fits")
     with pytest.raises(OSError, match="is no multiband cutout"):
         MultibandCutout.read(tmp_path / "other.fits")
+
+
+def test_a_filter_without_a_survey_has_no_images():
+    image = CCDData(np.ones((4, 4)), unit="nJy")
+    with pytest.raises(MissingBandError, match="'decam_g', has fluxes but no images"):
+        MultibandCutout(COORD, {"decam_g": image})

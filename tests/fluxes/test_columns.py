@@ -7,7 +7,7 @@ from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
 from mantis_astro.bands import get_band
-from mantis_astro.fluxes import flux_columns, read_fluxes
+from mantis_astro.fluxes import find_bands, flux_columns, read_fluxes
 
 
 def make_table(flux=(3000.0, 50.0), err=(30.0, 30.0), *, kind=QTable):
@@ -145,3 +145,32 @@ def test_maggies_of_a_survey_in_vega_are_told(caplog):
     table = QTable({"flux_unwise_W1": [1.0] * u.nmgy})
     assert read_fluxes(table).flux == pytest.approx(3631.0)
     assert "unwise.W1 in nmgy are taken for AB" in caplog.text
+
+
+def test_bands_of_a_table_come_in_the_order_of_its_columns():
+    names = ["flux_sdss_u0", "flux_galex_NUV", "flux_err_sdss_u0", "flux_decam_Y"]
+    table = QTable(
+        {name: [1.0] * u.nJy for name in [*names, "flux_auto", "flux_ps1_g"]}
+    )
+    found = [str(band) for band in find_bands(table)]
+    assert found == ["sdss_u0", "galex.NUV", "decam_Y", "ps1.g"]
+    assert [str(band) for band in read_fluxes(table).bands] == found
+
+
+def test_a_column_with_other_capitals_is_told_not_taken(caplog):
+    table = QTable({"flux_decam_y": [1.0] * u.nJy, "flux_PS1_g": [1.0] * u.nJy})
+    assert find_bands(table) == ()
+    assert (
+        "'flux_decam_y' is not read: that of decam_Y is 'flux_decam_Y'" in caplog.text
+    )
+    assert "that of ps1.g is 'flux_ps1_g'" in caplog.text
+
+
+def test_fluxes_of_a_filter_alone_are_read_and_known_to_be_faint(caplog):
+    table = QTable(
+        {"flux_wise_w1": [3.0, 9.0] * u.nmgy, "flux_err_wise_w1": [1.0, -99] * u.nmgy}
+    )
+    fluxes = read_fluxes(table)
+    np.testing.assert_allclose(fluxes.flux[0], 3 * 3631)
+    assert not fluxes.observed[1, 0]
+    assert "Vega" not in caplog.text

@@ -233,3 +233,11 @@ def test_the_former_name_of_the_scale_is_understood():
     old = {**to_plain(SPEC), "softening": [200.0, 400.0]}
     del old["asinh_scale"]
     assert from_plain(old) == SPEC
+
+
+def test_filters_of_sedpy_are_bands_as_any():
+    spec = PhotometrySpec(("decam_g", "wise_w1"), asinh_scale=(10.0, 10.0))
+    table = QTable({"flux_decam_g": [3631e3] * u.nJy, "flux_err_decam_g": [9] * u.nJy})
+    prepared = spec.to_tensor(table, ebv=0.02)
+    assert float(prepared.images[0, 0]) == pytest.approx((22 - 15) / 2, abs=1e-5)
+    assert decode_flags(prepared.flags) == [["MISSING_OTHER"]]

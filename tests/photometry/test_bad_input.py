@@ -8,6 +8,7 @@ from astropy.nddata import CCDData
 from astropy.wcs import WCS
 
 from mantis_astro import MultibandCutout
+from mantis_astro.exceptions import MissingBandError
 from mantis_astro.flags import Flag
 from mantis_astro.photometry import Circular, measure_photometry
 
@@ -283,3 +284,8 @@ def test_an_image_of_temperatures_is_not_measured():
     row, problems = measure(cutout)
     assert row["flags"][0] & Flag.NO_DATA
     assert "the unit K is not one of flux" in next(iter(problems))
+
+
+def test_a_filter_without_a_survey_cannot_be_measured():
+    with pytest.raises(MissingBandError, match="has fluxes but no images"):
+        measure_photometry(make_target(noise=1.0), bands=["ps1.r", "decam_g"])

@@ -6,6 +6,8 @@ import pytest
 from astropy.table import MaskedColumn, QTable, Table
 
 from mantis_astro.bands import BANDS
+from mantis_astro.extinction import extinction_coefficients
+from mantis_astro.fluxes import flux_columns
 from mantis_astro.photometry import measure_photometry, to_eazy, to_prospector
 
 from .scenes import first, make_target
@@ -108,3 +110,18 @@ def test_eazy_can_be_told_that_nothing_is_missing():
     table = QTable({"flux_ps1_g": [-99.0] * u.nJy, "flux_err_ps1_g": [9] * u.nJy})
     assert eazy_takes(to_eazy(table, {"ps1.g": 1}), 1) == [False]
     assert eazy_takes(to_eazy(table, {"ps1.g": 1}, missing=()), 1) == [True]
+
+
+def test_filters_of_sedpy_are_exported_by_their_names():
+    bands = ["decam_g", "vista_vircam_Ks", "ps1.i"]
+    table = QTable()
+    for band in bands:
+        flux, flux_err = flux_columns(band)
+        table[flux], table[flux_err] = [3631.0] * u.nJy, [36.0] * u.nJy
+    parts = to_prospector(table[0], ebv=0.1)
+    assert parts["filternames"] == ["decam_g", "vista_vircam_Ks", "panstarrs_i"]
+    magnitudes = 2.5 * np.log10(parts["maggies"] / 1e-9)
+    per_ebv = list(extinction_coefficients(bands).values())
+    np.testing.assert_allclose(magnitudes, 0.1 * np.array(per_ebv))
+    catalog = to_eazy(table, {band: n for n, band in enumerate(bands)})
+    assert catalog.colnames == ["id", "F0", "E0", "F1", "E1", "F2", "E2"]

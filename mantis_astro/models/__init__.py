@@ -10,6 +10,7 @@ from mantis_astro.models.absent_bands import without_bands
 from mantis_astro.models.acceleration import accelerate
 from mantis_astro.models.attribution import shapley_values
 from mantis_astro.models.attribution_table import attribution_by_redshift
+from mantis_astro.models.band_sets import BandSetSpec
 from mantis_astro.models.card import ModelCard
 from mantis_astro.models.checkpoints import load_model, save_model
 from mantis_astro.models.encoders import EncoderConfig
@@ -39,9 +40,13 @@ from mantis_astro.models.registry import (
     list_models,
     register_model,
 )
+from mantis_astro.models.set_network import BandSet, BandSetConfig
 
 __all__ = [
     "DEFAULT_MODEL",
+    "BandSet",
+    "BandSetConfig",
+    "BandSetSpec",
     "CommonGrid",
     "EarlyFusion",
     "EarlyFusionConfig",

@@ -202,7 +202,7 @@ class ModelCard:
     @property
     def is_photometric(self) -> bool:
         """Whether it reads a table of fluxes rather than images."""
-        return self.spec.kind == "photometry"
+        return self.spec.reads_tables
 
     def to_plain(self) -> dict:
         """

@@ -123,9 +123,22 @@ def predict_both(network, images, ebv, *, dihedral=False, device=None):
 
 @torch.inference_mode()
 def _in_micro_batches(function, network, images, ebv, device):
-    size = network.micro_batch
     if device is None:
         device = next((p.device for p in network.parameters()), "cpu")
+    size = network.micro_batch
+    if not hasattr(network, "groups") or not len(ebv):
+        return _rows_of(function, images, ebv, size, device)
+    out = None
+    for rows, group in network.groups(images):
+        part = _rows_of(function, group, ebv[rows], size, device)
+        if out is None:
+            out = np.empty((len(ebv), part.shape[1]), np.float32)
+        out[rows.numpy()] = part
+    return out
+
+
+def _rows_of(function, images, ebv, size, device):
+    """Rows of what a function gives for objects of inputs of one shape."""
     n_object = len(ebv)
     # An empty input goes through the network once, to learn the length of a row.
     starts = range(0, max(n_object, 1), size)

@@ -109,6 +109,8 @@ class InputSpec:
     ebv_maps: tuple[str, ...] = ("csfd", "planck")
     ebv_default: tuple[float, ...] = (0.0355, 0.0418)
 
+    reads_tables = False
+
     def __post_init__(self):
         self.geometry.check(self._bands)
         if len(self.stretch) != len(self.bands):
@@ -269,6 +271,29 @@ class InputSpec:
             stretched.append(_stretched(plane, self.stretch[channels], shown))
             start = channels.stop
         return self.geometry.combine(tuple(stretched))
+
+    def encode_batch(
+        self,
+        images: tuple[torch.Tensor, ...],
+        observed: torch.Tensor,
+        ebv: torch.Tensor,  # noqa: ARG002  others read it
+    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """
+        Prepare galaxies of a training.
+
+        Parameters
+        ----------
+        images, observed : tuple of `torch.Tensor` and `torch.Tensor`
+            As for `encode`.
+        ebv : `torch.Tensor`
+            E(B-V) in magnitudes, shape (n_object, n_map); the network reads it.
+
+        Returns
+        -------
+        `torch.Tensor` or tuple of `torch.Tensor`
+            As `encode` gives it.
+        """
+        return self.encode(images, observed)
 
     @property
     def in_njy(self) -> bool:

@@ -78,6 +78,8 @@ class PhotometrySpec:
     magnitude_scale: float = 2.0
     aperture: str = "circle of 3 arcsec, total of a point source"
 
+    reads_tables = True
+
     def __post_init__(self):
         if len(self.asinh_scale) != len(self.bands) or min(self.asinh_scale) <= 0:
             msg = (
@@ -226,6 +228,24 @@ class PhotometrySpec:
         shown = (observed & torch.isfinite(flux))[:, None]
         inputs = torch.where(shown, torch.stack(parts, 1), 0.0)
         return torch.nan_to_num(inputs).float().flatten(1)
+
+    def encode_batch(self, images, observed, ebv):  # noqa: ARG002  others read E(B-V)
+        """
+        Prepare galaxies of a training.
+
+        Parameters
+        ----------
+        images, observed : `torch.Tensor`
+            As for `encode`.
+        ebv : `torch.Tensor`
+            E(B-V) in magnitudes, shape (n_object, n_map); the network reads it.
+
+        Returns
+        -------
+        `torch.Tensor`
+            As `encode` gives it.
+        """
+        return self.encode(images, observed)
 
     @cached_property
     def _bands(self):

@@ -22,13 +22,16 @@ class Augmentation:
     config : AugmentationConfig
         What is done, and how strongly.
     bands : sequence of str
-        Bands, in order.
+        Bands, in order; none for measurements in any bands, see `BandSetSpec`.
     seed : int
         Of all random numbers.
     """
 
     def __init__(self, config, bands, *, seed):
         self.config, self.seed = config, seed
+        self._any_bands = not bands
+        if self._any_bands:
+            return
         bands = [get_band(band) for band in bands]
         surveys = [band.survey for band in bands]
         names = list(dict.fromkeys(surveys))
@@ -65,6 +68,8 @@ class Augmentation:
         """
         config = self.config
         draw = _Draws(self.seed, step, batch_size, rows)
+        if self._any_bands:
+            return self._change_measurements(batch, draw)
         batch = self._drop_bands(batch, draw)
         batch = self._scale(batch, draw)
         if isinstance(batch.images, tuple):
@@ -81,15 +86,27 @@ class Augmentation:
             batch = replace(batch, ebv=ebv)
         return batch
 
+    def _change_measurements(self, batch, draw):
+        """Drop, scale and blur fluxes of any bands."""
+        config = self.config
+        flux, error, *rest = batch.images
+        n_slot = flux.shape[1]
+        keep = draw.uniform(n_slot) >= config.drop_band
+        shift = config.zero_point * draw.normal(n_slot)
+        factor = 10 ** (0.4 * shift)  # (n_object, n_slot)
+        flux, error = flux * factor, error * factor
+        extra = config.extra_noise * draw.uniform(1) * error
+        flux = flux + torch.nan_to_num(extra) * draw.normal(n_slot)
+        images = (flux, torch.hypot(error, extra), *rest)
+        return replace(_without(batch, ~keep), images=images)
+
     def _drop_bands(self, batch, draw):
         config, n_band = self.config, len(self._survey)
         if not (config.drop_band or config.drop_survey):
             return batch
-        keep = draw.uniform(n_band) >= config.drop_band
-        surveys = draw.uniform(self._n_survey) >= config.drop_survey
-        left = batch.observed & keep & surveys[:, self._survey]
-        nothing = ~left.any(1, keepdim=True)
-        return replace(batch, observed=torch.where(nothing, batch.observed, left))
+        drop = draw.uniform(n_band) < config.drop_band
+        surveys = draw.uniform(self._n_survey) < config.drop_survey
+        return _without(batch, drop | surveys[:, self._survey])
 
     def _scale(self, batch, draw):
         """Multiply bands: zero points, and smooth errors of the spectrum."""
@@ -131,6 +148,13 @@ class Augmentation:
                 for plane in planes
             )
         return replace(batch, images=planes)
+
+
+def _without(batch, dropped):
+    """Leave out measurements, but not all of a galaxy."""
+    left = batch.observed & ~dropped
+    nothing = ~left.any(1, keepdim=True)
+    return replace(batch, observed=torch.where(nothing, batch.observed, left))
 
 
 class _Draws:

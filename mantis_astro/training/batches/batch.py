@@ -28,7 +28,8 @@ class TrainingBatch:
         As data give them: for images a tuple of planes of pixel values before the
         stretch, each of shape (n_object, n_band, ny, nx), 0 where a pixel is bad; for
         photometry flux and its error in nJy, shape (n_object, 2, n_band), NaN where
-        there is none. As the network reads them, once prepared.
+        there is none; for any bands what `BandSetSpec.encode_batch` takes. As the
+        network reads them, once prepared.
     observed : `torch.Tensor`
         Whether each band was observed, shape (n_object, n_band), bool.
     ebv : `torch.Tensor`
@@ -82,7 +83,7 @@ class TrainingBatch:
 
         Parameters
         ----------
-        spec : InputSpec or PhotometrySpec
+        spec : InputSpec, PhotometrySpec or BandSetSpec
             What the network reads.
 
         Returns
@@ -90,7 +91,8 @@ class TrainingBatch:
         TrainingBatch
             With ``images`` as ``spec.to_tensor`` makes them of cutouts or fluxes.
         """
-        return replace(self, images=spec.encode(self.images, self.observed))
+        images = spec.encode_batch(self.images, self.observed, self.ebv)
+        return replace(self, images=images)
 
     def to(self, device):
         """

@@ -197,3 +197,46 @@ def test_a_shift_moves_to_higher_pixels():
     moved = _shifted(plane, torch.tensor([[2.0, 1.0], [-3.0, 0.0]]))  # x, y
     places = [torch.nonzero(one[0] > 0.99).tolist() for one in moved]
     assert places == [[[8, 7]], [[7, 2]]]
+
+
+def made_set(n=4000, n_slot=3):
+    flux = torch.full((n, n_slot), 1000.0)
+    error = torch.full((n, n_slot), 50.0)
+    error[:, 2] = torch.nan
+    return TrainingBatch(
+        images=(flux, error, torch.zeros(n, n_slot, 24), torch.zeros(n)),
+        observed=torch.ones(n, n_slot, dtype=torch.bool),
+        ebv=torch.zeros(n, 1),
+        z=torch.zeros(n, dtype=torch.float64),
+        weight=torch.ones(n),
+        index=torch.arange(n),
+    )
+
+
+def test_measurements_in_any_bands_are_changed_one_by_one():
+    config = AugmentationConfig(drop_band=0.2, zero_point=0.03, extra_noise=1.0)
+    augment, batch = Augmentation(config, (), seed=4), made_set()
+    changed = augment(batch, 0, len(batch))
+    flux, error, described, aperture = changed.images
+    assert described is batch.images[2]
+    assert aperture is batch.images[3]
+    assert changed.observed.float().mean() == pytest.approx(0.8 + 0.2**3, abs=0.02)
+    assert changed.observed.any(1).all()
+    magnitudes = -2.5 * torch.log10(flux[:, 2])  # whose error is not known
+    assert magnitudes.std() == pytest.approx(0.03, rel=0.1)
+    assert error[:, 2].isnan().all()
+    added = (error[:, :2].double() ** 2 / 50.0**2 - 1).mean()
+    assert added == pytest.approx(1 / 3, abs=0.05)  # the mean square of a uniform
+    some = augment(batch[100:200], 0, len(batch), slice(100, 200))
+    assert torch.equal(some.images[0], flux[100:200])
+
+
+def test_measurements_stay_if_nothing_is_asked_for():
+    batch = made_set(50)
+    changed = Augmentation(AugmentationConfig(), (), seed=4)(batch, 0, len(batch))
+    assert all(map(same, changed.images[:2], batch.images[:2]))
+    assert changed.observed.all()
+
+
+def same(one, other):
+    return torch.equal(one.nan_to_num(-1), other.nan_to_num(-1))

@@ -28,6 +28,7 @@ from mantis_astro.pdf.n_of_z import N_OF_Z_KEY, PRIOR_KEY, n_of_z_to_text
 if TYPE_CHECKING:
     import torch
 
+    from mantis_astro.bands import Band
     from mantis_astro.calibration import Recalibrator
     from mantis_astro.extinction import EbvLike
     from mantis_astro.models import ModelCard, NetworkInput
@@ -57,11 +58,15 @@ class Inference(NamedTuple):
     components : `~numpy.ndarray`
         `~mantis_astro.shift.ReferenceStatistics.components` of the features, shape
         (n, n_component), float32; without columns if the model has no statistics.
+    p_star : `~numpy.ndarray` or None
+        Probability that the object is a star, shape (n,), float32, NaN where nothing
+        was usable; None if the model does not tell stars from galaxies.
     """
 
     pdf: RedshiftPDF
     ood_score: np.ndarray
     components: np.ndarray
+    p_star: np.ndarray | None = None
 
     @property
     def probability(self):
@@ -105,8 +110,14 @@ class Predictor:
         edges = self.card.bin_edges
         return (
             f"<{type(self).__name__} {self.card.name}: {self.card.network.kind} of "
-            f"{len(self.card.bands)} bands, z = {edges[0]:g} to {edges[-1]:g}>"
+            f"{len(self.card.bands) or 'any'} bands, z = {edges[0]:g} to "
+            f"{edges[-1]:g}>"
         )
+
+    @property
+    def tells_stars(self) -> bool:
+        """Whether the model gives the probability that an object is a star."""
+        return hasattr(self.network, "star")
 
     def predict(
         self,
@@ -244,10 +255,15 @@ class Predictor:
         usable = prepared.usable
         score = np.full(len(usable), np.nan, np.float32)
         components = np.empty((len(usable), 0), np.float32)
-        if self.card.reference is None:
+        p_star = None
+        if self.card.reference is None and not self.tells_stars:
             probability = predict_probability(*arguments, **options)
         else:
             probability, features = predict_both(*arguments, **options)
+        if self.tells_stars:
+            p_star = self.network.star_probability(features)
+            p_star[~usable] = np.nan
+        if self.card.reference is not None:
             score[usable] = self.card.reference.ood_score(features[usable])
             components = self.card.reference.components(features)
         probability[~prepared.usable] = 0  # nothing is known: made uniform, flagged
@@ -260,7 +276,7 @@ class Predictor:
         if self.card.placeholder:
             flags |= int(Flag.PLACEHOLDER_MODEL)
         flags[score > Flag.OOD_FEATURE.threshold] |= int(Flag.OOD_FEATURE)
-        return Inference(pdf.add_flags(flags), score, components)
+        return Inference(pdf.add_flags(flags), score, components, p_star)
 
     def check_dihedral(self, dihedral: bool) -> None:  # noqa: FBT001  no switch
         """
@@ -304,9 +320,14 @@ class Predictor:
         plain = self.card.recalibration
         return None if plain is None else recalibrator_from_plain(plain)
 
-    def provenance(self) -> dict:
+    def provenance(self, bands: Iterable[Band] | None = None) -> dict:
         """
         Collect facts to keep beside results.
+
+        Parameters
+        ----------
+        bands : iterable of Band, optional
+            The bands of the data, for a model that reads any.
 
         Returns
         -------
@@ -316,7 +337,10 @@ class Predictor:
             were recalibrated, bands they rest on, versions of packages, thresholds of
             flags, what to cite.
         """
-        return dict(self._provenance)
+        facts = dict(self._provenance)
+        if bands is not None:
+            facts["PZBANDS"] = ", ".join(map(str, bands))
+        return facts
 
     @cached_property
     def _provenance(self):
@@ -329,7 +353,7 @@ class Predictor:
             "PZMODEL": self.card.name,
             "PZSHA256": self.card.sha256,
             PRIOR_KEY: self.card.training_prior,
-            "PZBANDS": ", ".join(map(str, self.card.bands)),
+            "PZBANDS": ", ".join(map(str, self.card.bands)) or "any",
             "PZVERS": ", ".join(versions),
             "PZTHRESH": ", ".join(thresholds),
             "PZCITE": ", ".join(self.citations()),
@@ -373,20 +397,21 @@ class Predictor:
 
     def _predict_table(self, table, ebv, missing):
         _check_used_up(ebv, len(table))
-        parts = []
+        parts, bands = [], None
         if self.card.is_photometric:
             table = self.card.spec.read(table, missing=missing)
+            bands = None if self.card.bands else table.bands
         for start in range(0, len(table), _ROWS):
             rows = slice(start, start + _ROWS)
             prepared = self.prepare(table[rows], select_ebv(ebv, rows))
             parts.append(self.infer(prepared))
-        return self._joined(parts)
+        return self._joined(parts, bands)
 
-    def _joined(self, parts):
+    def _joined(self, parts, bands=None):
         none = np.empty((0, self.card.n_bins), np.float32)
         none = RedshiftPDF(self.card.bin_edges, none)
         pdf = RedshiftPDF.concatenate([none, *(part.pdf for part in parts)])
-        pdf.meta.update(self.provenance())
+        pdf.meta.update(self.provenance(bands))
         return pdf
 
 

@@ -28,7 +28,7 @@ def run(options):
         "name": card.name,
         "what it is": card.description,
         "network": card.network.kind,
-        "bands": ", ".join(map(str, card.bands)),
+        "bands": ", ".join(map(str, card.bands)) or "any",
         "redshifts": f"{card.n_bins} bins, {card.z_edges[0]:g} to {card.z_edges[-1]:g}",
         "trained on": card.training_sample,
         "prior": card.training_prior,

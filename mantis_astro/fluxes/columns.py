@@ -125,11 +125,14 @@ class Fluxes:
         In nJy, shape (n_object, n_band); NaN where not observed.
     flux_err : `~numpy.ndarray`
         In nJy, shape (n_object, n_band); NaN where not observed or not known.
+    aperture : str
+        What light they hold, as `FluxState` has it; empty if that is not known.
     """
 
     bands: tuple
     flux: np.ndarray
     flux_err: np.ndarray
+    aperture: str = ""
 
     def __len__(self):
         return len(self.flux)

@@ -1,14 +1,14 @@
 """The door in for any photometry: a set of measurements through any filters."""
 
+from dataclasses import replace
 from functools import lru_cache
 
-import astropy.units as u
 import numpy as np
 import torch
 
 from mantis_astro.bands import Band
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.extinction import extinction_curve
+from mantis_astro.extinction import extinction_coefficients
 from mantis_astro.flags import Flag
 from mantis_astro.fluxes import (
     AB_ZERO_POINT_NJY,
@@ -111,8 +111,7 @@ class BandSetSpec:
     unknown_error: float = 0.05
     ebv_maps: tuple = ("csfd",)
 
-    #: The bands are those of the table.
-    bands = ()
+    bands = ()  # those of the table
     ebv_default = (np.nan,)
     reads_tables = True
 
@@ -153,7 +152,7 @@ class BandSetSpec:
         ValueError
             If there is no such filter, or its curve has no width.
         """
-        rows = [_describe(_filter_name(band)) for band in filters]
+        rows = [_describe(band, get_filter(band)) for band in filters]
         return torch.tensor(np.array(rows).reshape(-1, self.n_describe)).float()
 
     def encode(self, flux, flux_err, observed, described, ebv, aperture):
@@ -226,6 +225,38 @@ class BandSetSpec:
         tokens = torch.cat([described, torch.stack(numbers, 2)], 2)
         return torch.where(shown[..., None], tokens, 0.0).float()
 
+    def arrays(self, table):
+        """
+        Read a table as galaxies of a training are kept.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            As for `to_tensor`.
+
+        Returns
+        -------
+        images : tuple of `~numpy.ndarray`
+            What `encode_batch` takes, float32.
+        observed : `~numpy.ndarray`
+            Whether there is a flux, shape (n_object, n_filter).
+
+        Raises
+        ------
+        ValueError
+            As `read`.
+        """
+        fluxes = self.read(table)
+        described = self.describe(fluxes.bands).numpy()
+        n = len(fluxes)
+        images = (
+            fluxes.flux.astype(np.float32),
+            fluxes.flux_err.astype(np.float32),
+            np.broadcast_to(described, (n, *described.shape)),  # takes no memory
+            np.full(n, aperture_number(fluxes.aperture), np.float32),
+        )
+        return images, fluxes.observed
+
     def encode_batch(self, images, observed, ebv):
         """
         Prepare galaxies of a training.
@@ -274,6 +305,7 @@ class BandSetSpec:
             `~astropy.units.UnitsError` if a column is not a flux density.
         """
         fluxes = read_fluxes(table, missing=missing)
+        fluxes = replace(fluxes, aperture=read_state(table).aperture)
         if not fluxes.bands:
             msg = (
                 "'table' must have a column of fluxes, such as 'flux_ps1_g' or "
@@ -312,9 +344,7 @@ class BandSetSpec:
         An object without any band is not usable (NO_DATA). NON_DETECTION: no band with
         a known error reaches three times that.
         """
-        aperture = 0
         if not isinstance(table, Fluxes):
-            aperture = aperture_number(read_state(table).aperture)
             table = self.read(table)
         flux, error, observed = table.flux, table.flux_err, table.observed
         _check_number(observed)
@@ -330,7 +360,7 @@ class BandSetSpec:
             torch.from_numpy(observed),
             self.describe(table.bands)[None],
             ebv[:, 0],
-            torch.full((len(table),), aperture),
+            torch.full((len(table),), aperture_number(table.aperture)),
         )
         return NetworkInput(images, ebv.nan_to_num(), flags, usable)
 
@@ -340,16 +370,16 @@ def _filter_name(band):
 
 
 @lru_cache(maxsize=1024)
-def _describe(name):
+def _describe(band, curve):
     """Describe one filter, n_describe numbers."""
-    curve = get_filter(name)
     wavelength = np.asarray(curve.wavelength, float)
     transmission = np.clip(curve.transmission, 0, None)
     ln_pivot = np.log(curve.wave_pivot)
     low, *_, high = quantiles = _quantiles(wavelength, transmission)
     if not high > low:
-        msg = f"the transmission of filter '{name}' has no width"
+        msg = f"the transmission of filter '{band}' has no width"
         raise InputSpecError(msg)
+    (per_ebv,) = extinction_coefficients([band]).values()
     u_pivot = (ln_pivot - _LN_SHORTEST) / _LN_RANGE
     phases = np.pi * u_pivot * 2.0 ** np.arange(_N_WAVES)
     return np.array(
@@ -359,7 +389,7 @@ def _describe(name):
             *(4 * (quantiles - ln_pivot)),
             *np.sin(phases),
             *np.cos(phases),
-            _extinction(wavelength, transmission) / _LARGEST_EXTINCTION,
+            per_ebv / _LARGEST_EXTINCTION,
         ]
     )
 
@@ -374,15 +404,6 @@ def _quantiles(wavelength, transmission):
     return np.interp(np.array(_QUANTILES) * share[-1], share, x)
 
 
-def _extinction(wavelength, transmission):
-    """Extinction for E(B-V) = 1 of an AB source, in magnitudes."""
-    law = extinction_curve(np.maximum(wavelength, 910) * u.AA, scale="sfd")
-    photons = transmission / wavelength
-    dimmed = photons * 10 ** (-0.04 * law)
-    ratio = np.trapezoid(dimmed, wavelength) / np.trapezoid(photons, wavelength)
-    return float(-25 * np.log10(ratio))
-
-
 def _sorted(fluxes):
     """Sort by pivot wavelength, and average what is of the same filter."""
     columns = {}
@@ -392,7 +413,7 @@ def _sorted(fluxes):
     parts = [_averaged(fluxes, columns[name]) for name in names]
     flux, flux_err = (np.stack(part, 1) for part in zip(*parts, strict=True))
     bands = tuple(fluxes.bands[columns[name][0]] for name in names)
-    return Fluxes(bands, flux, flux_err)
+    return replace(fluxes, bands=bands, flux=flux, flux_err=flux_err)
 
 
 def _averaged(fluxes, columns):

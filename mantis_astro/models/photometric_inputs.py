@@ -3,6 +3,7 @@
 import logging
 from functools import cached_property
 
+import numpy as np
 import torch
 
 from mantis_astro.bands import get_band
@@ -228,6 +229,31 @@ class PhotometrySpec:
         shown = (observed & torch.isfinite(flux))[:, None]
         inputs = torch.where(shown, torch.stack(parts, 1), 0.0)
         return torch.nan_to_num(inputs).float().flatten(1)
+
+    def arrays(self, table):
+        """
+        Read a table as galaxies of a training are kept.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            As for `to_tensor`.
+
+        Returns
+        -------
+        values : `~numpy.ndarray`
+            Flux and error in nJy, NaN where there is none, shape (n_object, 2,
+            n_band), float32.
+        observed : `~numpy.ndarray`
+            Whether there is a flux, shape (n_object, n_band).
+
+        Raises
+        ------
+        ValueError
+            As `read`.
+        """
+        fluxes = self.read(table)
+        return fluxes.values.astype(np.float32), fluxes.observed
 
     def encode_batch(self, images, observed, ebv):  # noqa: ARG002  others read E(B-V)
         """

@@ -1,5 +1,6 @@
 """The network of any bands: attention over a set of measurements."""
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -137,6 +138,24 @@ class BandSet(RedshiftNetwork):
         """
         features = self.features(images, ebv)
         return self.last_layer(features), self.star(features)[:, 0]
+
+    def star_probability(self, features):
+        """
+        Probability that objects are stars.
+
+        Parameters
+        ----------
+        features : `~numpy.ndarray`
+            What `features` gives, shape (n_object, n_features).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n_object,), float32.
+        """
+        weight = self.star.weight.detach().cpu().double().numpy()
+        logit = (features * weight).sum(1) + self.star.bias.item()
+        return torch.sigmoid(torch.from_numpy(logit)).numpy().astype(np.float32)
 
     def groups(self, images):
         """

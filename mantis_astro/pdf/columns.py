@@ -10,9 +10,11 @@ from mantis_astro.flags import Flag
 from mantis_astro.pdf_io.edges import EDGES_KEY, edges_to_text
 
 __all__ = [
+    "BANDS_USED",
     "COLUMNS",
     "OOD_SCORE",
     "OUTPUT_COLUMNS",
+    "P_STAR",
     "Z_MC",
     "ColumnDefinition",
     "make_column",
@@ -166,11 +168,27 @@ OOD_SCORE = ColumnDefinition(
     ".3f",
 )
 
+#: What `add_redshifts` adds for models that tell stars from galaxies.
+P_STAR = ColumnDefinition(
+    "p_star",
+    "Probability that the object is a star; p(z) is that of a galaxy",
+    "stat.probability;src.class.starGalaxy",
+    ".3f",
+)
+
+#: What `add_redshifts` adds for models that read any bands.
+BANDS_USED = ColumnDefinition(
+    "bands_used",
+    "Whether each of the bands that PZBANDS in the table's meta lists was observed",
+    "meta.code",
+    None,
+)
+
 #: What `add_redshifts` adds where it is given a source of randomness.
 Z_MC = ColumnDefinition("z_mc", "One draw from p(z)", "src.redshift.phot", ".4f")
 
-#: All columns of `add_redshifts`, in order.
-OUTPUT_COLUMNS = (*COLUMNS[:-2], OOD_SCORE, *COLUMNS[-2:])
+#: All columns of `add_redshifts`, in order; not all models have all.
+OUTPUT_COLUMNS = (*COLUMNS[:-2], OOD_SCORE, P_STAR, BANDS_USED, *COLUMNS[-2:])
 
 
 def measure(pdf, definition):
@@ -201,7 +219,8 @@ def make_column(definition, values, bin_edges):
     """
     Make one column of a table.
 
-    The class of a column does not depend on what is in it: `flags` are never masked,
+    The class of a column does not depend on what is in it: `flags` and ``bands_used``
+    are never masked,
     all others are masked columns, which hold NaN where they are masked, for readers
     that see no mask.
 
@@ -227,7 +246,7 @@ def make_column(definition, values, bin_edges):
         "meta": {"ucd": definition.ucd},
         "copy": False,
     }
-    if definition.name == "flags":
+    if definition.name in ("flags", BANDS_USED.name):
         return Column(values, **facts)
     if definition.name == "pz":
         facts["description"] += f"; edges {edges_to_text(bin_edges)}"

@@ -11,6 +11,7 @@ from mantis_astro.extinction import resolve_ebv, select_ebv
 from mantis_astro.flags import Flag
 from mantis_astro.fluxes import SENTINELS
 from mantis_astro.pdf import RedshiftPDF
+from mantis_astro.prediction import Inference
 from mantis_astro.progress import progress_bar
 from mantis_astro.redshift_table.batches import find_ebv, fingerprint, open_rows
 from mantis_astro.redshift_table.columns import NewColumns
@@ -60,7 +61,15 @@ def add_redshifts(
     found = open_rows(card, table, source, ra=ra, dec=dec, chunk=chunk, missing=missing)
     output = QTable(table, copy=True)
     bin_edges = card.bin_edges
-    new = NewColumns(output, bin_edges, prefix=prefix, columns=columns, rng=rng)
+    new = NewColumns(
+        output,
+        bin_edges,
+        prefix=prefix,
+        columns=columns,
+        rng=rng,
+        has_p_star=predictor.tells_stars,
+        bands_used=found.bands_used,
+    )
     new.flags[~found.good] |= int(found.flags)
     ebv = find_ebv(output, ebv)
     resolve_ebv(ebv, len(output), card.ebv_maps)  # raises now, not after an hour
@@ -75,13 +84,14 @@ def add_redshifts(
         "source": found.place,
         "table": found.fingerprint,
     }
-    n_value = card.n_bins + (0 if card.reference is None else 1 + domain.n_component)
+    n_value = card.n_bins + predictor.tells_stars
+    n_value += 0 if card.reference is None else 1 + domain.n_component
     with _open_journal(resume, identity, n_value) as journal:
         finished = 0
         for rows, flags, values in journal.iter_blocks() if journal else ():
-            pdf, score, components = _unpacked(bin_edges, flags, values)
-            new.fill(rows, pdf, score)
-            domain.add(rows, components)
+            answer = _unpacked(predictor, flags, values)
+            new.fill(rows, answer.pdf, **_own(answer))
+            domain.add(rows, answer.components)
             todo[rows] = False
             finished += len(rows)
         if finished:
@@ -95,7 +105,7 @@ def add_redshifts(
                     prepared = predictor.prepare(data, select_ebv(ebv, rows))
                     answer = predictor.infer(prepared, dihedral=dihedral)
                     pdf = answer.pdf.add_flags(status) if status.any() else answer.pdf
-                    new.fill(rows, pdf, answer.ood_score)
+                    new.fill(rows, pdf, **_own(answer))
                     domain.add(rows, answer.components)
                     if journal:
                         final = (pdf.flags & int(Flag.FETCH_FAILED)) == 0
@@ -109,24 +119,35 @@ def add_redshifts(
         new.flags[has_data] |= int(Flag.OOD_DOMAIN)
     for count, description in new.count_flags():
         log.info("%d of %d rows: %s", count, len(output), description)
-    return new.attach(predictor.provenance())
+    return new.attach(predictor.provenance(found.bands))
+
+
+def _own(answer):
+    """Numbers of an answer that do not follow from p(z)."""
+    return {"ood_score": answer.ood_score, "p_star": answer.p_star}
 
 
 def _packed(answer):
-    """All of an answer that is kept for each row, (n, n_bins + n_value) float32."""
-    if not answer.components.shape[1]:
-        return answer.probability
-    parts = answer.probability, answer.ood_score[:, None], answer.components
+    """All of an answer that is kept for each row, (n, n_value) float32."""
+    parts = [answer.probability]
+    if answer.p_star is not None:
+        parts.append(answer.p_star[:, None])
+    if answer.components.shape[1]:
+        parts += [answer.ood_score[:, None], answer.components]
     return np.hstack(parts).astype(np.float32)
 
 
-def _unpacked(bin_edges, flags, values):
+def _unpacked(predictor, flags, values):
     """Take apart what `_packed` put together."""
-    n_bins = len(bin_edges) - 1
-    pdf = RedshiftPDF.from_batch(bin_edges, values[:, :n_bins], flags=flags)
-    if values.shape[1] == n_bins:
-        return pdf, np.full(len(values), np.nan), values[:, n_bins:]
-    return pdf, values[:, n_bins], values[:, n_bins + 1 :]
+    card = predictor.card
+    probability, rest = values[:, : card.n_bins], values[:, card.n_bins :]
+    pdf = RedshiftPDF.from_batch(card.bin_edges, probability, flags=flags)
+    p_star = None
+    if predictor.tells_stars:
+        p_star, rest = rest[:, 0], rest[:, 1:]
+    if card.reference is None:
+        return Inference(pdf, np.full(len(values), np.nan), rest, p_star)
+    return Inference(pdf, rest[:, 0], rest[:, 1:], p_star)
 
 
 def _identity_of(ebv):

@@ -86,7 +86,8 @@ def open_rows(
     if source is not None:
         msg = f"'{card.name}' reads fluxes from the table: leave 'source' out"
         raise TypeError(msg)
-    return FluxRows(card.spec.read(table, missing=missing))
+    fluxes = card.spec.read(table, missing=missing)
+    return FluxRows(fluxes, any_bands=not card.bands)
 
 
 class FluxRows:
@@ -97,13 +98,24 @@ class FluxRows:
     ----------
     fluxes : `~mantis_astro.fluxes.Fluxes`
         What the model reads of it.
+    any_bands : bool
+        Whether that depends on the table.
+
+    Attributes
+    ----------
+    bands : tuple of Band or None
+        What the model reads; None if that does not depend on the table.
+    bands_used : ndarray or None
+        Whether each of ``bands`` was observed, shape (n, n_band).
     """
 
     flags = 0
     place = ""  # the table itself
 
-    def __init__(self, fluxes):
+    def __init__(self, fluxes, *, any_bands=False):
         self._fluxes = fluxes
+        self.bands = fluxes.bands if any_bands else None
+        self.bands_used = fluxes.observed if any_bands else None
         self.good = np.ones(len(fluxes), bool)
 
     @property
@@ -149,6 +161,7 @@ class CutoutRows:
     """
 
     flags = Flag.BAD_COORDINATES
+    bands = bands_used = None  # always those of the model
 
     def __init__(self, coords, good, source, bands, chunk):
         self._coords, self.good = coords, good

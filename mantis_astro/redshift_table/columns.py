@@ -3,7 +3,14 @@
 import numpy as np
 
 from mantis_astro.flags import FLAG_TABLE, Flag
-from mantis_astro.pdf.columns import OOD_SCORE, OUTPUT_COLUMNS, Z_MC, make_column
+from mantis_astro.pdf.columns import (
+    BANDS_USED,
+    OOD_SCORE,
+    OUTPUT_COLUMNS,
+    P_STAR,
+    Z_MC,
+    make_column,
+)
 from mantis_astro.pdf.columns import measure as measure_column
 from mantis_astro.pdf_io.edges import EDGES_KEY, edges_to_text
 
@@ -26,6 +33,10 @@ class NewColumns:
         Which, without prefix; None for all.
     rng : int, `~numpy.random.Generator` or None
         Draws redshifts for ``z_mc``, which is there only with it.
+    has_p_star : bool
+        Whether the model gives the probability of a star.
+    bands_used : ndarray or None
+        Which bands were observed, shape (n, n_band), for a model of any bands.
 
     Raises
     ------
@@ -33,8 +44,22 @@ class NewColumns:
         If there is no such column, or the table has one of that name.
     """
 
-    def __init__(self, table, bin_edges, *, prefix, columns, rng):
+    def __init__(
+        self,
+        table,
+        bin_edges,
+        *,
+        prefix,
+        columns,
+        rng,
+        has_p_star=False,
+        bands_used=None,
+    ):
         known = {d.name: d for d in OUTPUT_COLUMNS}
+        if not has_p_star:
+            del known[P_STAR.name]
+        if bands_used is None:
+            del known[BANDS_USED.name]
         if rng is not None:
             known[Z_MC.name] = Z_MC
         _check_names(table, prefix, columns, known)
@@ -47,12 +72,14 @@ class NewColumns:
         self._values = {
             d.name: _no_values(d, n, len(bin_edges) - 1)
             for d in self._wanted
-            if d.name != "flags"
+            if d.name not in ("flags", BANDS_USED.name)
         }
+        if any(d.name == BANDS_USED.name for d in self._wanted):
+            self._values[BANDS_USED.name] = bands_used
         if Z_MC.name in self._values:
             self._uniform = np.random.default_rng(rng).random(n)
 
-    def fill(self, rows, pdf, ood_score):
+    def fill(self, rows, pdf, **own):
         """
         Fill in finished rows.
 
@@ -62,19 +89,20 @@ class NewColumns:
             Their numbers in the table.
         pdf : RedshiftPDF, shape (n,)
             With all flags.
-        ood_score : ndarray, shape (n,)
-            NaN where it is not known.
+        **own : ndarray, shape (n,)
+            ``ood_score`` and ``p_star``, which do not follow from p(z); NaN where they
+            are not known.
         """
         self.flags[rows] = pdf.flags
         for definition in self._wanted:
             name = definition.name
-            if name == OOD_SCORE.name:
-                self._values[name][rows] = ood_score
+            if name in own:
+                self._values[name][rows] = own[name]
             elif name == Z_MC.name:
                 has_data = (pdf.flags & int(Flag.NO_DATA)) == 0
                 draws = pdf.ppf(self._uniform[rows])
                 self._values[name][rows] = np.where(has_data, draws, np.nan)
-            elif name != "flags":
+            elif definition.value is not None and name != "flags":
                 self._values[name][rows] = measure_column(pdf, definition)
 
     def count_flags(self):
@@ -124,7 +152,8 @@ def _no_values(definition, n, n_bins):
         return np.zeros(n, int)
     if definition.name == "pz":
         return np.full((n, n_bins), np.nan, np.float32)
-    dtype = np.float32 if definition.name == OOD_SCORE.name else float
+    is_short = definition.name in (OOD_SCORE.name, P_STAR.name)
+    dtype = np.float32 if is_short else float
     return np.full(n, np.nan, dtype)
 
 

@@ -26,7 +26,6 @@ from mantis_astro.training.configuration import (
     ValidationConfig,
 )
 from mantis_astro.training.data.pixel_cache import cutout_arrays
-from mantis_astro.training.data.tables import flux_arrays
 from mantis_astro.training.loop import train
 from mantis_astro.training.optimization.losses import RedshiftLoss
 from mantis_astro.training.validation import HeldOut
@@ -253,7 +252,7 @@ def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed):
     if isinstance(data, Table) != card.is_photometric:
         photoz.prepare(data[:1])  # says what the model reads
     if card.is_photometric:
-        images, observed = flux_arrays(data, card.spec)
+        images, observed = card.spec.arrays(data)
     else:
         images, observed, _ = cutout_arrays(data, card.spec)
     dust, _ = dust_inputs(card.spec, ebv, len(data))

@@ -5,14 +5,13 @@ import numpy as np
 from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models.inputs import dust_inputs
-from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.records import record
 from mantis_astro.tables import read_table
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.training.batches.batch import ArrayData
 from mantis_astro.training.batches.sampling import split_by_sky
 
-__all__ = ["SkySplit", "TableData", "flux_arrays"]
+__all__ = ["SkySplit", "TableData"]
 
 
 @record("sky_split")
@@ -106,56 +105,30 @@ class TableData:
         ValueError
             `~mantis_astro.exceptions.InputSpecError` if the network reads images.
         """
-        if not isinstance(config.spec, PhotometrySpec):
+        if not config.spec.reads_tables:
             msg = "table_data has no images: take store_data, or a photometric network"
             raise InputSpecError(msg)
         table = read_table(self.table)
-        images, observed = flux_arrays(table, config.spec)
+        images, observed = config.spec.arrays(table)
         coord, good = find_coordinates(table)
         z = redshifts(table, self.z_spec)
         good &= np.isfinite(z) & observed.any(1)
         rows = np.flatnonzero(good)
         ebv = ebv_columns(table, self.ebv, config.spec.ebv_maps)
         ebv, _ = dust_inputs(config.spec, ebv, len(table))
+        parts = np.full(len(table), "left out", dtype="<U10")
+        parts[rows] = self.split.parts(coord[rows])
         return ArrayData(
-            images[rows],
-            observed[rows],
-            ebv.numpy()[rows],
-            z[rows],
+            images,
+            observed,
+            ebv.numpy(),
+            z,
             z_edges=config.z_edges,
-            parts=self.split.parts(coord[rows]),
+            parts=parts,
             sampling=config.sampling,
             seed=config.seed,
             description=self.description or f"{len(rows):,} rows of {self.table}",
         )
-
-
-def flux_arrays(table, spec):
-    """
-    Take the fluxes that a photometric network reads out of a table.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        With the columns that ``spec.columns`` names, for some bands at least.
-    spec : PhotometrySpec
-        Bands and names of columns.
-
-    Returns
-    -------
-    values : `~numpy.ndarray`
-        Flux and error in nJy, NaN where there is none, shape (n, 2, n_band), float32.
-    observed : `~numpy.ndarray`
-        Whether there is a flux, shape (n, n_band).
-
-    Raises
-    ------
-    ValueError
-        `~mantis_astro.exceptions.InputSpecError` if there is no column of any band;
-        `~astropy.units.UnitsError` if one is not a flux density.
-    """
-    fluxes = spec.read(table)
-    return fluxes.values.astype(np.float32), fluxes.observed
 
 
 def redshifts(table, name):

@@ -1,0 +1,209 @@
+"""`PhotoZ` with a network of any bands: all that one does with a model."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import torch
+from astropy.table import QTable, vstack
+
+from mantis_astro import PhotoZ, decode_flags
+from mantis_astro.bands import register_filter, unregister_filter
+from mantis_astro.exceptions import InputSpecError
+from mantis_astro.models import (
+    BandSetConfig,
+    BandSetSpec,
+    ModelCard,
+    build_network,
+    list_models,
+)
+from mantis_astro.training import TableData, TrainingConfig, finetune
+
+EDGES = np.linspace(0, 1.2, 31)
+
+
+@pytest.fixture(scope="module")
+def photoz():
+    """A model that nothing was trained on."""
+    config = BandSetConfig(len(EDGES) - 1, width=32, n_blocks=2, hidden=48)
+    card = ModelCard("tiny-any-band", config, BandSetSpec(), tuple(EDGES))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return PhotoZ(build_network(config), card)
+
+
+def made_table(n=600, seed=2, bands=("decam_g", "decam_r", "decam_z", "wise_w1")):
+    """Galaxies whose colours follow their redshift."""
+    rng = np.random.default_rng(seed)
+    z = rng.uniform(0.05, 1.1, n)
+    table = QTable({"ra": rng.uniform(0, 40, n), "dec": rng.uniform(-20, 20, n)})
+    bright = rng.uniform(17, 21, n)
+    for j, band in enumerate(bands):
+        mag = bright - j * (0.3 + 0.8 * z) + rng.normal(0, 0.03, n)
+        flux = 3631e9 * 10 ** (-0.4 * mag)
+        flux[rng.random(n) < 0.1] = np.nan
+        table[f"flux_{band}"] = flux * u.nJy
+        table[f"flux_err_{band}"] = 0.03 * flux * u.nJy
+    table["ebv"], table["z_spec"] = rng.uniform(0, 0.1, n), z
+    return table
+
+
+@pytest.fixture(scope="module")
+def table():
+    return made_table()
+
+
+@pytest.fixture(scope="module")
+def tuned(photoz, table):
+    return finetune(photoz, table, table["z_spec"], ebv=table["ebv"], steps=60)
+
+
+def test_it_says_what_it_is(photoz):
+    said = "<PhotoZ tiny-any-band: band_set_network of any bands, z = 0 to 1.2>"
+    assert repr(photoz) == said
+    assert photoz.card.is_photometric
+    assert photoz.provenance()["PZBANDS"] == "any"
+
+
+def test_a_file_of_it_travels(photoz, table, tmp_path):
+    path = tmp_path / "any.safetensors"
+    photoz.save(path)
+    again = PhotoZ.from_file(path)
+    assert again.card.spec == photoz.card.spec
+    assert again.card.network == photoz.card.network
+    pdf, other = (p.predict(table, ebv=table["ebv"]) for p in (photoz, again))
+    assert np.array_equal(pdf.probability, other.probability)
+
+
+def test_predictions_say_which_bands_they_rest_on(photoz, table):
+    pdf = photoz.predict(table, ebv=table["ebv"])
+    assert pdf.meta["PZBANDS"] == "decam_g, decam_r, decam_z, wise_w1"
+    assert np.allclose(pdf.probability.sum(1), 1, atol=1e-5)
+    turned = table[table.colnames[::-1]]
+    other = photoz.predict(turned, ebv=table["ebv"])
+    assert np.array_equal(pdf.probability, other.probability)
+
+
+def test_redshifts_are_added_to_a_table(photoz, table):
+    added = photoz.add_redshifts(table)
+    assert added.meta["PZBANDS"] == "decam_g, decam_r, decam_z, wise_w1"
+    observed = [
+        np.isfinite(table[f"flux_{b}"]) for b in added.meta["PZBANDS"].split(", ")
+    ]
+    assert np.array_equal(added["bands_used"], np.stack(observed, 1))
+    pdf = photoz.predict(table, ebv=table["ebv"])
+    assert np.array_equal(added["pz"], pdf.probability)
+    assert ((added["p_star"] > 0) & (added["p_star"] < 1)).all()
+    assert not any("MISSING" in name for name in decode_flags(int(added["flags"][0])))
+
+
+def test_rows_without_anything_are_told(photoz, table):
+    few = table[:3].copy()
+    for name in few.colnames:
+        if name.startswith("flux"):
+            few[name][1] = np.nan
+    few["ebv"][2] = np.nan
+    added = photoz.add_redshifts(few)
+    assert decode_flags(int(added["flags"][1])) == ["NO_DATA"]
+    assert "EBV_ASSUMED" in decode_flags(int(added["flags"][2]))
+    assert added["p_star"].mask.tolist() == [False, True, False]
+    assert added["bands_used"][1].tolist() == [False] * 4
+
+
+def test_an_interrupted_table_goes_on(photoz, table, tmp_path):
+    journal = tmp_path / "rows"
+    first = photoz.add_redshifts(table, resume=journal)
+    again = photoz.add_redshifts(table, resume=journal)
+    for name in ("pz", "p_star", "flags", "bands_used", "z_median"):
+        assert np.array_equal(first[name], again[name])
+
+
+def test_columns_may_be_chosen(photoz, table):
+    added = photoz.add_redshifts(table[:5], columns=["z_median", "p_star"])
+    assert added.colnames[-2:] == ["z_median", "p_star"]
+
+
+def test_other_models_have_no_such_columns():
+    known = next(card for card in list_models() if card.spec.kind == "photometry")
+    shipped = PhotoZ.from_pretrained(known.name)
+    table = made_table(3, bands=("ps1_g", "ps1_r"))
+    added = shipped.add_redshifts(table)
+    assert not {"p_star", "bands_used"} & set(added.colnames)
+    with pytest.raises(ValueError, match="'columns' may hold"):
+        shipped.add_redshifts(table, columns=["p_star"])
+
+
+def test_half_of_the_rows_may_be_of_another_survey(photoz):
+    one, other = made_table(50), made_table(50, 3, ("sdss_g0", "sdss_r0", "sdss_z0"))
+    both = vstack([one, other])  # masked where a table lacks a column
+    pdf = photoz.predict(both, ebv=0.02)
+    alone = [photoz.predict(t, ebv=0.02).probability for t in (one, other)]
+    assert np.array_equal(pdf.probability, np.concatenate(alone))
+
+
+def test_one_band_is_enough(photoz, table):
+    added = photoz.add_redshifts(table["flux_decam_r", "flux_err_decam_r", "ebv"])
+    has_data = np.isfinite(table["flux_decam_r"])
+    assert np.array_equal(added["z_median"].mask, ~has_data)
+
+
+def test_errors_may_be_absent(photoz, table):
+    bare = table[[c for c in table.colnames if "err" not in c]]
+    pdf = photoz.predict(bare, ebv=0.02)
+    assert np.isfinite(pdf.probability).all()
+    assert not np.array_equal(
+        pdf.probability, photoz.predict(table, ebv=0.02).probability
+    )
+
+
+def test_a_curve_that_sedpy_lacks_can_be_given(photoz, table):
+    register_filter("narrow_921", [9140, 9145, 9275, 9280], [0, 1, 1, 0])
+    try:
+        more = table[:5].copy()
+        more["flux_narrow_921"] = more["flux_decam_z"]
+        pdf = photoz.predict(more, ebv=0.02)
+        assert "narrow_921" in pdf.meta["PZBANDS"]
+    finally:
+        unregister_filter("narrow_921")
+
+
+def test_a_table_without_bands_is_refused(photoz):
+    with pytest.raises(InputSpecError, match="a column of fluxes"):
+        photoz.add_redshifts(QTable({"ra": [1.0], "dec": [2.0]}))
+
+
+def test_it_learns_from_spectra(photoz, table, tuned):
+    better, report = tuned
+    assert report.improved
+    assert report.after["sigma_nmad"] < 0.5 * report.before["sigma_nmad"]
+    assert better.card.spec == photoz.card.spec
+    assert better.card.reference is not None
+    more = made_table(50, 7, ("sdss_g0", "sdss_r0", "sdss_z0"))
+    assert np.isfinite(better.predict(more, ebv=0.02).probability).all()
+
+
+def test_the_rest_of_what_models_do(tuned, table, tmp_path):
+    better, _ = tuned
+    features = better.features(table, ebv=table["ebv"])
+    assert features.shape == (len(table), 48)
+    refitted, report = better.refit(table, table["z_spec"], ebv=table["ebv"])
+    assert report.accepted == (refitted is not better)
+    shift = better.shift_report(table, ebv=table["ebv"], rng=0, n_permutation=100)
+    assert shift.n_target > 500
+    near = better.explain(table[:2], features, ebv=table["ebv"][:2])
+    assert len(near) == 10
+
+
+def test_a_table_trains_one(tmp_path, table):
+    path = tmp_path / "galaxies.fits"
+    table.write(path)
+    config = TrainingConfig(
+        name="own",
+        network=BandSetConfig(len(EDGES) - 1, width=16, n_heads=2, hidden=16),
+        spec=BandSetSpec(),
+        z_edges=tuple(EDGES),
+        data=TableData(str(path), ebv=("ebv",)),
+        n_steps=5,
+    )
+    data = config.data.open(config)
+    batch = data.batch(0, 32).encoded(config.spec)
+    assert batch.images.shape == (32, 4, BandSetSpec.n_token)

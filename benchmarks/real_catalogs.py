@@ -43,11 +43,10 @@ _SURVEYS = {
         "i": ("sdss_i0", 7472, 1.2, 0.0),
         "z": ("sdss_z0", 8917, 1.2, 0.02),
     },
-    # Vega to AB as Blanton & Roweis 2007
     "twomass": {
-        "J": ("twomass_J", 12358, 2.8, 0.91),
-        "H": ("twomass_H", 16458, 2.8, 1.39),
-        "Ks": ("twomass_Ks", 21603, 2.8, 1.85),
+        "J": ("twomass_J", 12358, 2.8, get_band("twomass_J").vega_to_ab),
+        "H": ("twomass_H", 16458, 2.8, get_band("twomass_H").vega_to_ab),
+        "Ks": ("twomass_Ks", 21603, 2.8, get_band("twomass_Ks").vega_to_ab),
     },
     # what the survey used; its g+ has no curve in sedpy, that of HSC is nearest
     "cosmos": {

@@ -38,6 +38,7 @@ _PUBLIC = {
     "list_bands": "bands",
     "measure_photometry": "photometry",
     "marginalize": "priors",
+    "read_photometry": "catalogs",
     "read_spectrum": "spectra",
     "synthetic_photometry": "spectra",
     "to_prospector_obs": "prospector",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:  # for editors and type checkers: the names of _PUBLIC
     from mantis_astro.bands import Survey as Survey
     from mantis_astro.bands import get_band as get_band
     from mantis_astro.bands import list_bands as list_bands
+    from mantis_astro.catalogs import read_photometry as read_photometry
     from mantis_astro.cutouts import FitsFolder as FitsFolder
     from mantis_astro.cutouts import MultibandCutout as MultibandCutout
     from mantis_astro.flags import Flag as Flag

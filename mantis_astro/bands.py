@@ -212,7 +212,6 @@ class Survey:
 
 _surveys: dict[str, Survey] = {}
 _bands: dict[str, Band] = {}
-_by_suffix: dict[str, Band] = {}
 
 # Magnitudes in AB minus those in Vega, by the filter's name in sedpy, as the surveys
 # define their zero points: Jarrett et al. 2011 for WISE, Cohen et al. 2003 for 2MASS.
@@ -263,7 +262,6 @@ def register_survey(survey: Survey) -> Survey:
         raise ValueError(msg)
     _surveys[survey.name] = survey
     _bands.update({str(band).lower(): band for band in survey.bands})
-    _by_suffix.update({band.column_suffix.lower(): band for band in survey.bands})
     return survey
 
 
@@ -305,7 +303,7 @@ def register_filter(
     if not (name.isascii() and name.replace("_", "a").isalnum()):
         msg = f"'name' must be letters, digits and underscores, got {name!r}"
         raise ValueError(msg)
-    taken = _by_suffix.get(name.lower()) or _filter_names().get(name.lower())
+    taken = band_of_suffix(name)
     if taken is not None:
         msg = f"'name': there is a band {taken} already; choose another name"
         raise ValueError(msg)
@@ -433,8 +431,9 @@ def band_of_suffix(suffix: str) -> Band | None:
         none.
     """
     suffix = suffix.lower()
-    if suffix in _by_suffix:
-        return _by_suffix[suffix]
+    for band in _bands.values():
+        if band.column_suffix.lower() == suffix:
+            return band
     name = _filter_names().get(suffix)
     return None if name is None else _filter_band(name)
 

@@ -20,6 +20,7 @@ from mantis_astro.fluxes.magnitudes import (
     default_softening,
     flux_to_asinh_mag,
     flux_to_mag_ab,
+    is_sentinel_magnitude,
     mag_ab_to_flux,
     magnitude_error,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "flux_to_mag_ab",
     "get_filter",
     "is_linear_in_flux",
+    "is_sentinel_magnitude",
     "list_filters",
     "mag_ab_to_flux",
     "magnitude_error",

@@ -8,6 +8,7 @@ from mantis_astro.bands import get_band
 from mantis_astro.fluxes.magnitudes import (
     POGSON,
     asinh_mag_to_flux,
+    is_sentinel_magnitude,
     mag_ab_to_flux,
 )
 from mantis_astro.fluxes.zero_points import to_njy
@@ -95,7 +96,7 @@ def _magnitudes(errors):
     """Errors in mag; NaN where something else than an error is written."""
     unit = unit_of(errors)
     numbers = without_unit(errors, u.mag if unit != u.ABmag else unit)
-    return np.where((numbers > 0) & (numbers < 90), numbers, np.nan)
+    return np.where((numbers > 0) & ~is_sentinel_magnitude(numbers), numbers, np.nan)
 
 
 def _masked(njy):

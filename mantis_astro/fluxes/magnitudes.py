@@ -6,7 +6,6 @@ import numpy as np
 from mantis_astro.bands import get_band
 from mantis_astro.fluxes.zero_points import (
     AB_ZERO_POINT_NJY,
-    SENTINELS,
     ab_from_njy,
     njy_from_ab,
     to_njy,
@@ -20,6 +19,7 @@ __all__ = [
     "flux_to_asinh_mag",
     "flux_to_mag_ab",
     "has_depth",
+    "is_sentinel_magnitude",
     "mag_ab_to_flux",
     "magnitude_error",
 ]
@@ -234,7 +234,31 @@ def has_depth(band):
     return str(band) in _DEPTHS
 
 
+def is_sentinel_magnitude(numbers):
+    """
+    Tell numbers that catalogues write where there is no magnitude, or no error of it.
+
+    Parameters
+    ----------
+    numbers : `~numpy.ndarray`
+        Magnitudes, or errors of them.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        True for 99, -99, -99.9, 999, -9999 and the like: beyond 90, where nothing is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.fluxes import is_sentinel_magnitude
+    >>> is_sentinel_magnitude(np.array([21.3, -99.9, 99.0, np.nan]))
+    array([False,  True,  True, False])
+    """
+    return np.abs(numbers) >= 90
+
+
 def _magnitudes(mag):
     """AB or asinh magnitudes as plain numbers, NaN where they mark what is missing."""
     numbers = without_unit(mag, unit_of(mag) if unit_of(mag) == u.ABmag else u.mag)
-    return np.where(np.isin(np.abs(numbers), np.abs(SENTINELS)), np.nan, numbers)
+    return np.where(is_sentinel_magnitude(numbers), np.nan, numbers)

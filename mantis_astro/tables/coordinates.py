@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
-__all__ = ["find_coordinates"]
+__all__ = ["find_coordinate_columns", "find_coordinates"]
 
 # Spellings of right ascension and declination, in order of preference; catalogues of
 # VizieR carry several pairs.
@@ -91,7 +91,7 @@ def find_coordinates(table, *, ra=None, dec=None):
         (7.09375, -10.65083333)>
     """
     if ra is None and dec is None:
-        ra, dec = _find_columns(table)
+        ra, dec = find_coordinate_columns(table)
     for name in filter(None, (ra, dec)):
         if name not in table.colnames:
             msg = f"no column '{name}'; there are {', '.join(table.colnames)}"
@@ -111,7 +111,27 @@ def find_coordinates(table, *, ra=None, dec=None):
     return SkyCoord(lon, lat, unit="deg"), good
 
 
-def _find_columns(table):
+def find_coordinate_columns(table):
+    """
+    Find the columns of a table that hold positions.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+
+    Returns
+    -------
+    ra, dec : str
+        Their names; of a SkyCoord column its name, and None.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    ValueError
+        If there is more than one candidate.
+    """
     skycoords = [name for name in table.colnames if isinstance(table[name], SkyCoord)]
     if len(skycoords) > 1:
         msg = f"several SkyCoord columns, {skycoords}: name one with ra="

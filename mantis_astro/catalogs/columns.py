@@ -1,0 +1,171 @@
+"""Columns of a table by their names in any case, and their numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mantis_astro.units import without_unit
+
+__all__ = ["Cell", "find_cell", "find_name", "looks_like_redshifts", "numbers"]
+
+# What text files have where there is no number.
+_NOTHING = {"", "null", "nan", "none", "n/a", "na", "-", "--", "...", "inf", "-inf"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    A column, or one place in a column that has several numbers for each object.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    index : int or None
+        The place.
+    """
+
+    name: str
+    index: int | None = None
+
+    def __str__(self):
+        return self.name if self.index is None else f"{self.name}[{self.index}]"
+
+    def of(self, table):
+        """
+        Take it from a table.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            The table.
+
+        Returns
+        -------
+        column
+            Shape (n,).
+        """
+        column = table[self.name]
+        return column if self.index is None else column[:, self.index]
+
+
+def find_name(table, names):
+    """
+    Find the first of some columns that a table has.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    names : iterable of str
+        Their names, in any case; what is written alike comes first.
+
+    Returns
+    -------
+    str or None
+        As the table writes it.
+    """
+    there = {name.lower(): name for name in reversed(table.colnames)}
+    for name in names:
+        if name in table.colnames:
+            return name
+        if name.lower() in there:
+            return there[name.lower()]
+    return None
+
+
+def find_cell(table, pattern, letter, index):
+    """
+    Find what a pattern of names stands for in one band.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    pattern : str
+        Names with ``{band}``, or of columns that have all bands; several separated by
+        ``|``.
+    letter : str
+        The band, as the columns have it.
+    index : int
+        Place of the band among those of the catalogue.
+
+    Returns
+    -------
+    Cell or None
+        The first that is there.
+    """
+    for part in filter(None, pattern.split("|")):
+        name = find_name(table, [part.replace("{band}", letter)])
+        if name is None:
+            continue
+        shape = getattr(table[name], "shape", ())
+        if "{band}" in part and len(shape) == 1:
+            return Cell(name)
+        if "{band}" not in part and len(shape) == 2 and shape[1] > index:
+            return Cell(name, index)
+    return None
+
+
+def numbers(column, name):
+    """
+    Turn a column into plain numbers, in its own unit.
+
+    Parameters
+    ----------
+    column : column or `~astropy.units.Quantity`
+        Of numbers, or of text that holds numbers.
+    name : str
+        What to call it in messages.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Floats; NaN where masked, or where a text says that there is nothing.
+
+    Raises
+    ------
+    ValueError
+        If a text is no number.
+    """
+    kind = getattr(getattr(column, "dtype", None), "kind", "")
+    if kind not in "OSU":
+        return without_unit(column, getattr(column, "unit", None))
+    mask = np.ma.getmaskarray(np.ma.asarray(column))
+    texts = [
+        item.decode() if isinstance(item, bytes) else str(item)
+        for item in np.ma.getdata(np.ma.asarray(column)).tolist()
+    ]
+    try:
+        values = [
+            np.nan if hidden or text.strip().lower() in _NOTHING else float(text)
+            for text, hidden in zip(texts, mask, strict=True)
+        ]
+    except ValueError as error:
+        msg = f"column '{name}' must be numbers: {error}"
+        raise ValueError(msg) from None
+    return np.array(values)
+
+
+def looks_like_redshifts(column, name):
+    """
+    Tell redshifts from magnitudes.
+
+    Parameters
+    ----------
+    column : column
+        The values.
+    name : str
+        Name of the column.
+
+    Returns
+    -------
+    bool
+        True if most of what was measured is between 0 and 8.
+    """
+    try:
+        values = numbers(column, name)
+    except ValueError:
+        return False
+    values = values[values > -1]
+    return bool(values.size) and -0.01 < np.median(values) < 8

@@ -19,9 +19,26 @@ def _answer(sky, name, arguments):
         return len(sky.requests)
     if name == "identify":
         return [sky.identify(image) for image in arguments]
+    if name == "bans":
+        return _count_in_bans(sky, arguments)
     if name == "seconds":
         return sum(r.stop - r.start for r in sky.find_requests(host=arguments))
     return max(sky.repeats().values())
+
+
+def _count_in_bans(sky, grace):
+    """Requests that came while their host had asked to be left alone."""
+    bans = {}
+    for request in sky.requests:
+        if request.retry_after is not None:
+            begin = request.stop + grace  # others were on their way
+            bans.setdefault(request.host, []).append(
+                (begin, request.stop + float(request.retry_after))
+            )
+    return sum(
+        any(begin < request.start < end for begin, end in bans.get(request.host, ()))
+        for request in sky.requests
+    )
 
 
 class RemoteSky:
@@ -46,6 +63,10 @@ class RemoteSky:
     def busy_seconds(self, host):
         """Time that requests to a host took on its side, all together."""
         return self._ask("seconds", host)
+
+    def count_in_bans(self, grace):
+        """Requests inside a ban, but for its first seconds of grace."""
+        return self._ask("bans", grace)
 
     def identify(self, images):
         """Whose image each array is."""

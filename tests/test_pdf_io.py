@@ -300,7 +300,8 @@ def test_what_qp_computes_is_a_density(kind, weights):
     ensemble = pdf.to_qp(kind=kind)
     assert np.trapezoid(np.ravel(ensemble.pdf(z)), z) == pytest.approx(1, abs=0.01)
     cdf = np.ravel(ensemble.cdf(z))
-    assert np.diff(cdf).min() > -1e-6
+    # it fell by 2e-4 in all, in the gap between two peaks
+    assert np.max(np.maximum.accumulate(cdf) - cdf) < 1e-8
     np.testing.assert_allclose(cdf, pdf.cdf(z), atol=0.01)
 
 

@@ -1,23 +1,27 @@
 """Faults of survey servers, to be ordered from the local sky."""
 
 import hashlib
+import io
 import math
 import re
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
 import numpy as np
+from astropy.io import fits
 
 __all__ = ["FAULTS", "Fault", "mixed_faults"]
 
 #: Every kind of fault that has a name, and what a client sees of it. Besides these, a
 #: kind may be an HTTP status such as 503.
 FAULTS = {
+    "refused": "the connection is reset before anything comes back",
     "hang": "the connection is accepted and nothing comes back",
     "hang_in_body": "half of the body comes, then nothing more",
     "reset": "the connection is reset half-way through the body",
     "cut_short": "the connection is closed half-way through the body",
     "slow_drip": "the body comes in a trickle, never so slow that a read stalls",
+    "gzip_bomb": "a body of 16 kB that unpacks to 16 MB",
     "html": "status 200 and a page for people to read",
     "no_such_layer": 'status 200 and the text "no such layer"',
     "empty": "status 200 and no body",
@@ -25,12 +29,21 @@ FAULTS = {
     "wrong_shape": "an image with fewer pixels than asked for",
     "wrong_centre": "an image of another place, whose header says so",
     "wrong_band": "an image in another band, whose header says so",
+    "wrong_scale": "an image whose header says that its pixels are twice as large",
+    "blank": "an image of zeros, as where a survey has nothing",
     "duplicate_rows": "every row of the PS1 file list comes twice",
     "missing_rows": "every second position of the PS1 file list has no rows",
     "shuffled_rows": "the rows of the PS1 file list come in random order",
 }
 
-_IMAGE_FAULTS = ("no_such_layer", "wrong_shape", "wrong_centre", "wrong_band")
+_IMAGE_FAULTS = (
+    "no_such_layer",
+    "wrong_shape",
+    "wrong_centre",
+    "wrong_band",
+    "wrong_scale",
+    "blank",
+)
 _LIST_FAULTS = ("duplicate_rows", "missing_rows", "shuffled_rows")
 _STATUSES = (429, 500, 502, 503, 504)
 _LIST_PATH = "ps1filenames"
@@ -239,6 +252,36 @@ def spoil_query(kind, query):
         galex = query.get("layer") == "galex"
         query["layer"] = "unwise-neo7" if galex else "galex"
     return query
+
+
+def spoil_image(kind, content):
+    """
+    Make the pixels of a FITS image zero, or twice as large.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the fault.
+    content : bytes
+        The FITS file.
+
+    Returns
+    -------
+    bytes
+        The file, spoiled; the same if it holds no image.
+    """
+    if not content.startswith(b"SIMPLE"):
+        return content
+    with fits.open(io.BytesIO(content), memmap=False) as hdus:
+        hdu = hdus[0]
+        if kind == "blank":
+            hdu.data[:] = 0
+        else:
+            for name in {"CDELT1", "CDELT2", *hdu.header["CD?_?"]} & {*hdu.header}:
+                hdu.header[name] *= 2
+        spoiled = io.BytesIO()
+        hdus.writeto(spoiled, output_verify="ignore")
+    return spoiled.getvalue()
 
 
 def spoil_rows(kind, text, seed):

@@ -1,5 +1,6 @@
 """Listening ports of the local sky: HTTP, and what faults do to it."""
 
+import gzip
 import http.server
 import logging
 import socket
@@ -9,8 +10,14 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 
-from mantis_astro.simulation.server.faults import choose_fault, spoil_query, spoil_rows
+from mantis_astro.simulation.server.faults import (
+    choose_fault,
+    spoil_image,
+    spoil_query,
+    spoil_rows,
+)
 from mantis_astro.simulation.server.protocols import Answer, cut_range, text_answer
 
 __all__ = ["REDIRECTED", "Host"]
@@ -137,6 +144,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if REDIRECTED in request.query and getattr(fault, "kind", "") == "redirect":
             fault = None  # one redirection is the fault, a ring of them is not
         request.fault = fault and fault.kind
+        if request.fault == "refused":
+            self._break_off("reset", 0)
+            return
         if request.fault == "hang":
             sky.stopped.wait(fault.seconds)
             self.close_connection = True
@@ -149,7 +159,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             answer = text_answer(kind, "try again later")
             if fault.retry_after is not None:
                 answer.headers["Retry-After"] = str(fault.retry_after)
+                request.retry_after = fault.retry_after
             return answer
+        if kind == "gzip_bomb":
+            headers = {"Content-Encoding": "gzip"}
+            return Answer(200, _gzip_bomb(), "application/fits", headers)
         if kind == "html":
             return text_answer(200, _HTML, "text/html; charset=utf-8")
         if kind == "no_such_layer":
@@ -165,6 +179,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answer = self.server.protocol.answer(request.path, query, body, content_type)
         if answer is None:
             return text_answer(404, f"no {request.path} here")
+        if kind in {"blank", "wrong_scale"}:
+            answer.body = spoil_image(kind, answer.body)
         if kind is not None and kind.endswith("_rows"):
             answer.body = spoil_rows(kind, answer.body.decode(), 0).encode()
         if "Range" in self.headers:
@@ -214,3 +230,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             socket.close(self.connection.detach())
+
+
+@cache
+def _gzip_bomb():
+    return gzip.compress(bytes(1 << 24))

@@ -55,6 +55,8 @@ class Request:
         HTTP status of the answer; None until there is one.
     fault : str or int or None
         Kind of the fault that struck.
+    retry_after : float or str or None
+        Value of the ``Retry-After`` header of the answer.
     start, stop : float
         `time.monotonic` when the request was read and when its answer was sent; NaN
         until then.
@@ -73,6 +75,7 @@ class Request:
     headers: dict = field(default_factory=dict, repr=False)
     status: int | None = None
     fault: str | int | None = None
+    retry_after: float | str | None = None
     start: float = float("nan")
     stop: float = float("nan")
     n_bytes: int = 0

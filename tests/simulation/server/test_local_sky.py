@@ -637,6 +637,30 @@ class TestFaults:
         assert len(answer.content) == 11520
         assert time.monotonic() - start > 0.5
 
+    def test_refused(self, sky):
+        sky.faults = [Fault("refused")]
+        with pytest.raises(requests.ConnectionError, match="reset by peer"):
+            viewer(sky)
+
+    def test_gzip_bomb(self, sky):
+        sky.faults = [Fault("gzip_bomb")]
+        answer = viewer(sky)
+        assert int(answer.headers["Content-Length"]) < 20_000
+        assert len(answer.content) == 2**24
+
+    def test_blank_and_wrong_scale_differ_from_the_image_in_that_alone(self, sky):
+        with fits.open(io.BytesIO(viewer(sky).content)) as hdus:
+            data, scale = hdus[0].data, hdus[0].header["CD2_2"]
+        sky.faults = [Fault("blank")]
+        with fits.open(io.BytesIO(viewer(sky).content)) as hdus:
+            assert hdus[0].data.shape == data.shape
+            assert not hdus[0].data.any()
+            assert hdus[0].header["CD2_2"] == scale
+        sky.faults = [Fault("wrong_scale")]
+        with fits.open(io.BytesIO(viewer(sky).content)) as hdus:
+            assert np.array_equal(hdus[0].data, data)
+            assert hdus[0].header["CD2_2"] == pytest.approx(2 * scale)
+
     def test_html(self, sky):
         sky.faults = [Fault("html")]
         answer = viewer(sky)

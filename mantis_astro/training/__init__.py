@@ -12,6 +12,7 @@ from mantis_astro.training.configuration import (
     ValidationConfig,
     list_recipes,
 )
+from mantis_astro.training.data.any_bands import AnyBandData
 from mantis_astro.training.data.fresh_galaxies import iter_simulated, predict_simulated
 from mantis_astro.training.data.rendered import RenderedData
 from mantis_astro.training.data.simulated import SimulatedData
@@ -22,6 +23,7 @@ from mantis_astro.training.loop import TrainingError, TrainingResult, describe, 
 from mantis_astro.training.optimization.losses import register_loss
 
 __all__ = [
+    "AnyBandData",
     "ArrayData",
     "AugmentationConfig",
     "FinetuningReport",

@@ -26,6 +26,7 @@ _AMP = ("auto", "bf16", "none")
 _SAMPLING = ("natural", "class-balanced")
 _DTYPES = ("float32", "float16")
 _RECALIBRATE = ("pit", "none")
+_SCALES = ("z", "ln(1+z)")  # in which bins may have equal widths
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ class LossConfig:
         Width in ln(1 + z) of the Gaussian that the target of the cross entropy is
         spread over, so that neighbouring bins learn from each other; 0 for none. About
         the width of a bin is enough to leave no comb.
+    star : float
+        Weight of the cross entropy of whether an object is a star, for networks that
+        tell and data that know.
     other : dict of str to float
         Weights of losses that `~mantis_astro.training.register_loss` named.
     """
@@ -94,10 +98,11 @@ class LossConfig:
     cde: float = 0.0
     label_smoothing: float = 0.0
     target_width: float = 0.0
+    star: float = 0.0
     other: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        for name in ("cross_entropy", "crps", "cde"):
+        for name in ("cross_entropy", "crps", "cde", "star"):
             _require(getattr(self, name) >= 0, self, name, "0 or more")
         check_losses(self.other)
         total = self.cross_entropy + self.crps + self.cde + sum(self.other.values())
@@ -383,8 +388,9 @@ class TrainingConfig:
         ----------
         plain : dict
             Fields and sections. ``z_edges`` may be a table with ``start``, ``stop``
-            and ``n_bins``; ``n_bins`` of the network and ``n_inputs`` of a photometric
-            one may be left out.
+            and ``n_bins``, and ``uniform_in = "ln(1+z)"`` for bins of equal width
+            there instead of in z; ``n_bins`` of the network and ``n_inputs`` of a
+            photometric one may be left out.
 
         Returns
         -------
@@ -478,7 +484,7 @@ def list_recipes():
     --------
     >>> from mantis_astro.training import list_recipes
     >>> list_recipes()
-    ['early', 'late', 'photometric']
+    ['any-band', 'early', 'late', 'photometric']
     """
     files = _recipes().iterdir()
     return sorted(f.name.removesuffix(".toml") for f in files if ".toml" in f.name)
@@ -528,12 +534,24 @@ def _edges(given):
     except KeyError:
         msg = f"'z_edges' must have start, stop and n_bins, got {given}"
         raise InputSpecError(msg) from None
-    return tuple(np.linspace(start, stop, n_bins + 1).round(9).tolist())
+    scale = given.get("uniform_in", "z")
+    if scale not in _SCALES:
+        msg = f"'uniform_in' of 'z_edges' must be one of {_SCALES}, got {scale!r}"
+        raise InputSpecError(msg)
+    if scale == "z":
+        edges = np.linspace(start, stop, n_bins + 1)
+    else:
+        edges = np.expm1(np.linspace(np.log1p(start), np.log1p(stop), n_bins + 1))
+    return tuple(edges.round(9).tolist())
 
 
 def _short_edges(edges):
     short = {"start": edges[0], "stop": edges[-1], "n_bins": len(edges) - 1}
-    return short if _edges(short) == tuple(edges) else list(edges)
+    for scale in _SCALES:
+        one = short if scale == "z" else short | {"uniform_in": scale}
+        if _edges(one) == tuple(edges):
+            return one
+    return list(edges)
 
 
 def _completed(items):

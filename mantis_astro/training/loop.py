@@ -26,7 +26,7 @@ from mantis_astro.training.optimization.initialization import (
     initial_network,
     standardize,
 )
-from mantis_astro.training.optimization.losses import RedshiftLoss
+from mantis_astro.training.optimization.losses import RedshiftLoss, star_loss
 from mantis_astro.training.optimization.precision import autocast, choose_amp
 from mantis_astro.training.optimization.schedule import Budget, rate_factor
 from mantis_astro.training.optimization.small_convolutions import (
@@ -216,7 +216,7 @@ class _Run:
         self.raw.to(team.device)
         if team.device.type == "cpu":
             convolve_by_products(self.raw)
-        self.network = team.wrap(self.raw)
+        self.network = team.wrap(_outputs(self.raw, config.loss))
         self.optimizer = _optimizer(self.raw, config.optimizer)
         self.average = WeightAverage(self.raw, config.optimizer.ema_decay)
         self.loss = RedshiftLoss(config.loss, config.z_edges, team.device)
@@ -314,8 +314,10 @@ class _Run:
         there = batch.to(self.team.device)
         self.network.train()
         with self.autocast():
-            logits = self.network(there.images, there.ebv)
+            logits, *star = self.network(there.images, there.ebv)
         loss = (self.loss(logits, there.z) * there.weight).mean()
+        if star:
+            loss = loss + config.loss.star * star_loss(*star, there.star).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         clip = config.optimizer.clip_norm or math.inf
@@ -478,6 +480,29 @@ class _Run:
             citations=config.citations,
             licence=config.licence,
         )
+
+
+class _Outputs(torch.nn.Module):
+    """A network as it is trained: all its outputs in a tuple, the logits first."""
+
+    def __init__(self, network, *, star):
+        super().__init__()
+        self.network, self.star = network, star
+
+    def forward(self, images, ebv):
+        if self.star:
+            return self.network.with_star(images, ebv)
+        return (self.network(images, ebv),)
+
+
+def _outputs(network, config):
+    if config.star and not hasattr(network, "with_star"):
+        msg = (
+            "'star' must be 0 for a network that does not tell stars, got "
+            f"{config.star}: {type(network).__name__}"
+        )
+        raise InputSpecError(msg)
+    return _Outputs(network, star=bool(config.star))
 
 
 def _n_of_z(data):

@@ -44,7 +44,7 @@ def test_dry_run_prints_what_it_amounts_to(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none"], "no file none; recipes are early, late, photometric"),
+        (["none"], "no file none; recipes are any-band, early, late, photometric"),
         (["early", "--minutes", "-1"], "'minutes' must be positive, got -1.0"),
         (["early", "--device", "abacus"], "abacus"),
     ],

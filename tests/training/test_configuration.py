@@ -105,7 +105,9 @@ def test_sizes_that_follow_may_be_left_out(toy):
 
 
 def test_no_such_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="recipes are early, late, photometric"):
+    with pytest.raises(
+        FileNotFoundError, match="recipes are any-band, early, late, photometric"
+    ):
         TrainingConfig.read(tmp_path / "none.toml")
     path = tmp_path / "bad.toml"
     path.write_text("a = = 3")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["nucleus_spectrum"]
+__all__ = ["nucleus_parts", "nucleus_spectrum"]
 
 _C = 299792.458  # km/s
 # Broad lines of the composite of Vanden Berk et al. 2001, table 2: Angstrom, and
@@ -51,6 +51,24 @@ def nucleus_spectrum(wavelength):
     >>> nucleus_spectrum(np.array([5100.0, 10200.0])).round(2)
     array([1.  , 0.36])
     """
+    continuum, lines, dust = nucleus_parts(wavelength)
+    return continuum * (1 + lines) + dust
+
+
+def nucleus_parts(wavelength):
+    """
+    Evaluate the parts of `nucleus_spectrum`.
+
+    Parameters
+    ----------
+    wavelength : `~numpy.ndarray`
+        Angstrom, rest frame.
+
+    Returns
+    -------
+    continuum, lines, dust : `~numpy.ndarray`
+        Power law, 1 at 5100 Angstrom; broad lines as a multiple of it; hot dust.
+    """
     continuum = (wavelength / 5100.0) ** -1.56
     lines = np.zeros_like(wavelength)
     for centre, width in _LINES:
@@ -61,7 +79,7 @@ def nucleus_spectrum(wavelength):
             * np.exp(-0.5 * ((wavelength - centre) / sigma) ** 2)
         )
     dust = _planck(wavelength) / _planck(np.array(3e4)) * 5100 / 3e4
-    return continuum * (1 + lines) + dust
+    return continuum, lines, dust
 
 
 def _planck(wavelength):

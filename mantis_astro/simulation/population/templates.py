@@ -185,6 +185,14 @@ class TemplateGrid:
     ----------
     filters : tuple of str
         Names of sedpy's transmission curves.
+    templates : `~numpy.ndarray`, optional
+        Spectra at `rest_wavelength`, shape (n_template, n_pixel); by default
+        `rest_templates`.
+    z_max : float, optional
+        Redshift up to which fluxes are tabulated.
+    coarser : int, optional
+        How many times wider apart nodes are; the absorption by intergalactic gas is
+        then worked out once a node, not once a pixel of the spectra.
 
     Attributes
     ----------
@@ -194,10 +202,18 @@ class TemplateGrid:
         E(B-V) of the map of Schlegel et al.; the same times the mean of ln(wavelength).
     """
 
-    def __init__(self, filters):
+    def __init__(self, filters, templates=None, *, z_max=Z_MAX, coarser=1):
         self.filters = tuple(filters)
-        columns = [_through(name) for name in self.filters]
-        self.values = np.stack(columns, axis=-1).astype("f4")
+        templates = rest_templates() if templates is None else templates
+        self._pixels = _PIXELS_PER_NODE * coarser
+        n_node = int(np.ceil(np.log1p(z_max) / (self._pixels * STEP))) + 1
+        shape = n_node, len(templates), 3, len(self.filters)
+        self.values = np.empty(shape, "f4")
+        at_once = 1 if coarser == 1 else self._pixels
+        for j, name in enumerate(self.filters):
+            self.values[..., j] = _through(
+                name, templates, n_node, self._pixels, at_once
+            )
 
     @classmethod
     @lru_cache(maxsize=16)
@@ -224,14 +240,14 @@ class TemplateGrid:
         Parameters
         ----------
         z : `~numpy.ndarray`
-            Redshift, shape (n,), from 0 to `Z_MAX`.
+            Redshift, shape (n,), from 0 to the ``z_max`` of the table.
 
         Returns
         -------
         `~numpy.ndarray`
             Shape ``(n, n_template, 3, n_filter)``, as ``values``.
         """
-        node, part = _nodes(z)
+        node, part = self._nodes(z)
         part = part.astype("f4")[:, None, None, None]
         return self.values[node] * (1 - part) + self.values[node + 1] * part
 
@@ -251,7 +267,7 @@ class TemplateGrid:
         `~numpy.ndarray`
             Shape ``(n, n_mixture, 3, n_filter)``, as ``values``.
         """
-        node, part = _nodes(z)
+        node, part = self._nodes(z)
         n, n_mixture = coefficients.shape[:2]
         flat = self.values.reshape(*self.values.shape[:2], -1)
         part = part[:, None, None]
@@ -260,29 +276,54 @@ class TemplateGrid:
         shape = n, n_mixture, 3, len(self.filters)
         return (below + above).reshape(shape).astype(float)
 
+    def many_fluxes(self, coefficients, z):
+        """
+        Compute the fluxes of very many objects, one mixture each.
 
-def _nodes(z):
-    """Node below each redshift, and how far it is to the next, from 0 to 1."""
-    x = np.log1p(np.asarray(z, float)) / (_PIXELS_PER_NODE * STEP)
-    node = np.minimum(x.astype(int), _n_nodes() - 2)
-    return node, x - node
+        Parameters
+        ----------
+        coefficients : `~numpy.ndarray`
+            Shape ``(n, n_template)``.
+        z : `~numpy.ndarray`
+            Redshift, shape (n,).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Flux, shape ``(n, n_filter)``, float32.
+        """
+        node, part = self._nodes(z)
+        coefficients = coefficients.astype("f4")
+        part = part.astype("f4")[:, None]
+        values = np.ascontiguousarray(self.values[:, :, 0])
+        out = np.empty((len(z), len(self.filters)), "f4")
+        order = np.argsort(node, kind="stable")
+        starts = np.searchsorted(node[order], np.arange(len(values) + 1))
+        for k in np.unique(node):
+            rows = order[starts[k] : starts[k + 1]]  # all between the same two nodes
+            c, p = coefficients[rows], part[rows]
+            out[rows] = (c * (1 - p)) @ values[k] + (c * p) @ values[k + 1]
+        return out
+
+    def _nodes(self, z):
+        """Node below each redshift, and how far it is to the next, from 0 to 1."""
+        x = np.log1p(np.asarray(z, float)) / (self._pixels * STEP)
+        node = np.minimum(x.astype(int), len(self.values) - 2)
+        return node, x - node
 
 
-def _n_nodes():
-    return int(np.ceil(np.log1p(Z_MAX) / (_PIXELS_PER_NODE * STEP))) + 1
-
-
-def _through(name):
+def _through(name, templates, n_node, pixels, at_once):
     """One filter's part of the table, shape (n_node, n_template, 3)."""
     first, x, weights = _filter_weights(name)
-    templates = rest_templates()
-    out = np.empty((_n_nodes(), len(templates), 3))
-    for node in range(_n_nodes()):
-        start = first - node * _PIXELS_PER_NODE
-        z = np.expm1(node * _PIXELS_PER_NODE * STEP)
+    out = np.empty((n_node, len(templates), 3))
+    for node in range(n_node):
+        start = first - node * pixels
+        z = np.expm1(node * pixels * STEP)
         seen = weights
         if np.exp(x[0]) < 1216 * (1 + z):
-            seen = weights * igm_transmission(np.exp(x), z)
+            centres = np.exp(x[at_once // 2 :: at_once])
+            passed = np.repeat(igm_transmission(centres, z), at_once)[: x.size]
+            seen = weights * np.pad(passed, (0, x.size - passed.size), mode="edge")
         out[node] = templates[:, start : start + x.size] @ seen.T
     return _with_extinction(out)
 
@@ -310,7 +351,7 @@ def fluxes_at_rest(spectra, filters):
     return np.stack(columns, axis=-1)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _filter_weights(name):
     """First pixel, ln(wavelength) and weights, shape (3, n_pixel), of a filter."""
     curve = get_filter(name)

@@ -40,6 +40,9 @@ class TrainingBatch:
         Weight of each in the loss, about 1, shape (n_object,).
     index : `torch.Tensor`
         Number of each galaxy in its data, shape (n_object,), int64.
+    star : `torch.Tensor` or None
+        Whether each object is a star, shape (n_object,), bool, where a network is to
+        learn that; stars have no weight.
     """
 
     images: tuple | torch.Tensor
@@ -48,6 +51,7 @@ class TrainingBatch:
     z: torch.Tensor
     weight: torch.Tensor
     index: torch.Tensor
+    star: torch.Tensor | None = None
 
     def __len__(self):
         return len(self.z)
@@ -73,8 +77,10 @@ class TrainingBatch:
         values = {}
         for f in fields(self):
             value = getattr(self, f.name)
-            many = isinstance(value, tuple)
-            values[f.name] = tuple(map(function, value)) if many else function(value)
+            if isinstance(value, tuple):
+                values[f.name] = tuple(map(function, value))
+            elif value is not None:
+                values[f.name] = function(value)
         return replace(self, **values)
 
     def encoded(self, spec):

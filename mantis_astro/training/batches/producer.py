@@ -228,10 +228,12 @@ def _work(connection, not_ours, make, step, stride):
 
 def _to_numpy(value):
     # arrays, as tensors would travel by file descriptors, of which there are few
-    return tuple(map(_to_numpy, value)) if isinstance(value, tuple) else value.numpy()
+    if isinstance(value, tuple):
+        return tuple(map(_to_numpy, value))
+    return None if value is None else value.numpy()
 
 
 def _to_torch(value):
     if isinstance(value, tuple):
         return tuple(map(_to_torch, value))
-    return torch.from_numpy(value)
+    return None if value is None else torch.from_numpy(value)

@@ -21,6 +21,7 @@ __all__ = [
     "crps_loss",
     "register_loss",
     "smooth_targets",
+    "star_loss",
 ]
 
 _BUILT_IN = ("cross_entropy", "crps", "cde")
@@ -213,6 +214,27 @@ def cde_loss(logits, bins, z_edges):
     p = torch.softmax(logits, 1)
     at_truth = p.gather(1, bins[:, None])[:, 0] / width[bins]
     return (p * p) @ (1 / width) - 2 * at_truth
+
+
+def star_loss(logit, star):
+    """
+    Cross entropy of whether objects are stars.
+
+    Parameters
+    ----------
+    logit : `torch.Tensor`
+        Of the probability of a star, shape (n_object,).
+    star : `torch.Tensor`
+        Whether it is one, shape (n_object,), bool.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Shape (n_object,).
+    """
+    return functional.binary_cross_entropy_with_logits(
+        logit.float(), star.float(), reduction="none"
+    )
 
 
 class RedshiftLoss:

@@ -58,13 +58,28 @@ def run(benchmark, name):
     parser.add_argument("--short", action="store_true", help="small sizes, few repeats")
     parser.add_argument("--output", type=Path, help="folder to write NAME.csv to")
     arguments = parser.parse_args()
-    table = Table(benchmark(arguments.short))
+    report(Table(benchmark(arguments.short)), name, arguments.output)
+    return arguments.output
+
+
+def report(table, name, folder=None):
+    """
+    Print what was measured, and keep it.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Its ``meta["title"]`` says what it is.
+    name : str
+        Stem of the CSV file.
+    folder : `~pathlib.Path`, optional
+        Where that goes; by default it is not written.
+    """
     title = table.meta.get("title", name)
     print(title)
     table.pprint(max_lines=-1, max_width=-1)
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
         table.meta = {"comments": [f"{name}.py: {title}"]}  # the docs show it
-        path = arguments.output / f"{name}.csv"
+        path = folder / f"{name}.csv"
         table.write(path, format="ascii.csv", comment="# ", overwrite=True)
-    return arguments.output

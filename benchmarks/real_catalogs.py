@@ -13,9 +13,10 @@ import os
 from pathlib import Path
 
 import astropy.units as u
+import h5py
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable, Table
+from astropy.table import QTable, Table, vstack
 from astropy.utils.masked import Masked
 from astropy_healpix import HEALPix
 
@@ -24,6 +25,7 @@ from mantis_astro.extinction import extinction_coefficients
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 REAL_DATA = Path(os.environ.get("MANTIS_ASTRO_REAL_DATA", BESIDE))
+RAIL_DATA = Path(os.environ.get("MANTIS_ASTRO_RAIL_DATA", REAL_DATA / "rail"))
 
 # name: filter in sedpy, pivot in Angstrom, PSF in arcsec, AB minus the catalogue's zero
 _SURVEYS = {
@@ -47,6 +49,14 @@ _SURVEYS = {
         "J": ("twomass_J", 12358, 2.8, get_band("twomass_J").vega_to_ab),
         "H": ("twomass_H", 16458, 2.8, get_band("twomass_H").vega_to_ab),
         "Ks": ("twomass_Ks", 21603, 2.8, get_band("twomass_Ks").vega_to_ab),
+    },
+    "lsst": {
+        "u": ("lsst_baseline_u", 3671, 0.8, 0.0),
+        "g": ("lsst_baseline_g", 4827, 0.8, 0.0),
+        "r": ("lsst_baseline_r", 6223, 0.8, 0.0),
+        "i": ("lsst_baseline_i", 7546, 0.8, 0.0),
+        "z": ("lsst_baseline_z", 8691, 0.8, 0.0),
+        "y": ("lsst_baseline_y", 9712, 0.8, 0.0),
     },
     # what the survey used; its g+ has no curve in sedpy, that of HSC is nearest
     "cosmos": {
@@ -239,6 +249,43 @@ def read_sdss_griz(folder=REAL_DATA):
     table = read_sdss(folder)
     nine = {f"ps1.{b}": f"sdss.{b}" for b in "griz"}
     table.meta |= {"name": "SDSS griz", "bands": list(nine.values()), "nine": nine}
+    return table
+
+
+def read_dc2(folder=RAIL_DATA):
+    """
+    Simulated galaxies of LSST's Data Challenge 2 as RAIL tests codes on: ugrizy.
+
+    From the folder ``rail/examples_data/testdata`` of the wheel of pz-rail-base, which
+    `RAIL_DATA` names: 5,000 at random of the file for training are fold 0, which is
+    never tested on, 5,000 of the file for validation are fold 1. Both are of one field
+    and one simulation. No dust; 99 is no detection; errors are those of the magnitudes.
+    """
+    parts = []
+    for kind in ("training", "validation"):
+        path = folder / f"test_dc2_{kind}_9816.hdf5"
+        with h5py.File(path) as file:
+            part = Table({k: v[:] for k, v in file["photometry"].items()})
+        rows = np.random.default_rng(0).permutation(len(part))[:5000]
+        parts.append(part[np.sort(rows)])
+    data = vstack(parts)
+    n = len(data)
+    table = _start(np.zeros(n), np.zeros(n), data["redshift"], ebv=0.0)
+    for band in "ugrizy":
+        mag, error = (data[f"mag_{e}{band}_lsst"] for e in ("", "err_"))
+        mag = np.where(np.asarray(mag) < 90, mag, np.nan)
+        _add_magnitudes(table, f"lsst.{band}", mag, error)
+    table = _finish(
+        table,
+        name="DC2",
+        bands=" ".join(f"lsst.{band}" for band in "ugrizy"),
+        bright="lsst.i",
+        nine={f"ps1.{band}": f"lsst.{band}" for band in "grizy"},
+        cells=np.arange(n),
+        folds=np.repeat([0, 1], [len(part) for part in parts]),
+        by="files of the wheel",
+    )
+    table["is_donor"] = table["fold"] == 0
     return table
 
 

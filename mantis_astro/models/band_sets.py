@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from mantis_astro.bands import Band
+from mantis_astro.bands import get_band
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.extinction import extinction_coefficients
 from mantis_astro.flags import Flag
@@ -137,7 +137,7 @@ class BandSetSpec:
         Parameters
         ----------
         filters : sequence of Band or str
-            Bands, or names of filters in sedpy.
+            Bands, or names of bands or of filters in sedpy.
 
         Returns
         -------
@@ -149,10 +149,13 @@ class BandSetSpec:
 
         Raises
         ------
+        KeyError
+            `~mantis_astro.exceptions.MissingBandError` if there is no such filter.
         ValueError
-            If there is no such filter, or its curve has no width.
+            If a curve has no width.
         """
-        rows = [_describe(band, get_filter(band)) for band in filters]
+        bands = map(get_band, filters)
+        rows = [_describe(band, get_filter(band)) for band in bands]
         return torch.tensor(np.array(rows).reshape(-1, self.n_describe)).float()
 
     def encode(self, flux, flux_err, observed, described, ebv, aperture):
@@ -365,10 +368,6 @@ class BandSetSpec:
         return NetworkInput(images, ebv.nan_to_num(), flags, usable)
 
 
-def _filter_name(band):
-    return band.sedpy_name if isinstance(band, Band) else band
-
-
 @lru_cache(maxsize=1024)
 def _describe(band, curve):
     """Describe one filter, n_describe numbers."""
@@ -408,7 +407,7 @@ def _sorted(fluxes):
     """Sort by pivot wavelength, and average what is of the same filter."""
     columns = {}
     for j in sorted(range(len(fluxes.bands)), key=lambda j: str(fluxes.bands[j])):
-        columns.setdefault(_filter_name(fluxes.bands[j]), []).append(j)
+        columns.setdefault(fluxes.bands[j].sedpy_name, []).append(j)
     names = sorted(columns, key=lambda name: (get_filter(name).wave_pivot, name))
     parts = [_averaged(fluxes, columns[name]) for name in names]
     flux, flux_err = (np.stack(part, 1) for part in zip(*parts, strict=True))

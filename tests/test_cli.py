@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from astropy.table import QTable, Table
 
-from mantis_astro import FitsFolder, Flag, RedshiftPDF
+from mantis_astro import FitsFolder, Flag, PhotoZ, RedshiftPDF, read_photometry
 from mantis_astro.cli import main
+from mantis_astro.models import default_table_model
 from mantis_astro.models.registry import embedded_file
 from mantis_astro.tables import read_table, write_table
 
@@ -256,6 +257,73 @@ class TestErrors:
             main(arguments)
         assert exit_.value.code == 2
         assert "usage: mantis-astro" in capsys.readouterr().err
+
+
+class TestCatalogues:
+    @pytest.fixture
+    def catalogue(self, tmp_path):
+        rows = Table({"RA": [10.0, 11.0], "DEC": [0.0, 1.0], "kind": ["a", "b"]})
+        for band, mag in zip("grizy", (21.0, 20.0, 19.5, 19.2, 19.0), strict=True):
+            rows[f"{band}KronMag"] = [mag, -999.0 if band == "y" else mag - 1]
+            rows[f"{band}KronMagErr"] = [0.05, 0.05]
+        path = tmp_path / "ps1.csv"
+        rows.write(path)
+        return path
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--survey", "ps1"],
+            [f"--band=ps1.{b}={b}KronMag,{b}KronMagErr" for b in "grizy"],
+        ],
+        ids=["survey", "bands"],
+    )
+    def test_predict_reads_the_table_of_a_survey(self, catalogue, tmp_path, options):
+        output = tmp_path / "out.ecsv"
+        arguments = ["predict", str(catalogue), "-o", str(output), "--ebv", "0.02"]
+        assert main([*arguments, *options]) == 0
+        table = read_table(output)
+        assert {"gKronMag", "kind", "flux_ps1_g", "z_median"} <= set(table.colnames)
+        assert table["flux_ps1_y"].mask.tolist() == [False, True]
+        model = PhotoZ.from_pretrained(default_table_model())
+        same = read_photometry(catalogue, survey="ps1")
+        expected = model.add_redshifts(same, ebv=0.02)
+        np.testing.assert_allclose(table["z_median"], expected["z_median"])
+
+    def test_what_was_understood_is_printed(self, catalogue, tmp_path, capsys):
+        output = str(tmp_path / "out.ecsv")
+        assert main(["predict", str(catalogue), "-o", output, "--survey", "ps1"]) == 0
+        text = capsys.readouterr().err
+        assert "Pan-STARRS1 DR2: gKronMag for ps1.g" in text
+        assert "ps1.y: 1 of 2 not observed" in text
+
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            ("--survey=kids", "no catalogue of survey 'kids'"),
+            ("--survey=sdss", "no columns of Sloan Digital Sky Survey"),
+            ("--band=gKronMag", "'--band' must be such as decam_g=g_mag,g_mag_err"),
+            ("--band=ps1.g=mag", "no column 'mag'"),
+        ],
+    )
+    def test_wrong_ones_are_told(self, catalogue, tmp_path, capsys, option, message):
+        output = str(tmp_path / "out.ecsv")
+        assert main(["predict", str(catalogue), "-o", output, option]) == 1
+        assert message in capsys.readouterr().err
+
+    def test_shift_reads_both_tables(self, catalogue, tmp_path, capsys):
+        arguments = ["--survey", "ps1", "--columns", "flux_ps1_g,flux_ps1_r"]
+        rows = read_table(catalogue)
+        many = Table({n: np.repeat(rows[n], 30) for n in rows.colnames})
+        noise = np.random.default_rng(1).normal(0, 0.1, len(many))
+        for name in ("gKronMag", "rKronMag"):
+            many[name] = many[name] + noise
+        path = tmp_path / "many.csv"
+        many.write(path)
+        assert main(["shift", str(path), "--reference", str(path), *arguments]) == 0
+        printed = capsys.readouterr()
+        assert "No shift found: no test can tell the 60 targets" in printed.out
+        assert printed.err.count("gKronMag for ps1.g") == 2
 
 
 class TestInterrupted:

@@ -12,6 +12,54 @@ def add_table_arguments(sub):
     sub.add_argument("--dec", help="column of declination")
 
 
+def add_photometry_arguments(sub):
+    """Add what a table of fluxes or magnitudes looks like."""
+    sub.add_argument(
+        "--survey",
+        metavar="NAME",
+        help="the table is one of fluxes or magnitudes, of this survey or, separated "
+        "by commas, of several: 'legacy survey dr10', sdss, ps1, des, galex, allwise, "
+        "'lsst dp1', hsc, 2mass",
+    )
+    sub.add_argument(
+        "--band",
+        action="append",
+        metavar="BAND=COLUMN[,ERROR]",
+        help="column of magnitudes (AB) or fluxes of a band, and of its errors; once "
+        "for each band, such as decam_g=g_mag,g_mag_err",
+    )
+
+
+def read_galaxies(path, options):
+    """Read a table, with columns of fluxes if it is said where they are."""
+    from mantis_astro.tables import read_table
+
+    if not reads_photometry(options):
+        return read_table(path)
+    from mantis_astro import read_photometry
+
+    columns = {}
+    for text in options.band or ():
+        band, is_named, names = text.partition("=")
+        if not is_named:
+            msg = f"'--band' must be such as decam_g=g_mag,g_mag_err, got {text!r}"
+            raise ValueError(msg)
+        columns[band.strip()] = tuple(split(names))
+    return read_photometry(
+        path,
+        survey=split(options.survey) if options.survey else None,
+        columns=columns or None,
+        ra=options.ra,
+        dec=options.dec,
+        keep="all",
+    )
+
+
+def reads_photometry(options):
+    """Whether the table is said to have fluxes or magnitudes."""
+    return bool(options.survey or options.band)
+
+
 def add_source_arguments(sub):
     """Add where cutouts come from, if not from the surveys' servers."""
     source = sub.add_mutually_exclusive_group()
@@ -36,10 +84,13 @@ def find_source(options):
     return None
 
 
-def load_photoz(model, *, device=None):
+def load_photoz(model, *, device=None, for_tables=False):
     """Load a model by its name or its file."""
     from mantis_astro import PhotoZ
+    from mantis_astro.models import default_table_model
 
+    if model is None and for_tables:
+        model = default_table_model()
     if model is not None and (Path(model).suffix or Path(model).exists()):
         return PhotoZ.from_file(model, device=device)
     return PhotoZ.from_pretrained(model, device=device)

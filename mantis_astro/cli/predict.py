@@ -7,12 +7,15 @@ from pathlib import Path
 from mantis_astro.cli.options import (
     DONE,
     INCOMPLETE,
+    add_photometry_arguments,
     add_source_arguments,
     add_table_arguments,
     check_output,
     find_source,
     load_photoz,
     number_or_name,
+    read_galaxies,
+    reads_photometry,
     split,
 )
 
@@ -35,8 +38,11 @@ def add_arguments(sub):
     )
     sub.add_argument("--overwrite", action="store_true", help="replace the output")
     add_source_arguments(sub)
+    add_photometry_arguments(sub)
     sub.add_argument(
-        "--model", help="name or file (default: the embedded one; see 'models')"
+        "--model",
+        help="name or file (default: the embedded one of images or, with --survey or "
+        "--band, of fluxes; see 'models')",
     )
     sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
     sub.add_argument("--prefix", default="", help="put before the new columns")
@@ -55,19 +61,21 @@ def add_arguments(sub):
 
 def run(options):
     """Run the command."""
-    from mantis_astro.tables import read_table, write_table
+    from mantis_astro.tables import write_table
     from mantis_astro.tables.journal import AnotherRunError, set_aside
 
     to_file = options.output != "-"
     if to_file:
         check_output(options.output, replace=options.overwrite)
-    table = read_table(options.table)
+    table = read_galaxies(options.table, options)
     if to_file:
         asked = table.copy(copy_data=False)
         asked[f"{options.prefix}flags"] = 0
         check_output(options.output, replace=options.overwrite, table=asked)
     source = find_source(options)  # a typo shows before weights are loaded
-    photoz = load_photoz(options.model, device=options.device)
+    photoz = load_photoz(
+        options.model, device=options.device, for_tables=reads_photometry(options)
+    )
     journal = Path(f"{options.output}.rows") if to_file else None
     add_redshifts = partial(
         photoz.add_redshifts,

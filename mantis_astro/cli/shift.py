@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from mantis_astro.cli.options import (
+    add_photometry_arguments,
     add_source_arguments,
     add_table_arguments,
     check_columns,
@@ -11,6 +12,8 @@ from mantis_astro.cli.options import (
     find_source,
     load_photoz,
     number_or_name,
+    read_galaxies,
+    reads_photometry,
     split,
 )
 
@@ -42,6 +45,7 @@ def add_arguments(sub):
         "(default: z_spec, if all have one)",
     )
     add_source_arguments(sub)
+    add_photometry_arguments(sub)
     sub.add_argument("--model", help="name or file (default: the embedded one)")
     sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
     sub.add_argument("--seed", type=int, default=0, help="of the permutations (0)")
@@ -52,14 +56,14 @@ def add_arguments(sub):
 
 def run(options):
     """Run the command."""
-    from mantis_astro.tables import read_table, write_table
+    from mantis_astro.tables import write_table
 
     if options.output:
         check_output(options.output, replace=options.overwrite)
     if options.plot and Path(options.plot).exists() and not options.overwrite:
         msg = f"{options.plot} exists; --overwrite replaces it"
         raise FileExistsError(msg)
-    table = read_table(options.table)
+    table = read_galaxies(options.table, options)
     report = (
         _compare_columns(table, options)
         if options.reference
@@ -76,9 +80,8 @@ def run(options):
 
 def _compare_columns(table, options):
     from mantis_astro.shift import ShiftReport, find_shared_columns
-    from mantis_astro.tables import read_table
 
-    reference = read_table(options.reference)
+    reference = read_galaxies(options.reference, options)
     if options.columns:
         names = split(options.columns)
         check_columns(table, *names)
@@ -121,7 +124,7 @@ def _compare_with_training(table, options):
             option = "--" + name.replace("_", "-")
             msg = f"'{option}' needs a '--reference' table: the model brings its own"
             raise ValueError(msg)
-    photoz = load_photoz(options.model)
+    photoz = load_photoz(options.model, for_tables=reads_photometry(options))
     return photoz.shift_report(
         table,
         find_source(options),

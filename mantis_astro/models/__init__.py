@@ -36,6 +36,7 @@ from mantis_astro.models.onnx_session import OnnxNetwork
 from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.models.registry import (
     DEFAULT_MODEL,
+    default_table_model,
     get_card,
     list_models,
     register_model,
@@ -67,6 +68,7 @@ __all__ = [
     "accelerate",
     "attribution_by_redshift",
     "build_network",
+    "default_table_model",
     "get_card",
     "list_models",
     "load_model",

@@ -9,6 +9,7 @@ from mantis_astro.models.published import published_cards
 
 __all__ = [
     "DEFAULT_MODEL",
+    "default_table_model",
     "embedded_file",
     "get_card",
     "list_models",
@@ -19,6 +20,8 @@ __all__ = [
 DEFAULT_MODEL = "simulated-early"
 
 _DATA = Path(__file__).parent / "data"
+# Embedded models that read fluxes from tables, the one to prefer first.
+_OF_TABLES = "any-band", "simulated-photometric"
 
 
 def embedded_file(name):
@@ -36,6 +39,24 @@ def embedded_file(name):
         Where it is, or would be.
     """
     return _DATA / f"{name}.safetensors"
+
+
+def default_table_model():
+    """
+    Name the embedded model that reads fluxes from tables.
+
+    Returns
+    -------
+    str
+        That of any bands if the package has it, else that of the nine bands.
+
+    Examples
+    --------
+    >>> from mantis_astro.models import default_table_model, get_card
+    >>> get_card(default_table_model()).is_photometric
+    True
+    """
+    return next(name for name in _OF_TABLES if embedded_file(name).exists())
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import numpy as np
 from astropy.table import Table
 
 from mantis_astro import redshift_table, refitting
+from mantis_astro.calibration import Smoothing
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.fluxes import SENTINELS
 from mantis_astro.models import load_model, save_model
@@ -297,6 +298,44 @@ class PhotoZ(Predictor):
             raise InputSpecError(msg)
         plain = None if recalibrator is None else recalibrator.to_plain()
         return self._with(self.network, replace(self.card, recalibration=plain))
+
+    def with_smoothing(self, width: float | Smoothing) -> Self:
+        """
+        Make a copy whose p(z) are smoothed.
+
+        Parameters
+        ----------
+        width : float or `~mantis_astro.calibration.Smoothing`
+            Standard deviation of the Gaussian in ln(1 + z), see `RedshiftPDF.smooth`;
+            0 for none. Or what was fitted to p(z) of this model without smoothing.
+
+        Returns
+        -------
+        PhotoZ
+            The same network; `save` keeps the width in the card.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if the model is recalibrated: that
+            was fitted to p(z) of another width.
+
+        Examples
+        --------
+        >>> from mantis_astro import PhotoZ
+        >>> photoz = PhotoZ.from_pretrained().with_recalibration(None)
+        >>> photoz.with_smoothing(0.005).card.smoothing
+        0.005
+        """
+        if isinstance(width, Smoothing):
+            width = width.width_
+        if self.recalibrator is not None and width != self.card.smoothing:
+            msg = (
+                f"'{self.card.name}' is recalibrated, for p(z) of another width: "
+                "smooth photoz.with_recalibration(None), and recalibrate that"
+            )
+            raise InputSpecError(msg)
+        return self._with(self.network, replace(self.card, smoothing=float(width)))
 
     def _with(self, network, card):
         with warnings.catch_warnings():

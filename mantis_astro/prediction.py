@@ -24,6 +24,7 @@ from mantis_astro.fluxes import SENTINELS, Fluxes
 from mantis_astro.models import predict_both, predict_features, predict_probability
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.pdf.n_of_z import N_OF_Z_KEY, PRIOR_KEY, n_of_z_to_text
+from mantis_astro.pdf.smoothing import SMOOTH_KEY
 
 if TYPE_CHECKING:
     import torch
@@ -270,13 +271,33 @@ class Predictor:
         pdf = RedshiftPDF.from_batch(
             self.card.bin_edges, probability, flags=prepared.flags
         )
-        if self.recalibrator is not None:
-            pdf = self.recalibrator.transform(pdf)
+        pdf = self.finish(pdf)
         flags = np.array(pdf.shape_flags())
         if self.card.placeholder:
             flags |= int(Flag.PLACEHOLDER_MODEL)
         flags[score > Flag.OOD_FEATURE.threshold] |= int(Flag.OOD_FEATURE)
         return Inference(pdf.add_flags(flags), score, components, p_star)
+
+    def finish(self, pdf: RedshiftPDF) -> RedshiftPDF:
+        """
+        Smooth and recalibrate p(z) as the network gives them.
+
+        Every p(z) of the model comes through here.
+
+        Parameters
+        ----------
+        pdf : RedshiftPDF
+            Softmax of the network's logits, any shape.
+
+        Returns
+        -------
+        RedshiftPDF
+            Smoothed by ``card.smoothing``, then through `recalibrator`.
+        """
+        pdf = pdf.smooth(self.card.smoothing)
+        if self.recalibrator is None:
+            return pdf
+        return self.recalibrator.transform(pdf)
 
     def check_dihedral(self, dihedral: bool) -> None:  # noqa: FBT001  no switch
         """
@@ -316,7 +337,7 @@ class Predictor:
 
     @cached_property
     def recalibrator(self) -> Recalibrator | None:
-        """What every p(z) goes through, a `Recalibrator`, or None."""
+        """What every p(z) goes through, once smoothed: a `Recalibrator`, or None."""
         plain = self.card.recalibration
         return None if plain is None else recalibrator_from_plain(plain)
 
@@ -334,8 +355,8 @@ class Predictor:
         dict
             Flat, with keys that fit FITS headers: model, SHA-256 of its weights, the
             n(z) its p(z) carry (in words, and in numbers if they are known), how they
-            were recalibrated, bands they rest on, versions of packages, thresholds of
-            flags, what to cite.
+            were smoothed and recalibrated, bands they rest on, versions of packages,
+            thresholds of flags, what to cite.
         """
         facts = dict(self._provenance)
         if bands is not None:
@@ -360,6 +381,8 @@ class Predictor:
         }
         if self.card.n_of_z is not None:
             facts[N_OF_Z_KEY] = n_of_z_to_text(self.card.n_of_z)
+        if self.card.smoothing:
+            facts[SMOOTH_KEY] = self.card.smoothing
         if self.recalibrator is not None:
             facts[META_KEY] = self.recalibrator.note
         return facts

@@ -761,6 +761,51 @@ def test_flags_are_added_to_those_there():
 # ---- rebin, reweight
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_smoothing_is_a_gaussian_in_the_logarithm(dtype):
+    edges = np.linspace(0, 2, 1001)
+    pdf = RedshiftPDF.from_gaussians(edges, [0.5, 1.2], 0.01)
+    pdf = RedshiftPDF(edges, pdf.probability.astype(dtype))
+    after = pdf.smooth(0.02)
+    assert after.probability.dtype == dtype
+    np.testing.assert_allclose(after.probability.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(
+        after.std(), np.hypot(0.01, 0.02 * (1 + np.array([0.5, 1.2]))), rtol=0.01
+    )
+    np.testing.assert_allclose(after.median(), pdf.median(), atol=1e-3)
+    assert after.meta["PZSMOOTH"] == 0.02
+    assert after.smooth(0.02).meta["PZSMOOTH"] == pytest.approx(0.02 * 2**0.5)
+
+
+def test_smoothing_keeps_what_is_even_and_what_is_not_known():
+    edges = np.r_[0, 0.001, np.linspace(0.004, 1.5, 200)]
+    even = np.diff(np.log1p(edges))
+    pdf = RedshiftPDF(edges, [even, np.r_[1, np.zeros(200)]], flags=[0, Flag.NO_DATA])
+    after = pdf.smooth(0.01)
+    np.testing.assert_allclose(after.probability[0], pdf.probability[0], rtol=1e-6)
+    np.testing.assert_array_equal(after.probability[1], pdf.probability[1])
+    np.testing.assert_array_equal(after.flags, pdf.flags)
+
+
+def test_a_smoothed_row_is_the_same_whatever_it_comes_with():
+    rng = np.random.default_rng(1)
+    pdf = RedshiftPDF(np.linspace(0, 1.6, 401), rng.dirichlet(np.ones(400), 700))
+    whole = pdf.smooth(0.004).reshape(7, 100)
+    for i in (0, 3, 699):
+        alone = pdf[i].smooth(0.004)
+        np.testing.assert_array_equal(
+            alone.probability, whole[i // 100, i % 100].probability
+        )
+    assert pdf.smooth(0) is pdf
+    assert pdf[:0].smooth(0.01).shape == (0,)
+
+
+@pytest.mark.parametrize("width", [-0.1, 1, np.nan])
+def test_a_width_that_is_none(width):
+    with pytest.raises(ValueError, match="'width' must be from 0 to below 1"):
+        RedshiftPDF([0, 1], [1]).smooth(width)
+
+
 @given(pdfs(), st.integers(1, 9))
 def test_rebinning_keeps_the_probability_below_every_new_edge(pdf, n_new):
     edges = np.linspace(pdf.bin_edges[0], pdf.bin_edges[-1], n_new + 1)

@@ -1,5 +1,7 @@
 """A recalibrator in a model's card: applied to every p(z), kept in the file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.table import QTable
@@ -78,3 +80,31 @@ def test_a_second_one_and_one_that_reads_features_are_refused(photoz, table):
     local = LocalRecalibration().fit(made, z_spec, features=centre[:, None])
     with pytest.raises(InputSpecError, match="reads features of galaxies"):
         photoz.with_recalibration(local)
+
+
+def test_smoothing_comes_first_and_is_kept_in_the_file(photoz, table, tmp_path):
+    bare = photoz.predict(table, ebv=0.02)
+    smooth = photoz.with_smoothing(0.02)
+    pdf = smooth.predict(table, ebv=0.02)
+    np.testing.assert_array_equal(pdf.probability, bare.smooth(0.02).probability)
+    assert pdf.meta["PZSMOOTH"] == 0.02
+    assert "PZSMOOTH" not in bare.meta
+    recalibrator, _ = fitted(smooth, table)
+    both = smooth.with_recalibration(recalibrator)
+    both.save(tmp_path / "tiny.safetensors")
+    again = PhotoZ.from_file(tmp_path / "tiny.safetensors")
+    after = again.predict(table, ebv=0.02)
+    wanted = recalibrator.transform(bare.smooth(0.02))
+    np.testing.assert_allclose(after.probability, wanted.probability, rtol=1e-5)
+    with pytest.raises(InputSpecError, match="is recalibrated, for p"):
+        both.with_smoothing(0.01)
+    assert (
+        again.with_recalibration(None).with_smoothing(0).predict(table, ebv=0.02)
+        == bare
+    )
+
+
+@pytest.mark.parametrize("width", [-0.1, 1.0, np.nan, "0.01", None])
+def test_a_card_with_a_width_that_is_none_is_refused(photoz, width):
+    with pytest.raises(InputSpecError, match="'smoothing' must be from 0 to below 1"):
+        replace(photoz.card, smoothing=width)

@@ -1,7 +1,7 @@
 """
 Recalibrate densities of redshift from galaxies whose redshift is known.
 
-Three recalibrators with ``fit`` and ``transform``, a report of what they do to both
+Four recalibrators with ``fit`` and ``transform``, a report of what they do to both
 sides, calibration and point accuracy, and folds for samples that are their own test.
 """
 
@@ -11,12 +11,14 @@ from mantis_astro.calibration.pit_map import PITRecalibration
 from mantis_astro.calibration.plain import recalibrator_from_plain
 from mantis_astro.calibration.recalibrator import Recalibrator
 from mantis_astro.calibration.report import report_calibration, summarize_calibration
+from mantis_astro.calibration.smoothing import Smoothing
 from mantis_astro.calibration.temperature import TemperatureScaling
 
 __all__ = [
     "LocalRecalibration",
     "PITRecalibration",
     "Recalibrator",
+    "Smoothing",
     "TemperatureScaling",
     "density_features",
     "out_of_fold",

@@ -2,13 +2,13 @@
 
 from mantis_astro.calibration.local import LocalRecalibration
 from mantis_astro.calibration.pit_map import PITRecalibration
+from mantis_astro.calibration.smoothing import Smoothing
 from mantis_astro.calibration.temperature import TemperatureScaling
 
 __all__ = ["recalibrator_from_plain"]
 
-_KINDS = {
-    cls.kind: cls for cls in (TemperatureScaling, PITRecalibration, LocalRecalibration)
-}
+_CLASSES = (TemperatureScaling, PITRecalibration, LocalRecalibration, Smoothing)
+_KINDS = {cls.kind: cls for cls in _CLASSES}
 
 
 def recalibrator_from_plain(plain):

@@ -10,7 +10,7 @@ from mantis_astro.calibration.recalibrator import check_fitted, transformed
 from mantis_astro.calibration.truths import select_truths
 from mantis_astro.exceptions import CalibrationWarning
 
-__all__ = ["TemperatureScaling"]
+__all__ = ["TemperatureScaling", "tempered_at_truth"]
 
 _RANGE = 20.0  # temperatures from 1/20 to 20
 _MINIMUM = 10  # galaxies for one or two numbers
@@ -106,7 +106,7 @@ class TemperatureScaling:
         uniform = 1 / (truths.bin_edges[-1] - truths.bin_edges[0])
 
         def fit_floor(log_temperature):
-            density = _tempered_at_truth(truths, np.exp(log_temperature))
+            density = tempered_at_truth(truths, np.exp(log_temperature))
             share = _best_share(density, uniform, truths.weight) if self.floor else 0.0
             mixed = (1 - share) * density + share * uniform
             return share, -np.sum(truths.weight * np.log(mixed))
@@ -208,7 +208,22 @@ def _tempered(rows, widths, temperature):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _tempered_at_truth(truths, temperature):
+def tempered_at_truth(truths, temperature):
+    """
+    Density at each true redshift, after a temperature.
+
+    Parameters
+    ----------
+    truths : Truths
+        Galaxies.
+    temperature : float
+        The temperature.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Per unit redshift, shape (n,).
+    """
     widths = np.diff(truths.bin_edges)
 
     def at_truth(rows, bins):

@@ -77,9 +77,12 @@ class ModelCard:
         SHA-256 of the file, once that is known.
     placeholder : bool
         Whether it is a stand-in that was never trained for science.
+    smoothing : float
+        Width, in units of 1 + z, that every p(z) is smoothed by, see
+        `~mantis_astro.RedshiftPDF.smooth`; 0 for none.
     recalibration : dict or None
-        Recalibrator that every p(z) goes through, as its ``to_plain`` gives it; see
-        `~mantis_astro.calibration`.
+        Recalibrator that every p(z) goes through then, as its ``to_plain`` gives it;
+        see `~mantis_astro.calibration`.
     reference : `~mantis_astro.shift.ReferenceStatistics` or None
         What the training set looks like to the network, once the weights are loaded;
         stored beside them, not in the card. None for models without.
@@ -109,6 +112,7 @@ class ModelCard:
     file: str = ""
     sha256: str = ""
     placeholder: bool = False
+    smoothing: float = 0.0
     recalibration: dict | None = None
     reference: Any = field(default=None, compare=False, repr=False)
 
@@ -127,6 +131,10 @@ class ModelCard:
                 "'z_edges' must be increasing finite numbers from 0 up, at least two, "
                 f"got {edges}"
             )
+            raise InputSpecError(msg)
+        width = self.smoothing
+        if not isinstance(width, int | float) or not 0 <= width < 1:
+            msg = f"'smoothing' must be from 0 to below 1, got {width!r}"
             raise InputSpecError(msg)
         try:
             for band in self.spec.bands:

@@ -161,8 +161,7 @@ def refit(
     before, after = (
         _densities(edges, sample.features[held_out] @ coef) for coef in (head, fit.coef)
     )
-    if photoz.recalibrator is not None:
-        before = photoz.recalibrator.transform(before)  # what the user has
+    before = photoz.finish(before)  # what the user has
     scores, verdict = compare(
         before,
         after,

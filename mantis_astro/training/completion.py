@@ -6,13 +6,17 @@ import numpy as np
 import torch
 
 from mantis_astro import metrics
-from mantis_astro.calibration import PITRecalibration
+from mantis_astro.calibration import (
+    PITRecalibration,
+    Smoothing,
+    TemperatureScaling,
+)
 from mantis_astro.models import predict_both
 from mantis_astro.models.checkpoints import as_kept
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.photoz import PhotoZ
 
-__all__ = ["completed", "performance"]
+__all__ = ["calibrated", "completed", "performance"]
 
 _LEAST = 100  # galaxies held out, below which there is nothing to be learnt from them
 
@@ -28,14 +32,15 @@ def completed(photoz, held_out, config):
     held_out : HeldOut
         Galaxies that it was not fitted to.
     config : TrainingConfig
-        Its ``dtype``, ``n_reference``, ``recalibrate`` and ``seed`` are used.
+        Its ``dtype``, ``n_reference``, ``smooth``, ``recalibrate`` and ``seed`` are
+        used.
 
     Returns
     -------
     PhotoZ
-        With statistics of the features of these galaxies, recalibrated, if the
-        configuration says so, and with what it reached in its card; as it was if fewer
-        than 100 galaxies are held out.
+        With statistics of the features of these galaxies, smoothed and recalibrated,
+        if the configuration says so, and with what it reached in its card; as it was
+        if fewer than 100 galaxies are held out.
     """
     with torch.no_grad():
         for name, parameter in photoz.network.named_parameters():
@@ -46,9 +51,10 @@ def completed(photoz, held_out, config):
     probability, features = map(np.concatenate, zip(*parts, strict=True))
     z = np.concatenate([batch.z.numpy() for batch in held_out.batches])
     pdf = RedshiftPDF(photoz.card.bin_edges, probability)
-    if config.recalibrate == "pit":
-        photoz = photoz.with_recalibration(PITRecalibration().fit(pdf, z))
-        pdf = photoz.recalibrator.transform(pdf)
+    photoz = calibrated(
+        photoz, pdf, z, smooth=config.smooth == "fit", recalibrate=config.recalibrate
+    )
+    pdf = photoz.finish(pdf)
     reached = performance(pdf, z, "galaxies held out of those trained on")
     photoz = PhotoZ(photoz.network, replace(photoz.card, performance=reached))
     if config.n_reference:
@@ -60,6 +66,38 @@ def completed(photoz, held_out, config):
             sample=f"{len(z):,} galaxies held out of: {photoz.card.training_sample}",
         )
     return photoz
+
+
+def calibrated(photoz, pdf, z_spec, *, smooth=True, recalibrate="temperature"):
+    """
+    Fit what comes after the network: how p(z) are smoothed, then recalibrated.
+
+    Parameters
+    ----------
+    photoz : PhotoZ
+        A model; what it has of these is replaced.
+    pdf : RedshiftPDF
+        Softmax of its network's logits, for galaxies that it was not fitted to, (n,).
+    z_spec : array_like
+        Their redshifts, (n,).
+    smooth : bool, optional
+        Whether to smooth.
+    recalibrate : {"pit", "temperature", "none"}, optional
+        How to recalibrate.
+
+    Returns
+    -------
+    PhotoZ
+        The same network.
+    """
+    photoz = photoz.with_recalibration(None).with_smoothing(0.0)
+    if smooth:
+        photoz = photoz.with_smoothing(Smoothing().fit(pdf, z_spec))
+    if recalibrate == "none":
+        return photoz
+    recalibrator = {"pit": PITRecalibration, "temperature": TemperatureScaling}
+    fitted = recalibrator[recalibrate]().fit(photoz.finish(pdf), z_spec)
+    return photoz.with_recalibration(fitted)
 
 
 def performance(pdf, z_spec, what):

@@ -25,7 +25,8 @@ __all__ = [
 _AMP = ("auto", "bf16", "none")
 _SAMPLING = ("natural", "class-balanced")
 _DTYPES = ("float32", "float16")
-_RECALIBRATE = ("pit", "none")
+_RECALIBRATE = ("pit", "temperature", "none")
+_SMOOTH = ("fit", "none")
 _SCALES = ("z", "ln(1+z)")  # in which bins may have equal widths
 
 
@@ -267,9 +268,13 @@ class TrainingConfig:
     n_reference : int
         Galaxies held out for validation whose features go into the file, so that
         others can be told to be unlike them; 0 for none.
-    recalibrate : {"pit", "none"}
-        Whether p(z) of the model go through a map that is fitted to the galaxies held
-        out for validation, see `~mantis_astro.calibration.PITRecalibration`.
+    smooth : {"fit", "none"}
+        Whether p(z) of the model are smoothed, by a width that is fitted to the
+        galaxies held out for validation, see `~mantis_astro.calibration.Smoothing`.
+    recalibrate : {"pit", "temperature", "none"}
+        Whether p(z) go then through a map that is fitted to those galaxies, see
+        `~mantis_astro.calibration.PITRecalibration`, or to the power of a number, see
+        `~mantis_astro.calibration.TemperatureScaling`.
     optimizer, loss, augmentation, validation, initialization
         Sections of their own.
     description, training_sample, caveats, licence : str
@@ -308,6 +313,7 @@ class TrainingConfig:
     checkpoint_every: int = 500
     dtype: str = "float32"
     n_reference: int = 1000
+    smooth: str = "fit"
     recalibrate: str = "none"
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -330,6 +336,8 @@ class TrainingConfig:
         for name in ("batch_size", "log_every", "checkpoint_every"):
             _require(getattr(self, name) > 0, self, name, "positive")
         _require(self.dtype in _DTYPES, self, "dtype", f"one of {_DTYPES}")
+        chosen = self.smooth in _SMOOTH
+        _require(chosen, self, "smooth", f"one of {_SMOOTH}")
         chosen = self.recalibrate in _RECALIBRATE
         _require(chosen, self, "recalibrate", f"one of {_RECALIBRATE}")
         for name in ("n_workers", "n_reference", "seed"):

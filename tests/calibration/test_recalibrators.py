@@ -10,6 +10,7 @@ from mantis_astro.calibration import (
     LocalRecalibration,
     PITRecalibration,
     Recalibrator,
+    Smoothing,
     TemperatureScaling,
     recalibrator_from_plain,
 )
@@ -22,6 +23,7 @@ MAKERS = {
     "temperature": TemperatureScaling,
     "temperature-floor": lambda: TemperatureScaling(floor=True),
     "pit": PITRecalibration,
+    "smoothing": Smoothing,
     "beta": lambda: PITRecalibration(method="beta"),
     "local": lambda: LocalRecalibration(strengths=(30.0,), n_folds=2),
     "local-linear": lambda: LocalRecalibration(
@@ -208,7 +210,7 @@ def test_it_must_be_fitted_first(fresh, toy):
     [
         (
             {"recalibrator": "magic"},
-            "whose 'recalibrator' is one of temperature, pit, local, got",
+            "whose 'recalibrator' is one of temperature, pit, local, smoothing, got",
         ),
         ({}, "'recalibrator' is one of"),
         (None, "must be a dictionary"),

@@ -327,15 +327,14 @@ class PhotoZ(Predictor):
         >>> photoz.with_smoothing(0.005).card.smoothing
         0.005
         """
-        if isinstance(width, Smoothing):
-            width = width.width_
-        if self.recalibrator is not None and width != self.card.smoothing:
+        value = float(width.width_ if isinstance(width, Smoothing) else width)
+        if self.recalibrator is not None and value != self.card.smoothing:
             msg = (
                 f"'{self.card.name}' is recalibrated, for p(z) of another width: "
                 "smooth photoz.with_recalibration(None), and recalibrate that"
             )
             raise InputSpecError(msg)
-        return self._with(self.network, replace(self.card, smoothing=float(width)))
+        return self._with(self.network, replace(self.card, smoothing=value))
 
     def _with(self, network, card):
         with warnings.catch_warnings():

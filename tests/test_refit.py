@@ -74,7 +74,8 @@ def predicted(photoz, table):
     features = torch.from_numpy(np.asarray(table["features"]))
     with torch.no_grad():
         logits = photoz.network.fc1(features).double().numpy()
-    return RedshiftPDF(photoz.card.bin_edges, np.exp(logits - logits.max(1)[:, None]))
+    pdf = RedshiftPDF(photoz.card.bin_edges, np.exp(logits - logits.max(1)[:, None]))
+    return pdf.smooth(photoz.card.smoothing)
 
 
 def test_a_shifted_sample_is_learnt(photoz, refitted, other):

@@ -13,8 +13,11 @@ from mantis_astro.pdf.smoothing import smooth_rows
 __all__ = ["Smoothing"]
 
 _MINIMUM = 20  # galaxies for one number
-_WIDTHS = (0.0, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.013)
-_WIDTHS += (0.016, 0.02)  # as wide as the p(z) of good photometry, and so too wide
+# the last ones are as wide as the p(z) of good photometry, and so too wide
+_WIDTHS = (
+    *(0.0, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008),
+    *(0.01, 0.013, 0.016, 0.02),
+)
 _ANYWHERE = 1e-3  # share of galaxies that may be at any redshift, so that none rules
 _HIGHEST = np.log(5)  # of temperatures that are tried beside: 1 and more
 _HOPELESS = 0.02  # in log score: wider ones need not be tried
@@ -44,10 +47,11 @@ class Smoothing:
     Notes
     -----
     p(z) that are too narrow call for a temperature, not for being smoothed. So the best
-    temperature, 1 or more, is found beside each width; the least width that needs no more is taken
-    and, its temperature kept, widened as far as ``tolerance`` lets it. Then fit
-    `TemperatureScaling` to what `transform` gives. One galaxy in a thousand may have
-    any redshift, so that a single outlier does not decide.
+    temperature, 1 or more, is found beside each width; the least width within
+    ``tolerance`` of the best is taken and, its temperature kept, widened as far as
+    ``tolerance`` lets it. Then fit `TemperatureScaling` to what `transform` gives. One
+    galaxy in a thousand may have any redshift, so that a single outlier does not
+    decide.
 
     Examples
     --------

@@ -162,6 +162,7 @@ def refit(
         _densities(edges, sample.features[held_out] @ coef) for coef in (head, fit.coef)
     )
     before = photoz.finish(before)  # what the user has
+    after = after.smooth(photoz.card.smoothing)
     scores, verdict = compare(
         before,
         after,

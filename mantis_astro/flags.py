@@ -97,7 +97,9 @@ class Flag(enum.IntFlag):
             "The training set does not support a redshift of the object: ood_score "
             "exceeds {threshold}, as for one in a hundred of the training set. Its "
             "features lie far from those of the nearest galaxies that the model "
-            "keeps of it, or the redshifts of these disagree."
+            "keeps of it, or the redshifts of these disagree. Of a model of any bands, "
+            "too: a magnitude, an error, a colour or the wavelengths are outside what "
+            "it learnt; PhotoZ.list_outside says which."
         ),
         1.0,
     )

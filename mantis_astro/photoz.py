@@ -440,7 +440,8 @@ class PhotoZ(Predictor):
         Returns
         -------
         `~mantis_astro.shift.ShiftReport`
-            Tests, scores of each galaxy, weights and a verdict.
+            Tests, scores of each galaxy, weights and a verdict; for a model of any
+            bands also ``inputs``, what is different in which band.
 
         Raises
         ------
@@ -463,7 +464,7 @@ class PhotoZ(Predictor):
             prepared = self.prepare(list(data), ebv)
             features = self.infer_features(prepared)
         known = features[np.isfinite(features).all(1)]
-        return ShiftReport.compare(
+        report = ShiftReport.compare(
             self.card.reference,
             known,
             rng=rng,
@@ -472,6 +473,10 @@ class PhotoZ(Predictor):
             max_objects=max_objects,
             clip=clip,
         )
+        ranges = getattr(self.card.spec, "ranges", None)
+        if ranges is None:
+            return report
+        return replace(report, inputs=ranges.compare(*self._measured(data, ebv)))
 
     def refit(
         self,
@@ -624,6 +629,53 @@ class PhotoZ(Predictor):
         if self._is_of_positions(data):
             data = redshift_table.table_features(self, data, source, ebv=ebv)
         return refitting.explain(self, data, reference, k=k, ebv=ebv)
+
+    def list_outside(
+        self,
+        table: Table,
+        *,
+        ebv: EbvLike = None,
+        missing: Sequence[float] = SENTINELS,
+    ) -> QTable:
+        """
+        List what of a table is outside what the model has learnt from, in words.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            Fluxes, as for `predict`.
+        ebv, missing
+            As for `predict`.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            A line for each measurement by which a row is flagged OOD_FEATURE: ``row``,
+            ``band``, ``quantity`` (magnitude, depth of the error or colour; or number
+            of measurements, shortest or longest wavelength), ``value``, what was
+            learnt (``low`` and ``high``) and the ``reason`` in words.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if the model does not know what
+            it learnt from, as those of fixed bands.
+        """
+        measured, bands = self._measured(table, ebv, missing)
+        return self.card.spec.ranges.list_outside(measured, bands)
+
+    def _measured(self, table, ebv, missing=SENTINELS):
+        """Measurements of a table in magnitudes, and their bands."""
+        spec = self.card.spec
+        if getattr(spec, "ranges", None) is None:
+            msg = (
+                f"'{self.card.name}' does not know which magnitudes, errors and "
+                "colours it has learnt from: models of any bands do"
+            )
+            raise InputSpecError(msg)
+        fluxes = spec.read(table, missing=missing)
+        ebv = redshift_table.find_ebv(table, ebv)
+        return spec.measured(spec.to_tensor(fluxes, ebv).images), fluxes.bands
 
     def _is_of_positions(self, data):
         """Whether its cutouts are still to be found."""

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from mantis_astro.bands import get_band
 from mantis_astro.exceptions import InputSpecError
@@ -21,6 +22,7 @@ from mantis_astro.fluxes import (
     read_state,
 )
 from mantis_astro.models.inputs import NetworkInput, dust_inputs
+from mantis_astro.models.learnt_ranges import LearntRanges, Measured
 from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.records import record
 
@@ -90,6 +92,9 @@ class BandSetSpec:
         Part of the flux that is taken for an error that is not known.
     ebv_maps : tuple of str
         The dust map whose E(B-V) is used.
+    ranges : LearntRanges or None
+        What was learnt from: objects with measurements outside are flagged
+        OOD_FEATURE. See `learnt`.
 
     Notes
     -----
@@ -110,6 +115,7 @@ class BandSetSpec:
     error_floor: float = 0.02
     unknown_error: float = 0.05
     ebv_maps: tuple = ("csfd",)
+    ranges: LearntRanges | None = None
 
     bands = ()  # those of the table
     ebv_default = (np.nan,)
@@ -345,7 +351,9 @@ class BandSetSpec:
         Notes
         -----
         An object without any band is not usable (NO_DATA). NON_DETECTION: no band with
-        a known error reaches three times that.
+        a known error reaches three times that. OOD_FEATURE: a magnitude, an error or a
+        colour is outside what was learnt at the wavelength of the filter, or there are
+        fewer measurements, or others, than any object of the training had.
         """
         if not isinstance(table, Fluxes):
             table = self.read(table)
@@ -365,7 +373,60 @@ class BandSetSpec:
             ebv[:, 0],
             torch.full((len(table),), aperture_number(table.aperture)),
         )
+        if self.ranges is not None:
+            outside = self.ranges.outside(self.measured(images))
+            flags[outside[0].any((1, 2)) | outside[1].any(1)] |= Flag.OOD_FEATURE
         return NetworkInput(images, ebv.nan_to_num(), flags, usable)
+
+    def measured(self, images):
+        """
+        Turn what was encoded into magnitudes again.
+
+        Parameters
+        ----------
+        images : `torch.Tensor`
+            What `encode` gave, shape (n_object, n_slot, n_token).
+
+        Returns
+        -------
+        Measured
+            On the CPU.
+        """
+        values = images.detach().cpu().double().numpy()
+        start = self.n_describe
+        mean = 22 - 3 * values[..., start + 5]
+        colour = -values[..., start]
+        depth = 25 - 4 * values[..., start + 3]
+        ln_pivot = _LN_SHORTEST + _LN_RANGE * (values[..., 0] + 1) / 2
+        return Measured(
+            there=values[..., -1] > 0,
+            pivot=np.exp(ln_pivot) / 1e4,
+            magnitude=mean + colour,
+            depth=np.where(values[..., start + 4] > 0, depth, np.nan),
+            colour=colour,
+        )
+
+    def learnt(self, images):
+        """
+        Make a spec that knows what was learnt from.
+
+        Parameters
+        ----------
+        images : sequence of `torch.Tensor`
+            Galaxies as `encode` gives them, in batches; some thousand of the training.
+
+        Returns
+        -------
+        BandSetSpec
+            Whose ``ranges`` include these and those from before.
+        """
+        n_slot = max(batch.shape[1] for batch in images)
+        padded = [
+            functional.pad(batch, (0, 0, 0, n_slot - batch.shape[1]))
+            for batch in images
+        ]
+        ranges = LearntRanges.of(self.measured(torch.cat(padded)), self.ranges)
+        return replace(self, ranges=ranges)
 
 
 @lru_cache(maxsize=1024)

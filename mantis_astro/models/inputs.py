@@ -272,6 +272,22 @@ class InputSpec:
             start = channels.stop
         return self.geometry.combine(tuple(stretched))
 
+    def learnt(self, images: Sequence) -> Self:  # noqa: ARG002  others keep it
+        """
+        Return the spec itself: it does not know what was learnt from.
+
+        Parameters
+        ----------
+        images : sequence of `torch.Tensor` or tuple of `torch.Tensor`
+            Galaxies as `encode` gives them, in batches.
+
+        Returns
+        -------
+        InputSpec
+            The spec itself.
+        """
+        return self
+
     def encode_batch(
         self,
         images: tuple[torch.Tensor, ...],

@@ -255,6 +255,22 @@ class PhotometrySpec:
         fluxes = self.read(table)
         return fluxes.values.astype(np.float32), fluxes.observed
 
+    def learnt(self, images):  # noqa: ARG002  others keep what they learnt
+        """
+        Return the spec itself: it does not know what was learnt from.
+
+        Parameters
+        ----------
+        images : sequence of `torch.Tensor`
+            Galaxies as `encode` gives them, in batches.
+
+        Returns
+        -------
+        PhotometrySpec
+            The spec itself.
+        """
+        return self
+
     def encode_batch(self, images, observed, ebv):  # noqa: ARG002  others read E(B-V)
         """
         Prepare galaxies of a training.

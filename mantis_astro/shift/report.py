@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["ShiftReport"]
 
 _FEWEST = 5
+_SHOWN = 10  # lines of the comparison of inputs
 
 _TESTS = (
     "domain",
@@ -99,6 +100,10 @@ class ShiftReport:
         False alarm rate of the verdict.
     weigher : DensityRatio
         What `weigh` asks.
+    inputs : `~astropy.table.Table` or None
+        What the targets' measurements are like beside those that a model learnt from,
+        band by band, the most different first, see `PhotoZ.shift_report`; None where
+        the model does not know them.
 
     Examples
     --------
@@ -129,6 +134,7 @@ class ShiftReport:
     n_duplicate: int
     level: float
     weigher: DensityRatio
+    inputs: Table | None = None
 
     @classmethod
     def compare(
@@ -228,7 +234,11 @@ class ShiftReport:
 
     def __str__(self):
         table = "\n".join(self.to_table().pformat(show_unit=False, max_width=-1))
-        return f"{self.verdict}\n\n{table}"
+        said = f"{self.verdict}\n\n{table}"
+        if self.inputs is None:
+            return said
+        inputs = "\n".join(self.inputs[:_SHOWN].pformat(max_width=-1))
+        return f"{said}\n\n{inputs}"
 
     @property
     def n_reference(self) -> int:

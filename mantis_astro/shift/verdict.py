@@ -96,6 +96,8 @@ def write_verdict(report):
 
 
 def _most_different(report):
+    if report.inputs is not None and len(report.inputs):
+        return _most_different_inputs(report.inputs)
     rows = [row for row in report.drivers[:3] if row["p_value"] <= report.level]
     if not rows:
         name = min(_SHOWS_IN, key=lambda test: report.tests[test].p_value)
@@ -105,6 +107,15 @@ def _most_different(report):
         )
     named = [f"{row['feature']} ({row['cohen_d']:+.2f} sigma)" for row in rows]
     return f"Most different: {', '.join(named)}."
+
+
+def _most_different_inputs(inputs):
+    named = [
+        f"{row['quantity']} of {row['band']} ({row['median']:.1f}, learnt "
+        f"{row['learnt_median']:.1f}; {100 * row['share_outside']:.0f} % outside)"
+        for row in inputs[:3]
+    ]
+    return f"Most different in the median: {', '.join(named)}."
 
 
 def _what_to_do(report):

@@ -56,7 +56,9 @@ def completed(photoz, held_out, config):
     )
     pdf = photoz.finish(pdf)
     reached = performance(pdf, z, "galaxies held out of those trained on")
-    photoz = PhotoZ(photoz.network, replace(photoz.card, performance=reached))
+    spec = photoz.card.spec.learnt([batch.images for batch in held_out.batches])
+    card = replace(photoz.card, spec=spec, performance=reached)
+    photoz = PhotoZ(photoz.network, card)
     if config.n_reference:
         photoz = photoz.with_reference(
             features,

@@ -353,12 +353,14 @@ def _named(tuned, original, galaxies):
 def _with_reference(photoz, galaxies):
     """Let it know the galaxies that it learnt from and was judged by."""
     rows = np.concatenate([galaxies.rows["train"], galaxies.rows["validation"]])
-    parts = []
+    parts, images = [], []
     for start in range(0, len(rows), _AT_ONCE):
         batch = galaxies.take(rows[start : start + _AT_ONCE]).encoded(photoz.card.spec)
         parts.append(predict_features(photoz.network, batch.images, batch.ebv))
+        images.append(batch.images)
+    card = replace(photoz.card, spec=photoz.card.spec.learnt(images))
     with _quiet():
-        return photoz.with_reference(
+        return PhotoZ(photoz.network, card).with_reference(
             np.concatenate(parts),
             rng=galaxies.sampler.seed,
             z_spec=galaxies.z[rows],

@@ -9,6 +9,7 @@ from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
@@ -20,11 +21,12 @@ from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.extinction import select_ebv
 from mantis_astro.flags import FLAG_TABLE, Flag
-from mantis_astro.fluxes import SENTINELS, Fluxes
+from mantis_astro.fluxes import SENTINELS, Fluxes, find_bands
 from mantis_astro.models import predict_both, predict_features, predict_probability
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.pdf.n_of_z import N_OF_Z_KEY, PRIOR_KEY, n_of_z_to_text
 from mantis_astro.pdf.smoothing import SMOOTH_KEY
+from mantis_astro.photometry import Circular, measure_photometry
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +40,7 @@ __all__ = ["Inference", "Predictor"]
 
 _CHUNK = 64  # objects prepared at once: 32 MB of images as the published network reads
 _ROWS = 8192  # rows of photometry prepared at once
+_CIRCLE = Circular(3 * u.arcsec)  # what the models of fluxes were trained on, too
 _PACKAGES = ("astropy", "numpy", "torch")
 
 
@@ -136,7 +139,8 @@ class Predictor:
         data : MultibandCutout, iterable of MultibandCutout, or `~astropy.table.Table`
             Images of one object or of many, which are read a chunk at a time; or, for
             a photometric model, a table with columns such as ``flux_ps1_g`` and
-            ``flux_err_ps1_g``, see `~mantis_astro.fluxes.read_fluxes`.
+            ``flux_err_ps1_g``, see `~mantis_astro.fluxes.read_fluxes`. Of images, such
+            a model measures the fluxes first, in circles of 3 arcsec.
         ebv : float, array_like or mapping, optional
             Galactic E(B-V) in magnitudes, for all objects or one each; a mapping gives
             it map by map (``{"csfd": ..., "planck": ...}``). Where it is not given or
@@ -170,11 +174,20 @@ class Predictor:
         ``card.training_prior`` and ``card.n_of_z``; `RedshiftPDF.reweight` divides it
         out and brings in another.
         """
-        if isinstance(data, MultibandCutout):
-            return self._predict_cutouts([data], ebv, dihedral=dihedral)[0]
         if isinstance(data, Table):
             return self._predict_table(data, ebv, missing)
-        return self._predict_cutouts(data, ebv, dihedral=dihedral)
+        predict = self._predict_cutouts
+        if self.card.is_photometric:
+            predict = self._predict_measured
+        if isinstance(data, MultibandCutout):
+            return predict([data], ebv, dihedral=dihedral)[0]
+        if isinstance(data, str | bytes | dict) or not hasattr(data, "__iter__"):
+            msg = (
+                "'data' must be a MultibandCutout, an iterable of them, or a table of "
+                f"photometry, got {type(data)}"
+            )
+            raise TypeError(msg)
+        return predict(data, ebv, dihedral=dihedral)
 
     def features(
         self,
@@ -226,11 +239,11 @@ class Predictor:
         if isinstance(data, Table | Fluxes) != self.card.is_photometric:
             reads = "a table of fluxes" if self.card.is_photometric else "cutouts"
             got = "a table" if isinstance(data, Table) else "cutouts"
-            msg = f"'{self.card.name}' reads {reads}, got {got}"
-            if isinstance(data, Table):
-                msg += (
-                    "; add_redshifts takes a table of positions and finds the cutouts"
-                )
+            msg = f"'{self.card.name}' reads {reads}, got {got}; " + (
+                "add_redshifts takes a table of positions and finds the cutouts"
+                if isinstance(data, Table)
+                else "predict, and measure_photometry, measure the fluxes"
+            )
             raise TypeError(msg)
         return self.card.spec.to_tensor(data, ebv)
 
@@ -402,12 +415,6 @@ class Predictor:
         return list(dict.fromkeys(papers))
 
     def _predict_cutouts(self, cutouts, ebv, *, dihedral):
-        if isinstance(cutouts, str | bytes | dict) or not hasattr(cutouts, "__iter__"):
-            msg = (
-                "'data' must be a MultibandCutout, an iterable of them, or a table of "
-                f"photometry, got {type(cutouts)}"
-            )
-            raise TypeError(msg)
         cutouts = iter(cutouts)
         parts, n = [], 0
         while chunk := list(islice(cutouts, _CHUNK)):
@@ -417,6 +424,20 @@ class Predictor:
             n += len(chunk)
         _check_used_up(ebv, n)
         return self._joined(parts)
+
+    def _predict_measured(self, cutouts, ebv, *, dihedral):
+        """Measure fluxes on images, and compute p(z) of them."""
+        self.check_dihedral(dihedral)
+        bands = self.card.bands or None  # None: all that there are
+        table = measure_photometry(cutouts, aperture=_CIRCLE, deblend=None, bands=bands)
+        if not find_bands(table):
+            _check_used_up(ebv, len(table))
+            nothing = np.zeros((len(table), self.card.n_bins), np.float32)
+            pdf = RedshiftPDF.from_batch(
+                self.card.bin_edges, nothing, flags=table["flags"]
+            )
+            return self._joined([Inference(pdf, None, None)])
+        return self._predict_table(table, ebv, SENTINELS).add_flags(table["flags"])
 
     def _predict_table(self, table, ebv, missing):
         _check_used_up(ebv, len(table))

@@ -6,9 +6,16 @@ import astropy.units as u
 import numpy as np
 import pytest
 import torch
+from astropy.coordinates import SkyCoord
 from astropy.table import QTable, vstack
 
-from mantis_astro import Flag, PhotoZ, decode_flags
+from mantis_astro import (
+    Flag,
+    MultibandCutout,
+    PhotoZ,
+    decode_flags,
+    measure_photometry,
+)
 from mantis_astro.bands import register_filter, unregister_filter
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models import (
@@ -18,7 +25,10 @@ from mantis_astro.models import (
     build_network,
     list_models,
 )
+from mantis_astro.photometry import Circular
 from mantis_astro.training import TableData, TrainingConfig, finetune
+
+from .made import make_galaxy
 
 EDGES = np.linspace(0, 1.2, 31)
 
@@ -245,3 +255,30 @@ def test_a_shift_is_named_by_bands(tuned, table):
 def test_without_ranges_there_is_nothing_to_list(photoz, table):
     with pytest.raises(InputSpecError, match="does not know which magnitudes"):
         photoz.list_outside(table)
+
+
+def test_images_are_measured_first_in_whatever_bands_there_are(photoz):
+    cutouts = [
+        make_galaxy(bands=["ps1.r", "ps1.i", "galex.NUV"], amplitude=50.0),
+        make_galaxy(bands=["ps1.g", "unwise.W1"], seed=1),
+        MultibandCutout(SkyCoord(1, 2, unit="deg"), {}),
+    ]
+    pdf = photoz.predict(cutouts, ebv=[0.01, 0.02, 0.03])
+    circle = Circular(3 * u.arcsec)
+    table = measure_photometry(cutouts, aperture=circle, deblend=None)
+    expected = photoz.predict(table, ebv=[0.01, 0.02, 0.03])
+    np.testing.assert_array_equal(pdf.probability, expected.probability)
+    assert (pdf.probability[0] != pdf.probability[1]).any()
+    assert set(pdf.meta["PZBANDS"].split(", ")) == {
+        *("galex.NUV", "ps1.g", "ps1.r", "ps1.i", "unwise.W1")
+    }
+    flags = decode_flags(pdf.flags)
+    assert ["NO_DATA" in names for names in flags] == [False, False, True]
+
+
+def test_images_of_nothing_are_flagged_and_uniform(photoz):
+    nothing = MultibandCutout(SkyCoord(1, 2, unit="deg"), {})
+    pdf = photoz.predict(nothing)
+    assert "NO_DATA" in decode_flags(pdf.flags)
+    np.testing.assert_allclose(pdf.density, 1 / 1.2, rtol=1e-5)
+    assert photoz.predict([]).shape == (0,)

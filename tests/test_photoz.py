@@ -222,9 +222,35 @@ def test_a_model_of_fluxes_wants_no_source_of_cutouts(photometric, fluxes):
         photometric.add_redshifts(fluxes, source=object())
 
 
-def test_a_model_of_fluxes_refuses_cutouts(photometric, galaxies):
-    with pytest.raises(TypeError, match="reads a table of fluxes, got cutouts"):
-        photometric.predict(galaxies)
+def test_a_model_of_fluxes_measures_cutouts_first(photometric, galaxies):
+    from mantis_astro import measure_photometry
+    from mantis_astro.photometry import Circular
+
+    cutouts = [*galaxies[1:4], MultibandCutout(galaxies[0].coord, {})]
+    ebv = np.array([0.01, 0.02, 0.03, 0.04])
+    pdf = photometric.predict(iter(cutouts), ebv=ebv)
+    circle = Circular(3 * u.arcsec)
+    table = measure_photometry(cutouts, aperture=circle, deblend=None)
+    expected = photometric.predict(table, ebv=ebv)
+    np.testing.assert_array_equal(pdf.probability, expected.probability)
+    np.testing.assert_array_equal(pdf.flags, expected.flags | table["flags"])
+    assert decode_flags(pdf.flags)[3][0] == "NO_DATA"
+    one = photometric.predict(cutouts[1], ebv=0.02)
+    assert one.isscalar
+    np.testing.assert_array_equal(one.probability, pdf[1].probability)
+    with pytest.raises(InputSpecError, match="photometry has no orientation"):
+        photometric.predict(cutouts, dihedral=True)
+
+
+def test_features_of_a_model_of_fluxes_are_those_of_a_table(photometric, galaxies):
+    with pytest.raises(
+        TypeError, match="reads a table of fluxes, got cutouts; predict"
+    ):
+        photometric.features(galaxies)
+
+
+def test_a_model_of_fluxes_of_no_galaxies_gives_no_densities(photometric):
+    assert photometric.predict([]).shape == (0,)
 
 
 def test_photometry_has_no_orientation(photometric, fluxes):

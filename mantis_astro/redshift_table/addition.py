@@ -90,7 +90,7 @@ def add_redshifts(
         finished = 0
         for rows, flags, values in journal.iter_blocks() if journal else ():
             answer = _unpacked(predictor, flags, values)
-            new.fill(rows, answer.pdf, **_own(answer))
+            new.fill(rows, answer.pdf, _own(answer))
             domain.add(rows, answer.components)
             todo[rows] = False
             finished += len(rows)
@@ -105,7 +105,7 @@ def add_redshifts(
                     prepared = predictor.prepare(data, select_ebv(ebv, rows))
                     answer = predictor.infer(prepared, dihedral=dihedral)
                     pdf = answer.pdf.add_flags(status) if status.any() else answer.pdf
-                    new.fill(rows, pdf, **_own(answer))
+                    new.fill(rows, pdf, _own(answer))
                     domain.add(rows, answer.components)
                     if journal:
                         final = (pdf.flags & int(Flag.FETCH_FAILED)) == 0

@@ -79,7 +79,7 @@ class NewColumns:
         if Z_MC.name in self._values:
             self._uniform = np.random.default_rng(rng).random(n)
 
-    def fill(self, rows, pdf, **own):
+    def fill(self, rows, pdf, own):
         """
         Fill in finished rows.
 
@@ -89,7 +89,7 @@ class NewColumns:
             Their numbers in the table.
         pdf : RedshiftPDF, shape (n,)
             With all flags.
-        **own : ndarray, shape (n,)
+        own : mapping of str to ndarray, shape (n,)
             ``ood_score`` and ``p_star``, which do not follow from p(z); NaN where they
             are not known.
         """

@@ -17,6 +17,7 @@ from mantis_astro import (
     measure_photometry,
 )
 from mantis_astro.bands import register_filter, unregister_filter
+from mantis_astro.cli import main
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models import (
     BandSetConfig,
@@ -24,8 +25,10 @@ from mantis_astro.models import (
     ModelCard,
     build_network,
     list_models,
+    shapley_values,
 )
 from mantis_astro.photometry import Circular
+from mantis_astro.tables import read_table
 from mantis_astro.training import TableData, TrainingConfig, finetune
 
 from .made import make_galaxy
@@ -282,3 +285,22 @@ def test_images_of_nothing_are_flagged_and_uniform(photoz):
     assert "NO_DATA" in decode_flags(pdf.flags)
     np.testing.assert_allclose(pdf.density, 1 / 1.2, rtol=1e-5)
     assert photoz.predict([]).shape == (0,)
+
+
+def test_a_model_of_any_bands_has_no_shares_of_its_own(photoz, table):
+    with pytest.raises(InputSpecError, match="leave some out of the table"):
+        shapley_values(photoz, table)
+
+
+def test_the_command_line_predicts_with_it(photoz, table, tmp_path):
+    photoz.save(tmp_path / "any.safetensors")
+    table.write(tmp_path / "in.ecsv")
+    given, model, output = (
+        str(tmp_path / name) for name in ("in.ecsv", "any.safetensors", "out.fits")
+    )
+    assert main(["predict", given, "--model", model, "-o", output, "--quiet"]) == 0
+    written = read_table(output)
+    expected = photoz.add_redshifts(table)
+    assert np.array_equal(written["bands_used"], expected["bands_used"])
+    assert np.allclose(written["p_star"], expected["p_star"])
+    assert written.meta["PZBANDS"] == expected.meta["PZBANDS"]

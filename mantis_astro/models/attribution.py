@@ -10,6 +10,7 @@ from mantis_astro import binned
 from mantis_astro.bands import get_band
 from mantis_astro.binned import true_redshift
 from mantis_astro.cutouts import MultibandCutout
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.extinction import select_ebv
 from mantis_astro.metrics import object_scores
 from mantis_astro.models.coalitions import iter_coalitions, present_groups, take
@@ -113,6 +114,12 @@ def shapley_values(
     >>> bool(np.all(shares["shapley_ps1"] == gain))  # there is nothing else
     True
     """
+    if not photoz.card.bands:
+        msg = (
+            f"'{photoz.card.name}' reads any bands: leave some out of the table to see "
+            "what they are worth"
+        )
+        raise InputSpecError(msg)
     names, members = _parted([get_band(b) for b in photoz.card.bands], groups)
     if value not in _VALUES:
         msg = f"'value' must be one of {', '.join(_VALUES)}, got {value!r}"

@@ -62,7 +62,8 @@ def aperture_number(text):
     Returns
     -------
     int
-        Place in `APERTURES`; 0, not known, for any other text.
+        Place in `APERTURES`, where an ellipse of Kron counts as all light; 0, not
+        known, for any other text.
 
     Examples
     --------
@@ -70,6 +71,8 @@ def aperture_number(text):
     >>> aperture_number("total"), aperture_number("a slit")
     (1, 0)
     """
+    if "Kron" in text:
+        text = "total"
     return APERTURES.index(text) if text in APERTURES else 0
 
 

@@ -161,16 +161,14 @@ def _flagged(table, entry):
 
 def _of_bad_quality(table, entry):
     """Letters that say so, one for each band of the catalogue."""
-    bad = np.zeros(len(table), bool)
     name = entry.catalog and find_name(table, entry.catalog.quality)
     if not name:
-        return bad
+        return np.zeros(len(table), bool)
     texts = np.ma.filled(np.ma.asarray(table[name]).astype(str), "")
-    n_band = len(entry.catalog.bands)
-    for row, text in enumerate(texts.tolist()):
-        if len(text) == n_band:
-            bad[row] = text[entry.index].upper() in entry.catalog.bad_quality
-    return bad
+    has_all = np.char.str_len(texts) == len(entry.catalog.bands)
+    texts = np.where(has_all, texts, "").astype(f"U{len(entry.catalog.bands)}")
+    letters = texts.view("U1").reshape(len(texts), -1)[:, entry.index]
+    return np.isin(np.char.upper(letters), list(entry.catalog.bad_quality))
 
 
 def _listed(values):

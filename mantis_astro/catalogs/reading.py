@@ -74,9 +74,9 @@ def read_photometry(
 
     Parameters
     ----------
-    source : str, path-like or `~astropy.table.Table`
+    source : str, path-like, `~astropy.table.Table` or DataFrame
         The catalogue: a file as `~mantis_astro.tables.files.read_table` reads it, or a
-        table, which is not changed.
+        table of astropy or pandas, which is not changed.
     survey : str, Catalog or sequence of these, optional
         Whose columns it has: ``"legacy survey dr10"``, ``"sdss"``, ``"ps1"``,
         ``"des"``, ``"galex"``, ``"allwise"``, ``"lsst dp1"``, ``"hsc"``, ``"2mass"``,
@@ -127,6 +127,8 @@ def read_photometry(
     ------
     OSError
         If there is no such file.
+    TypeError
+        If ``source`` is neither a file nor a table.
     KeyError
         If there is no such column, survey or band.
     ValueError
@@ -158,7 +160,7 @@ def read_photometry(
     >>> table["flux_sdss_r0"].round()
     <MaskedQuantity [33115., ———] nJy>
     """
-    table = source if isinstance(source, Table) else read_table(source)
+    table = _as_table(source)
     entries, notes = _find_columns(table, survey, columns, unit, system, softening)
     catalogs = list(dict.fromkeys(e.catalog for e in entries if e.catalog is not None))
     found_ebv, origin = _find_ebv(table, ebv, catalogs)
@@ -188,6 +190,20 @@ def read_photometry(
         log.info("%s", text)
     result.meta.update(state.to_meta() | {NOTES_KEY: notes})
     return result
+
+
+def _as_table(source):
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, str | PathLike):
+        return read_table(source)
+    if hasattr(source, "iloc"):  # pandas, which is not imported for this
+        return Table.from_pandas(source)
+    msg = (
+        "'source' must be a file, an astropy Table or a pandas DataFrame, got "
+        f"{type(source)}"
+    )
+    raise TypeError(msg)
 
 
 def _find_columns(table, survey, columns, unit, system, softening):

@@ -317,6 +317,19 @@ class TestTheRest:
             read_fluxes(again).values, read_fluxes(table).values
         )
 
+    def test_a_data_frame_is_a_table(self):
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.DataFrame({"w1mpro": [15.0, 16.0], "w1sigmpro": [0.1, None]})
+        table = read_photometry(frame, survey="allwise")
+        np.testing.assert_allclose(
+            plain(table["flux_allwise_W1"]), [jansky(17.699), NAN]
+        )
+
+    @pytest.mark.parametrize("source", [3, None, [1, 2]])
+    def test_what_is_no_table_is_refused(self, source):
+        with pytest.raises(TypeError, match="'source' must be a file, an astropy Ta"):
+            read_photometry(source, survey="ps1")
+
     def test_an_empty_table_is_an_empty_table(self):
         rows = Table({"gKronMag": np.empty(0), "gKronMagErr": np.empty(0)})
         table = read_photometry(rows, survey="ps1")

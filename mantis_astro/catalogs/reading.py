@@ -221,7 +221,7 @@ def _find_columns(table, survey, columns, unit, system, softening):
             aperture="",
         )
 
-    if survey is None and columns is None:
+    if not survey and not columns:
         entries, others = guess_columns(table, measure)
         return entries, _told(entries, others)
     surveys = [survey] if isinstance(survey, str | Catalog) else survey or []
@@ -244,10 +244,15 @@ def _find_columns(table, survey, columns, unit, system, softening):
         taken |= {cell.name for e in found for cell in (e.value, e.error) if cell}
         others += [(catalog, one) for one in unused]
     if not entries:
+        examples = [
+            measure.value.replace("{band}", next(iter(catalog.bands)))
+            for catalog in catalogs
+            for measure in catalog.measures
+        ]
         msg = (
             f"no columns of {' or '.join(c.title for c in catalogs)} are there, such "
-            f"as {_shortened([m.value for c in catalogs for m in c.measures])}: name "
-            f"yours with columns=; there are {', '.join(table.colnames)}"
+            f"as {_shortened(examples)}: name yours with columns=; there are "
+            f"{', '.join(table.colnames)}"
         )
         raise InputSpecError(msg)
     notes = _told(entries, others)
@@ -367,6 +372,9 @@ def _state(entries, undone, corrected):
         notes.append("corrections for dust are undone: fluxes are as observed")
     coefficients = _coefficients(entries) if is_corrected else None
     apertures = {entry.measure.aperture for entry in entries}
+    if len(apertures) > 1:
+        told = " and ".join(sorted(light or "not known" for light in apertures))
+        notes.append(f"fluxes hold different light ({told}): the table says none")
     aperture = apertures.pop() if len(apertures) == 1 else ""
     return FluxState(is_corrected, coefficients, aperture), notes
 

@@ -1,11 +1,13 @@
 """The door: columns of one's own, guesses, files, dust, what is told and refused."""
 
 import logging
+import warnings
 
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
 
 from mantis_astro import read_photometry
@@ -163,8 +165,9 @@ class TestGuessing:
 
     def test_what_is_common_to_surveys_is_not_guessed(self):
         rows = Table({"gmag": [20.0], "e_gmag": [0.1], "rmag": [20.0], "e_rmag": [0.1]})
-        with pytest.raises(InputSpecError, match="say which survey's table it is with"):
-            read_photometry(rows)
+        for options in ({}, {"columns": {}}, {"survey": []}):
+            with pytest.raises(InputSpecError, match="say which survey's table it is"):
+                read_photometry(rows, **options)
 
     def test_columns_of_two_catalogues_ask_which(self):
         twin = Catalog(
@@ -194,9 +197,18 @@ class TestSeveralSurveys:
         notes = table.meta["PHOTNOTE"]
         assert "Sloan Digital Sky Survey: no columns are left for it" in notes
         with pytest.raises(
-            InputSpecError, match="no columns of Sloan .* are there, su"
+            InputSpecError, match="Sloan .* are there, such as modelFlux_u,"
         ):
             read_photometry(self.rows(), survey="sdss")
+
+    def test_different_light_is_told(self):
+        rows = self.rows()
+        rows["j_m"], rows["j_msigcom"] = [15.0], [0.1]
+        table = read_photometry(rows, survey=["legacy survey", "2mass"])
+        assert read_state(table).aperture == ""
+        assert any(
+            "hold different light (total and" in n for n in table.meta["PHOTNOTE"]
+        )
 
     def test_columns_belong_to_the_survey_that_is_named_first(self):
         rows = Table({"gmag": [20.0], "e_gmag": [0.1]})
@@ -315,6 +327,22 @@ class TestTheRest:
         assert read_state(again) == read_state(table)
         np.testing.assert_array_equal(
             read_fluxes(again).values, read_fluxes(table).values
+        )
+
+    def test_units_that_astropy_does_not_know_are_those_of_the_survey(self, tmp_path):
+        rows = Table({"FLUX_G": [2.0, 3.0], "FLUX_IVAR_G": [4.0, 1.0]})
+        rows.write(tmp_path / "sweep.fits")
+        with fits.open(tmp_path / "sweep.fits", mode="update") as files:
+            files[1].header["TUNIT1"] = "nanomaggy"
+            files[1].header["TUNIT2"] = "1/nanomaggy^2"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", u.UnitsWarning)
+            table = read_photometry(tmp_path / "sweep.fits", survey="legacy survey")
+        np.testing.assert_allclose(
+            plain(table["flux_legacysurvey_g"]), [2 * 3631, 3 * 3631]
+        )
+        np.testing.assert_allclose(
+            plain(table["flux_err_legacysurvey_g"]), [3631 / 2, 3631]
         )
 
     def test_a_data_frame_is_a_table(self):

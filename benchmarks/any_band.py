@@ -22,7 +22,7 @@ from astropy.table import QTable, Table
 from harness import interleaved, report
 from real_catalogs import READERS, fluxes, magnitudes, read_dc2
 
-from mantis_astro import PhotoZ, RedshiftPDF
+from mantis_astro import Flag, PhotoZ, RedshiftPDF
 from mantis_astro.fluxes import flux_columns
 from mantis_astro.metrics import evaluate
 from mantis_astro.models import NetworkInput, PhotometrySpec
@@ -44,7 +44,9 @@ def main():
     parser.add_argument("--untouched", action="store_true", help="no fine-tuning")
     parser.add_argument("--samples", nargs="*", help="of which catalogues; 'none'")
     parser.add_argument("--simulated", type=int, default=0, help="so many galaxies")
-    parser.add_argument("--bins", action="store_true", help="by magnitude and bands")
+    parser.add_argument(
+        "--bins", action="store_true", help="by magnitude, bands and flag"
+    )
     parser.add_argument(
         "--depth",
         action="store_true",
@@ -112,6 +114,7 @@ def tuned_by_fold(photoz, table, options):
     tested = ~np.asarray(table["is_donor"])
     more = {"steps": options.steps} if options.steps else {}
     probability = np.ones((len(table), photoz.card.n_bins))
+    flags = np.zeros(len(table), int)
     for k in np.unique(fold[tested]):
         rows, others = tested & (fold == k), fold != k
         start = time.process_time()
@@ -123,15 +126,14 @@ def tuned_by_fold(photoz, table, options):
         ]
         seconds = time.process_time() - start
         print(f"{table.meta['name']}: fold in {seconds:.0f} s", file=sys.stderr)
-        probability[rows] = np.mean(
-            [model.predict(own[rows], ebv=ebv[rows]).probability for model in models],
-            axis=0,
-        )
-    return RedshiftPDF(photoz.card.bin_edges, probability)
+        pdfs = [model.predict(own[rows], ebv=ebv[rows]) for model in models]
+        probability[rows] = np.mean([pdf.probability for pdf in pdfs], axis=0)
+        flags[rows] = pdfs[0].flags
+    return RedshiftPDF(photoz.card.bin_edges, probability, flags=flags)
 
 
 def binned_rows(table, method, pdf, tested):
-    """The same by brightness, in quarters of the rows, and by number of bands."""
+    """The same by brightness (quarters of the rows), number of bands, and flag."""
     name, z = table.meta["name"], np.asarray(table["z_spec"])
     flux, _ = fluxes(table)
     number = np.isfinite(flux).sum(1)
@@ -142,6 +144,8 @@ def binned_rows(table, method, pdf, tested):
         for low, high in pairwise(edges)
     }
     parts |= {f"{k} bands": number == k for k in np.unique(number[tested])}
+    flagged = (np.asarray(pdf.flags) & int(Flag.OOD_FEATURE)) != 0
+    parts |= {"OOD_FEATURE": flagged, "no OOD_FEATURE": ~flagged}
     for title, chosen in parts.items():
         rows = chosen & tested
         if rows.sum() >= 30:

@@ -5,21 +5,23 @@ import subprocess
 import sys
 import time
 import warnings
+from itertools import product
 
 import numpy as np
 from astropy.table import QTable, Table
 from harness import run
 
 
-def predict(n):
+def predict(model, n):
     """Add redshifts to a made table of n rows; print seconds and peak memory."""
     from mantis_astro import PhotoZ
+    from mantis_astro.bands import BANDS
 
     warnings.simplefilter("ignore")
-    photoz = PhotoZ.from_pretrained("simulated-photometric")
+    photoz = PhotoZ.from_pretrained(model)
     rng = np.random.default_rng(0)
     table = QTable()
-    for band in photoz.card.bands:
+    for band in BANDS:
         name = str(band).replace(".", "_")
         table[f"flux_{name}"] = rng.lognormal(10, 1, n)
         table[f"flux_err_{name}"] = np.full(n, 100.0)
@@ -38,24 +40,29 @@ def _peak_mb():
 
 def benchmark(short):
     """Predict tables of growing length, each in a process of its own."""
+    from mantis_astro.models import default_table_model
+
     rows = []
-    for n in (1_000, 10_000, 100_000) if not short else (1_000, 100_000):
-        command = [sys.executable, __file__, "--rows", str(n)]
+    models = dict.fromkeys(["simulated-photometric", default_table_model()])
+    numbers = (1_000, 10_000, 100_000) if not short else (1_000, 100_000)
+    for model, n in product(models, numbers):
+        command = [sys.executable, __file__, "--rows", model, str(n)]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        seconds, before, peak, output = map(float, out.split())
-        rows.append((n, round(seconds, 2), round(before), round(peak), round(output)))
+        seconds, *megabytes = map(float, out.split())
+        rows.append((model, n, round(seconds, 2), *map(round, megabytes)))
     names = (
+        "model",
         "rows",
         "seconds",
         "MB before",
         "peak MB",
         "MB of output",
     )
-    return Table(rows=rows, names=names, meta={"title": "add_redshifts, photometric"})
+    return Table(rows=rows, names=names, meta={"title": "add_redshifts of nine bands"})
 
 
 if __name__ == "__main__":
     if "--rows" in sys.argv:
-        predict(int(sys.argv[-1]))
+        predict(sys.argv[-2], int(sys.argv[-1]))
     else:
         run(benchmark, "table_memory")

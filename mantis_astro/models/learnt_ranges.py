@@ -67,7 +67,7 @@ class LearntRanges:
     magnitude, depth, colour : tuple of tuple of float
         For each stretch, the quantiles 0.1, 16, 50, 84 and 99.9 % of `Measured`.
     fewest : int
-        Fewest measurements of an object.
+        Fewest measurements of an object. One has no colour, and is outside always.
     bluest, reddest : float
         The longest wavelength that is the shortest of an object, and the shortest that
         is the longest of one, in micron.
@@ -155,7 +155,8 @@ class LearntRanges:
             outside = (measured.values < low) | (measured.values > high)
         blue, red, number = _coverage(measured)
         some = measured.there.any(1)
-        objects = [number < self.fewest, blue > self.bluest, red < self.reddest]
+        few = number < max(self.fewest, 2)
+        objects = [few, blue > self.bluest, red < self.reddest]
         bands = np.moveaxis(outside & measured.there, 0, -1)
         return bands, np.stack(objects, 1) & some[:, None]
 
@@ -193,7 +194,7 @@ class LearntRanges:
         blue, red, number = _coverage(measured)
         for row, k in np.argwhere(objects):
             value, limit, reason = (
-                (number, self.fewest, "{:.0f} measurements, learnt from {:.0f} up"),
+                (number, max(self.fewest, 2), "{:.0f} measurements of {:.0f} at least"),
                 (blue, self.bluest, "no band short of {:.2f} micron, learnt to {:.2f}"),
                 (red, self.reddest, "no band beyond {:.2f} micron, learnt from {:.2f}"),
             )[k]

@@ -81,11 +81,21 @@ def test_too_few_bands_and_wavelengths_are_told(learnt):
     ]
     found = learnt.list_outside(sample._replace(there=there), "abcd")
     assert found["reason"].tolist() == [
-        "1 measurements, learnt from 4 up",
+        "1 measurements of 4 at least",
         "no band beyond 0.15 micron, learnt from 3.40",
-        "1 measurements, learnt from 4 up",
+        "1 measurements of 4 at least",
         "no band short of 3.40 micron, learnt to 0.15",
     ]
+
+
+def test_one_measurement_has_no_colour():
+    sample = made(100)
+    there = sample.there.copy()
+    there[:50, 1:] = False
+    learnt = LearntRanges.of(sample._replace(there=there))
+    assert learnt.fewest == 1
+    _, objects = learnt.outside(sample._replace(there=there))
+    assert objects[:, 0].tolist() == [True] * 50 + [False] * 50
 
 
 def test_nothing_outside_is_an_empty_table(learnt):

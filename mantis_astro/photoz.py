@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from astropy.table import Table
 
-from mantis_astro import redshift_table, refitting
+from mantis_astro import adaptation, redshift_table, refitting
 from mantis_astro.calibration import Smoothing
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
+from mantis_astro.extinction import resolve_ebv
 from mantis_astro.fluxes import SENTINELS
 from mantis_astro.models import load_model, save_model
 from mantis_astro.models.reference_files import encoder_sha256
 from mantis_astro.prediction import Inference, Predictor
+from mantis_astro.redshift_table.batches import find_ebv
 from mantis_astro.shift import ReferenceStatistics, ShiftReport
 from mantis_astro.shift.verdict import LEVEL
 from mantis_astro.tables.coordinates import find_coordinates
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from astropy.table import QTable
     from numpy.typing import ArrayLike
 
+    from mantis_astro.adaptation import ZeroPoints
+    from mantis_astro.bands import BandLike
     from mantis_astro.calibration import Recalibrator
     from mantis_astro.cutouts import CutoutSource, MultibandCutout
     from mantis_astro.extinction import EbvLike
@@ -586,6 +590,71 @@ class PhotoZ(Predictor):
             rng=rng,
         )
         return (self._with(network, card) if report.accepted else self), report
+
+    def adapt(
+        self,
+        table: Table,
+        *,
+        ebv: EbvLike = None,
+        reference: Iterable[BandLike] | None = None,
+        n_galaxies: int = 5000,
+        n_library: int = 20_000,
+        systematic: float = 0.005,
+        missing: Sequence[float] = SENTINELS,
+        rng: np.random.Generator | int = 0,
+    ) -> ZeroPoints:
+        """
+        Find offsets of the photometry of a sample, without redshifts.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            Fluxes and errors as `PhotoZ.predict` reads them, of some hundred galaxies.
+        ebv : float, array_like, mapping or str, optional
+            As for `add_redshifts`; with a mapping, the first of the model's maps
+            counts.
+        reference, n_galaxies, n_library, systematic, rng
+            As for `~mantis_astro.adaptation.fit_zero_points`.
+        missing : sequence of float, optional
+            As for `PhotoZ.predict`.
+
+        Returns
+        -------
+        `~mantis_astro.adaptation.ZeroPoints`
+            Offsets of magnitudes with errors. Print it; ``zero_points.apply(table)``
+            gives a corrected copy of the table.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if the model reads images, or too
+            few galaxies have fluxes and errors.
+
+        Examples
+        --------
+        >>> from astropy.table import QTable
+        >>> from mantis_astro import PhotoZ
+        >>> photoz = PhotoZ.from_pretrained("simulated-photometric")
+        >>> table = QTable.read("galaxies.fits")  # doctest: +SKIP
+        >>> zero_points = photoz.adapt(table)  # doctest: +SKIP
+        >>> photoz.add_redshifts(zero_points.apply(table))  # doctest: +SKIP
+        """
+        if not self.card.spec.reads_tables:
+            msg = f"'{self.card.name}' reads images: zero points are those of tables"
+            raise InputSpecError(msg)
+        fluxes = self.card.spec.read(table, missing=missing)
+        maps = self.card.ebv_maps
+        ebv = find_ebv(table, ebv)
+        values, _ = resolve_ebv(ebv, len(table), maps, default=dict.fromkeys(maps, 0.0))
+        return adaptation.fit_zero_points(
+            fluxes,
+            ebv=values[:, 0],
+            reference=reference,
+            n_galaxies=n_galaxies,
+            n_library=n_library,
+            systematic=systematic,
+            rng=rng,
+        )
 
     def explain(
         self,

@@ -613,10 +613,12 @@ class PhotoZ(Predictor):
         ebv : float, array_like, mapping or str, optional
             As for `add_redshifts`; with a mapping, the first of the model's maps
             counts.
-        reference, n_galaxies, n_library, systematic, rng
+        reference, n_galaxies, n_library, systematic
             As for `~mantis_astro.adaptation.fit_zero_points`.
         missing : sequence of float, optional
             As for `PhotoZ.predict`.
+        rng : int or `~numpy.random.Generator`, optional
+            As for `~mantis_astro.adaptation.fit_zero_points`.
 
         Returns
         -------

@@ -121,7 +121,7 @@ def test_galaxies_beyond_the_bins_are_told_and_learnt_to_be_there(toy, photoz):
     assert "150 beyond the model's last redshift bin, z = 1" in str(report)
     flags = tuned.predict(table).flags & Flag.EDGE_PDF != 0
     assert flags[far].mean() > 0.7  # at low redshift r is faint all the same
-    assert flags[~far].mean() < 0.1
+    assert flags[~far].mean() < 0.2  # a tenth of them is in the last two bins
 
 
 def test_weights_are_those_of_the_loss(toy, photoz):

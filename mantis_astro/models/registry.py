@@ -131,6 +131,6 @@ def list_models():
     --------
     >>> from mantis_astro.models import list_models
     >>> [card.name for card in list_models()][:2]
-    ['simulated-early', 'simulated-late']
+    ['simulated-early', 'any-band']
     """
     return list(_cards().values())

@@ -24,6 +24,9 @@ __all__ = ["AnyBandData", "SimulatedCatalogs"]
 _TOGETHER = 8  # steps whose groups are sorted by how many filters they have
 _BEYOND = 0.7  # mag by which sources may be fainter than the limit of their field
 _ANY = 0.05  # share of groups with sources of any magnitude
+# Of deep fields (5-sigma limit), this share has as many faint sources as the sky has:
+# the rank of a source is then drawn as a uniform number to this power
+_DEEP, _AS_THE_SKY, _RANK_POWER = 23.5, 0.5, 1 / 6
 
 
 @record("any_band_data")
@@ -238,7 +241,9 @@ class SimulatedCatalogs:
         limit = np.where(rng.random(len(fields)) < _ANY, np.inf, fields.depth + _BEYOND)
         n_bright = np.maximum(np.searchsorted(sources.mag, limit), size)
         n_bright = np.minimum(np.repeat(n_bright, size), len(sources))
-        index = (rng.random(len(n_bright)) * n_bright).astype(int)
+        as_sky = (fields.depth > _DEEP) & (rng.random(len(fields)) < _AS_THE_SKY)
+        power = np.repeat(np.where(as_sky, _RANK_POWER, 1.0), size)
+        index = (rng.random(len(n_bright)) ** power * n_bright).astype(int)
         seen = sources[index]
         catalog = observe(seen, fields, self.facts, rng, self.record.conditions)
         star = seen.kind == KINDS.index("star")

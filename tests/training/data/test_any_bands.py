@@ -98,6 +98,12 @@ def test_faint_objects_are_only_in_deep_fields(data):
     assert (best > 3).float().mean() > 0.8
 
 
+def test_half_of_deep_fields_are_as_full_of_faint_sources_as_the_sky(data):
+    index = torch.cat([data.batch(step, 256).index for step in range(40)])
+    rank = index.reshape(-1, DATA.group).double().median(1).values / len(data.sources)
+    assert (rank > 0.8).double().mean() == pytest.approx(0.23, abs=0.08)
+
+
 def test_n_of_z_is_that_of_what_is_drawn_from(data):
     assert data.n_of_z.sum() == pytest.approx(1)
     assert len(data.n_of_z) == len(EDGES) - 1

@@ -15,7 +15,7 @@ from mantis_astro.calibration import Smoothing
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.extinction import resolve_ebv
 from mantis_astro.fluxes import SENTINELS
-from mantis_astro.models import load_model, save_model
+from mantis_astro.models import Committee, CommitteeConfig, load_model, save_model
 from mantis_astro.models.reference_files import encoder_sha256
 from mantis_astro.prediction import Inference, Predictor
 from mantis_astro.redshift_table.batches import find_ebv
@@ -344,6 +344,95 @@ class PhotoZ(Predictor):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PlaceholderModelWarning)  # said before
             return type(self)(network, card)
+
+    @classmethod
+    def average(cls, models: Sequence[Self], *, name: str | None = None) -> Self:
+        """
+        Make one model of several, whose p(z) are averaged.
+
+        Parameters
+        ----------
+        models : sequence of PhotoZ
+            Models that read the same and have the same redshift bins, such as several
+            trainings from different seeds.
+        name : str, optional
+            Name of the new one; by default that of the first.
+
+        Returns
+        -------
+        PhotoZ
+            Saved and loaded as one file. Its p(z) are the mean of what the networks
+            give, smoothed by the largest width of the models, and not recalibrated: an
+            average is broader than its parts, so fit a recalibrator to it.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if there is none, or they differ
+            in what they read or in their bins.
+
+        Examples
+        --------
+        >>> from mantis_astro import PhotoZ
+        >>> photoz = PhotoZ.from_pretrained("simulated-photometric")
+        >>> both = PhotoZ.average([photoz, photoz])
+        >>> both.card.network.kind, both.network.n_features
+        ('committee', 512)
+        """
+        models = list(models)
+        if not models:
+            msg = "'models' must have at least one model"
+            raise InputSpecError(msg)
+        first = models[0].card
+        for model in models[1:]:
+            card = model.card
+            if card.spec != first.spec or card.z_edges != first.z_edges:
+                msg = (
+                    f"'models' must read the same and have the same redshift bins; "
+                    f"'{card.name}' differs from '{first.name}'"
+                )
+                raise InputSpecError(msg)
+        networks = [part for model in models for part in model._networks]
+        config = CommitteeConfig(
+            tuple(part for model in models for part in _configs(model.card.network))
+        )
+        card = replace(
+            first,
+            name=first.name if name is None else name,
+            network=config,
+            description=f"{first.description}; mean of {len(networks)} networks",
+            smoothing=max(model.card.smoothing for model in models),
+            recalibration=None,
+            reference=None,
+            file="",
+            sha256="",
+        )
+        return models[0]._with(Committee(networks).eval(), card)
+
+    def members(self) -> list[Self]:
+        """
+        Take an average apart.
+
+        Returns
+        -------
+        list of PhotoZ
+            The models of which this is the average, without recalibration or
+            statistics of their training set; or this one, if it is none.
+        """
+        if not isinstance(self.network, Committee):
+            return [self]
+        plain = replace(self.card, recalibration=None, reference=None)
+        return [
+            self._with(network, replace(plain, network=config))
+            for network, config in zip(
+                self._networks, self.card.network.members, strict=True
+            )
+        ]
+
+    @property
+    def _networks(self):
+        is_committee = isinstance(self.network, Committee)
+        return list(self.network.members) if is_committee else [self.network]
 
     def with_reference(
         self,
@@ -755,3 +844,7 @@ class PhotoZ(Predictor):
             and not self.card.is_photometric
             and "features" not in data.colnames
         )
+
+
+def _configs(network):
+    return network.members if isinstance(network, CommitteeConfig) else (network,)

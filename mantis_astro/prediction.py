@@ -121,7 +121,7 @@ class Predictor:
     @property
     def tells_stars(self) -> bool:
         """Whether the model gives the probability that an object is a star."""
-        return hasattr(self.network, "star")
+        return getattr(self.network, "tells_stars", hasattr(self.network, "star"))
 
     def predict(
         self,

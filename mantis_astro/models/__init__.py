@@ -13,6 +13,7 @@ from mantis_astro.models.attribution_table import attribution_by_redshift
 from mantis_astro.models.band_sets import BandSetSpec
 from mantis_astro.models.card import ModelCard
 from mantis_astro.models.checkpoints import load_model, save_model
+from mantis_astro.models.committee import Committee, CommitteeConfig
 from mantis_astro.models.encoders import EncoderConfig
 from mantis_astro.models.geometry import CommonGrid, NativeCrops, SurveyGrids
 from mantis_astro.models.heads import RedshiftNetwork
@@ -48,6 +49,8 @@ __all__ = [
     "BandSet",
     "BandSetConfig",
     "BandSetSpec",
+    "Committee",
+    "CommitteeConfig",
     "CommonGrid",
     "EarlyFusion",
     "EarlyFusionConfig",

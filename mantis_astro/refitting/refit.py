@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from mantis_astro import binned
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.kernels.arrays import as_weights
+from mantis_astro.models import Committee
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.refitting.acceptance import RefitReport, compare
 from mantis_astro.refitting.heads import fit_head, last_layer, with_last_layer
@@ -115,6 +117,9 @@ def refit(
     A softmax stands behind the last layer, so ridge regression cannot give it densities
     directly: it gives the direction in which the logits move.
     """
+    if isinstance(photoz.network, Committee):
+        msg = "an average of models has no last layer: refit photoz.members() each"
+        raise InputSpecError(msg)
     _check(method, validation_fraction, smoothing, n_folds, n_bootstrap)
     rng = np.random.default_rng(rng)
     sample = label(photoz, data, z_spec, ebv=ebv)

@@ -8,7 +8,7 @@ import torch
 from mantis_astro import metrics
 from mantis_astro.pdf import RedshiftPDF
 
-__all__ = ["VALIDATION_COLUMNS", "HeldOut"]
+__all__ = ["VALIDATION_COLUMNS", "HeldOut", "density_scores"]
 
 VALIDATION_COLUMNS = (
     "val_loss",
@@ -20,6 +20,7 @@ VALIDATION_COLUMNS = (
     "coverage_68",
     "crps",
     "cde_loss",
+    "log_score",
 )
 _BATCH = 256
 
@@ -103,15 +104,34 @@ class HeldOut:
         pdf, z, loss = self.predict(network, autocast)
         if not math.isfinite(loss):
             return {"val_loss": loss}
-        z_phot = pdf.median()
-        return {
-            "val_loss": loss,
-            "sigma_nmad": metrics.sigma_nmad(z_phot, z),
-            "outlier_fraction_005": metrics.outlier_fraction(z_phot, z, threshold=0.05),
-            "outlier_fraction_015": metrics.outlier_fraction(z_phot, z, threshold=0.15),
-            "bias_median": metrics.bias_median(z_phot, z),
-            "pit_ks": metrics.pit_ks(metrics.pit(pdf, z)),
-            "coverage_68": metrics.coverage(pdf, z, level=0.68),
-            "crps": metrics.crps(pdf, z),
-            "cde_loss": metrics.cde_loss(pdf, z),
-        }
+        return {"val_loss": loss} | density_scores(pdf, z)
+
+
+def density_scores(pdf, z_spec):
+    """
+    Score p(z) by the metrics of a validation.
+
+    Parameters
+    ----------
+    pdf : RedshiftPDF
+        Densities, shape (n,).
+    z_spec : `~numpy.ndarray`
+        True redshifts, shape (n,).
+
+    Returns
+    -------
+    dict of str to float
+        `VALIDATION_COLUMNS` but the loss, with the median as point estimate.
+    """
+    z, z_phot = z_spec, pdf.median()
+    return {
+        "sigma_nmad": metrics.sigma_nmad(z_phot, z),
+        "outlier_fraction_005": metrics.outlier_fraction(z_phot, z, threshold=0.05),
+        "outlier_fraction_015": metrics.outlier_fraction(z_phot, z, threshold=0.15),
+        "bias_median": metrics.bias_median(z_phot, z),
+        "pit_ks": metrics.pit_ks(metrics.pit(pdf, z)),
+        "coverage_68": metrics.coverage(pdf, z, level=0.68),
+        "crps": metrics.crps(pdf, z),
+        "cde_loss": metrics.cde_loss(pdf, z),
+        "log_score": metrics.log_score(pdf, z),
+    }

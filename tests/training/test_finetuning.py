@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from mantis_astro import PhotoZ, metrics
+from mantis_astro import Flag, PhotoZ, metrics
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.models import load_model
 from mantis_astro.training import LossConfig, ValidationConfig, finetune, train
@@ -102,10 +102,26 @@ def test_galaxies_without_redshift_do_not_matter(toy, photoz):
     table = off(toy.table(100, seed=3))
     z = np.array(table["z_spec"])
     z[:10] = np.nan
-    z[10:15] = 7.0
     _, report = finetune(photoz, table, z, steps=2)
-    assert report.n_left_out == 15
-    assert report.n_train + report.n_validation == 85
+    assert report.n_left_out == 10
+    assert report.n_train + report.n_validation == 90
+    assert "10 left out" in str(report)
+
+
+def test_galaxies_beyond_the_bins_are_told_and_learnt_to_be_there(toy, photoz):
+    """They come out with EDGE_PDF, instead of a redshift that looks fine."""
+    table = toy.table(600, seed=3)
+    z = np.array(table["z_spec"])
+    far = np.arange(600) % 4 == 0
+    table["flux_ps1_r"][far] *= 3  # another colour than any within the bins
+    z[far] = 1.5
+    tuned, report = finetune(photoz, table, z, seed=1)
+    assert report.n_beyond == 150
+    assert report.n_train + report.n_validation == 450
+    assert "150 beyond the model's last redshift bin, z = 1" in str(report)
+    flags = tuned.predict(table).flags & Flag.EDGE_PDF != 0
+    assert flags[far].mean() > 0.7  # at low redshift r is faint all the same
+    assert flags[~far].mean() < 0.2  # a tenth of them is in the last two bins
 
 
 def test_weights_are_those_of_the_loss(toy, photoz):
@@ -146,7 +162,7 @@ def test_cutouts_can_be_learnt_from():
     [
         ({"z_spec": [0.1, 0.2]}, r"'z_spec' must have shape \(30,\)"),
         ({"z_spec": np.full(30, 9.0)}, "at least 20 galaxies .* got 0 of 30"),
-        ({"loss": "mse"}, "'loss' must be a LossConfig or one of 'crps', .* got 'mse'"),
+        ({"loss": "mse"}, "'loss' must be a LossConfig or one of 'both', .* got 'mse'"),
         ({"weights": np.full(30, -1.0)}, "'weights' must be 30 numbers that are not"),
     ],
 )
@@ -162,3 +178,34 @@ def test_what_the_model_does_not_read(photoz):
 
     with pytest.raises(TypeError, match="reads a table of fluxes, got cutouts"):
         finetune(photoz, [make_galaxy()] * 30, np.full(30, 0.5))
+
+
+def test_an_ensemble_is_one_model(toy, photoz, tmp_path):
+    mine, test = off(toy.table(600, seed=5)), off(toy.table(200, seed=6))
+    tuned, report = finetune(photoz, mine, mine["z_spec"], ensemble=2, steps=100)
+    assert tuned.card.network.kind == "committee"
+    tuned.save(tmp_path / "both.safetensors")
+    again = PhotoZ.from_file(tmp_path / "both.safetensors")
+    assert again.predict(test) == tuned.predict(test)
+    bare = tuned.with_recalibration(None).with_smoothing(0)
+    parts = [model.with_smoothing(0).predict(test) for model in bare.members()]
+    mean = np.mean([pdf.probability for pdf in parts], axis=0)
+    np.testing.assert_allclose(bare.predict(test).probability, mean, atol=1e-6)
+    assert not np.array_equal(*[pdf.probability for pdf in parts])
+    assert report.n_steps <= 200
+    more, _ = finetune(again, mine, mine["z_spec"], steps=5)
+    assert len(more.members()) == 2
+
+
+def test_it_ends_with_a_temperature_of_those_held_out(toy, photoz):
+    mine, test = off(toy.table(600, seed=5)), off(toy.table(2000, seed=6))
+    tuned, report = finetune(photoz, mine, mine["z_spec"], seed=1)
+    assert "temperature" in tuned.recalibrator.note
+    assert "smoothed by" in str(report)
+    assert "coverage_68" in str(report)
+    pdf = tuned.predict(test)
+    assert metrics.coverage(pdf, test["z_spec"], level=0.68) == pytest.approx(
+        0.68, abs=0.08
+    )
+    few, _ = finetune(photoz, mine[:60], mine["z_spec"][:60], steps=20)
+    assert few.recalibrator is None  # twelve galaxies tell no temperature

@@ -33,7 +33,9 @@ __all__ = [
     "list_bands",
     "list_surveys",
     "register_filter",
+    "register_plain_surveys",
     "register_survey",
+    "surveys_to_plain",
     "unregister_filter",
 ]
 
@@ -211,6 +213,7 @@ class Survey:
 
 
 _surveys: dict[str, Survey] = {}
+_from_files: set[str] = set()  # names of those that came with a model's file
 _bands: dict[str, Band] = {}
 
 # Magnitudes in AB minus those in Vega, by the filter's name in sedpy, as the surveys
@@ -247,7 +250,7 @@ def register_survey(survey: Survey) -> Survey:
         If the name is taken, a band belongs to another survey, or there are not as
         many ``band_codes`` as bands.
     """
-    if survey.name in _surveys:
+    if survey.name in _surveys and survey.name not in _from_files:
         msg = f"survey '{survey.name}' is already registered"
         raise ValueError(msg)
     strangers = [str(band) for band in survey.bands if band.survey != survey.name]
@@ -260,9 +263,96 @@ def register_survey(survey: Survey) -> Survey:
             f"{len(survey.bands)} bands, got '{survey.band_codes}'"
         )
         raise ValueError(msg)
+    _from_files.discard(survey.name)
     _surveys[survey.name] = survey
     _bands.update({str(band).lower(): band for band in survey.bands})
     return survey
+
+
+def surveys_to_plain(bands: Iterable[str]) -> list[dict]:
+    """
+    Write down the surveys of bands that are not part of this package.
+
+    Parameters
+    ----------
+    bands : iterable of str
+        Names of bands.
+
+    Returns
+    -------
+    list of dict
+        What JSON can hold; `register_plain_surveys` takes it. Empty where all bands are
+        the package's own or filters alone.
+    """
+    names = {get_band(band).survey for band in bands} - {"", *_BUILT_IN}
+    return [
+        {
+            "name": survey.name,
+            "title": survey.title,
+            "bands": [
+                {
+                    "name": band.name,
+                    "sedpy_name": band.sedpy_name,
+                    "pivot": band.pivot.to_value(u.AA),
+                    "psf_fwhm": band.psf_fwhm.to_value(u.arcsec),
+                    "zero_point": band.zero_point,
+                    "vega_to_ab": band.vega_to_ab,
+                }
+                for band in survey.bands
+            ],
+            "pixel_scale": survey.pixel_scale.to_value(u.arcsec),
+            "shape": list(survey.shape),
+            "unit": survey.unit.to_string(),
+            "magsys": survey.magsys,
+            "service": survey.service,
+            "layer": survey.layer,
+            "reference": survey.reference,
+            "summed_over_exposure": survey.summed_over_exposure,
+            "band_codes": survey.band_codes,
+            "hips": survey.hips,
+        }
+        for survey in map(get_survey, sorted(names))
+    ]
+
+
+def register_plain_surveys(plain: Iterable[dict]) -> None:
+    """
+    Register the surveys that a file brings along, unless they are known here.
+
+    Parameters
+    ----------
+    plain : iterable of dict
+        As `surveys_to_plain` gave them. A survey that was registered before stays what
+        it is; one that came in a file may be registered later all the same.
+
+    Raises
+    ------
+    KeyError
+        If something is missing; also TypeError or ValueError if it is no such record.
+    """
+    for facts in plain:
+        if facts["name"] in _surveys:
+            continue
+        bands = tuple(
+            Band(
+                facts["name"],
+                band["name"],
+                band["sedpy_name"],
+                u.Quantity(float(band["pivot"]), u.AA),
+                u.Quantity(float(band["psf_fwhm"]), u.arcsec),
+                band["zero_point"],
+                float(band["vega_to_ab"]),
+            )
+            for band in facts["bands"]
+        )
+        quantities = {
+            "bands": bands,
+            "pixel_scale": u.Quantity(float(facts["pixel_scale"]), u.arcsec),
+            "shape": tuple(facts["shape"]),
+            "unit": u.Unit(facts["unit"]),
+        }
+        register_survey(Survey(**{**facts, **quantities}))
+        _from_files.add(facts["name"])
 
 
 def register_filter(
@@ -656,3 +746,5 @@ register_survey(
         reference="2019AJ....157..168D",
     )
 )
+
+_BUILT_IN = frozenset(_surveys)

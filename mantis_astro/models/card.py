@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mantis_astro.bands import get_band
+from mantis_astro.bands import get_band, register_plain_surveys, surveys_to_plain
 from mantis_astro.exceptions import InputSpecError, MissingBandError
 from mantis_astro.records import from_plain, printable, to_plain
 
@@ -220,18 +220,23 @@ class ModelCard:
         -------
         dict
             All attributes but ``reference``, and ``n_of_z`` only where it does not
-            follow from ``training_prior``; `from_plain` takes it.
+            follow from ``training_prior``; ``surveys``, where bands are not the
+            package's own. `from_plain` takes it.
         """
         left_out = {"reference"}
         if self.n_of_z is None or self.training_prior == UNIFORM:
             left_out.add("n_of_z")
         names = [f.name for f in fields(self) if f.name not in left_out]
-        return {name: to_plain(getattr(self, name)) for name in names}
+        plain = {name: to_plain(getattr(self, name)) for name in names}
+        surveys = surveys_to_plain(self.spec.bands)
+        return plain | ({"surveys": surveys} if surveys else {})
 
     @classmethod
     def from_plain(cls, plain: dict) -> Self:
         """
         Make a card from what `to_plain` gave.
+
+        Surveys that came with it are registered, unless there are some of that name.
 
         Parameters
         ----------
@@ -249,7 +254,14 @@ class ModelCard:
             `~mantis_astro.exceptions.InputSpecError` if it is not such a dictionary.
         """
         try:
+            plain = dict(plain)
+            register_plain_surveys(plain.pop("surveys", ()))
             return cls(**from_plain(plain))
+        except InputSpecError:
+            raise
+        except ValueError as error:
+            msg = f"this is no model card: {error}"
+            raise InputSpecError(msg) from error
         except RecursionError:
             msg = "this is no model card: it is nested too deeply"
             raise InputSpecError(msg) from None

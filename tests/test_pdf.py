@@ -1007,3 +1007,31 @@ def test_a_density_that_the_bins_cut_off_is_flagged():
         edges, [0.1, 0.5, 0.9], [[0.5, 1.0, 1.5], [2.0, 3.0, 4.0]]
     )
     assert quantiles.flags.tolist() == [0, Flag.EDGE_PDF]
+
+
+@pytest.mark.parametrize("origin", ["samples", "grid", "qp"])
+def test_whatever_is_cut_off_is_flagged_wherever_it_comes_from(origin):
+    """20 % of a density beyond z = 3; half of one below z = 1; nothing below 0."""
+    z = np.linspace(0, 6, 6001)
+    box = np.array([(z > 0.5) & (z < 3.625), (z > 0.5) & (z < 1.5)])
+    rows = np.array([np.linspace(0.5, 3.625, 1001), np.linspace(0.5, 1.5, 1001)])
+
+    def make(edges):
+        if origin == "samples":
+            return RedshiftPDF.from_samples(edges, rows)
+        if origin == "grid":
+            return RedshiftPDF.from_grid(z, box, bin_edges=edges)
+        qp = pytest.importorskip("qp")
+        data = {"bins": [0.5, 1.0, 1.5, 3.625], "pdfs": [[1, 1, 1], [1, 1, 0]]}
+        return RedshiftPDF.from_qp(qp.Ensemble(qp.hist, data=data), edges)
+
+    edges = np.linspace(0, 3, 61)
+    assert make(edges).flags.tolist() == [Flag.EDGE_PDF, 0]
+    assert make(edges + 1).flags.tolist() == [Flag.EDGE_PDF, Flag.EDGE_PDF]
+    assert make(edges * 2).flags.tolist() == [0, 0]
+
+
+def test_samples_below_redshift_zero_are_no_edge():
+    samples = [-0.5, -0.1, 0.1, 0.2]
+    assert RedshiftPDF.from_samples([0, 1, 2], samples).flags == 0
+    assert RedshiftPDF.from_samples([0, 0.15, 0.3], samples + [0.4]).flags != 0

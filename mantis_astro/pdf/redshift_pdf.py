@@ -10,7 +10,7 @@ import numpy as np
 
 from mantis_astro import binned, pdf_io
 from mantis_astro.exceptions import NoDataWarning, UnknownPriorWarning
-from mantis_astro.flags import Flag, missing_flag
+from mantis_astro.flags import Flag
 from mantis_astro.pdf.checks import match_bins
 from mantis_astro.pdf.density import BinnedDensity
 from mantis_astro.pdf.n_of_z import (
@@ -205,7 +205,8 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         Returns
         -------
         RedshiftPDF
-            One density for each row.
+            One density for each row, flagged ``EDGE_PDF`` where more than 10 % of the
+            samples are beyond the last bin, or before a first one above redshift 0.
 
         Raises
         ------
@@ -219,7 +220,10 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         array([0.75, 0.25])
         """
         edges = binned.validate_bin_edges(bin_edges)
-        weights = pdf_io.weights_from_samples(edges, samples)
+        ends = np.concatenate([[-np.inf], edges, [np.inf]])
+        weights = pdf_io.weights_from_samples(ends, samples)
+        weights, beyond = _without_ends(edges, weights)
+        flags = _cut_off(flags, beyond, weights)
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
     @classmethod
@@ -269,8 +273,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         edges = binned.validate_bin_edges(bin_edges)
         ends = np.concatenate([[-np.inf], edges, [np.inf]])
         weights = pdf_io.weights_from_gaussians(ends, mean, std)
-        beyond = weights[..., -1] + (weights[..., 0] if edges[0] > 0 else 0)
-        weights = weights[..., 1:-1]
+        weights, beyond = _without_ends(edges, weights)
         flags = _cut_off(flags, beyond, weights)
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
@@ -367,7 +370,8 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         Returns
         -------
         RedshiftPDF
-            One density for each row.
+            One density for each row, flagged ``EDGE_PDF`` where more than 10 % of it is
+            beyond the last bin, or before a first one above redshift 0.
 
         Raises
         ------
@@ -390,7 +394,11 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
                 raise ValueError(msg)
             bin_edges = pdf_io.edges_around(points)
         edges = binned.validate_bin_edges(bin_edges)
-        weights = pdf_io.weights_from_grid(edges, points, density)
+        first, last = np.nanmin(points), np.nanmax(points)
+        ends = [min(first, edges[0])], edges, [max(last, edges[-1])]
+        weights = pdf_io.weights_from_grid(np.concatenate(ends), points, density)
+        weights, beyond = _without_ends(edges, weights)
+        flags = _cut_off(flags, beyond, weights)
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
     @classmethod
@@ -422,7 +430,8 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         Returns
         -------
         RedshiftPDF
-            Shape ``(n,)``, also for one distribution.
+            Shape ``(n,)``, also for one distribution; flagged ``EDGE_PDF`` where more
+            than 10 % of it is beyond the bins given.
 
         Raises
         ------
@@ -443,6 +452,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             bin_edges = binned.validate_bin_edges(bin_edges)
         edges, weights = pdf_io.from_ensemble(ensemble, bin_edges)
         flags = (ensemble.ancil or {}).get("flags")
+        if bin_edges is not None:
+            below = np.ravel(ensemble.cdf(edges[:1])) if edges[0] == 0 else 0
+            flags = _cut_off(flags, 1 - weights.sum(axis=-1) - below, weights)
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 
     @classmethod
@@ -676,9 +688,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         support : tuple of float, optional
             Lowest and highest redshift, by default the ends of the bins.
         bands : iterable of Band or str, optional
-            Bands of the data that made p(z) of this galaxy. By default those that the
-            model reads (``PZBANDS`` of the meta), without surveys of which a band is
-            missing by the flags; all of them if every survey lacks one.
+            Bands of the data that made p(z) of this galaxy. By default all that the
+            model reads (``PZBANDS`` of the meta): which of them a galaxy had, its
+            flags do not say, as MISSING_PS1 means one band or five.
 
         Returns
         -------
@@ -727,26 +739,19 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             floor=floor,
             temper=temper,
             support=support,
-            bands=self._bands_of_one() if bands is None else bands,
+            bands=self._bands_of_model() if bands is None else bands,
             model=self.meta.get("PZMODEL"),
             n_of_z=pdf.meta.get(PRIOR_KEY),
             has_data=has_data,
         )
 
-    def _bands_of_one(self):
-        """Bands that made the p(z) of one galaxy, as far as meta and flags know."""
+    def _bands_of_model(self):
+        """Bands that can have made the p(z) of one galaxy."""
         if "PZBANDS" not in self.meta:
             return None
         if self.flags & int(Flag.NO_DATA):
             return ()
-        bands = [band.strip() for band in self.meta["PZBANDS"].split(",")]
-        surveys = [band.rpartition(".")[0] for band in bands]
-        whole = [
-            band
-            for band, survey in zip(bands, surveys, strict=True)
-            if not self.flags & int(missing_flag(survey))
-        ]
-        return whole or bands  # a galaxy with data had some
+        return [band.strip() for band in self.meta["PZBANDS"].split(",")]
 
     def rebin(self, bin_edges: ArrayLike) -> Self:
         """
@@ -1027,6 +1032,14 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         from mantis_astro.pdf.picture import make_html
 
         return make_html(self)
+
+
+def _without_ends(bin_edges, weights):
+    """Weights in the bins, and the share beyond them; below redshift 0 is nothing."""
+    beyond = weights[..., -1] + (weights[..., 0] if bin_edges[0] > 0 else 0)
+    inside = weights[..., 1:-1]
+    total = inside.sum(axis=-1) + beyond
+    return inside, beyond / np.where(total > 0, total, 1)
 
 
 def _cut_off(flags, beyond, weights):

@@ -1,6 +1,5 @@
 """Tables of fluxes in the forms that SED fitting codes read."""
 
-import logging
 import re
 from dataclasses import replace
 
@@ -21,8 +20,6 @@ from mantis_astro.fluxes import (
 )
 
 __all__ = ["to_eazy", "to_prospector"]
-
-log = logging.getLogger(__name__)
 
 _NOT_OBSERVED = -99.0
 _THRESHOLD = -90.0  # eazy leaves out what is not above its NOT_OBS_THRESHOLD
@@ -46,8 +43,8 @@ def to_prospector(row, *, bands=None, minimum_error=0.0, ebv=None, missing=SENTI
         templates and calibration do not know.
     ebv : float, optional
         E(B-V) of the Milky Way, on the scale of SFD, to correct the fluxes for, which
-        fits expect; 0 for no dust. By default they are taken as they are; if the table
-        says that they are not corrected, that is logged.
+        fits expect; 0 for no dust. By default they are taken as they are, if the table
+        does not say that they are not corrected.
     missing : sequence of float, optional
         Values that mark a flux as not observed, see
         `~mantis_astro.fluxes.read_fluxes`.
@@ -63,8 +60,9 @@ def to_prospector(row, *, bands=None, minimum_error=0.0, ebv=None, missing=SENTI
     TypeError
         If it is a whole table.
     ValueError
-        If a band has no columns, or no band has; or if there is ``ebv`` and the table
-        says that its fluxes are corrected already.
+        If a band has no columns, or no band has; if the table says that its fluxes are
+        not corrected for Galactic dust and there is no ``ebv``, or that they are and
+        there is.
 
     Examples
     --------
@@ -88,13 +86,15 @@ def to_prospector(row, *, bands=None, minimum_error=0.0, ebv=None, missing=SENTI
             f"'flux_err_ps1_g'; it has {', '.join(row.colnames)}"
         )
         raise ValueError(msg)
-    fluxes = read_fluxes(row, bands, missing=missing, default_unit=u.nJy)
-    fluxes = _corrected(fluxes, read_state(row), ebv)
-    if ebv is None and read_state(row).is_corrected is False:
-        log.warning(
-            "the fluxes are not corrected for Galactic dust: measure them with 'ebv', "
-            "or give 'ebv' here (0 for none)"
+    state = read_state(row)
+    if ebv is None and state.is_corrected is False:
+        msg = (
+            "the fluxes are not corrected for Galactic dust, which prospector does not "
+            "model: measure them with 'ebv', or give 'ebv' here (0 for no dust)"
         )
+        raise ValueError(msg)
+    fluxes = read_fluxes(row, bands, missing=missing, default_unit=u.nJy)
+    fluxes = _corrected(fluxes, state, ebv)
     flux, flux_err = fluxes.flux[0], fluxes.flux_err[0]
     observed = np.isfinite(flux) & np.isfinite(flux_err)
     error = np.hypot(flux_err, minimum_error * flux)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from astropy.table import Row
 
-from mantis_astro.fluxes import SENTINELS, get_filter, read_state
+from mantis_astro.fluxes import SENTINELS, get_filter
 from mantis_astro.photometry import to_prospector
 from mantis_astro.priors.double_counting import warn_of_double_counting
 from mantis_astro.priors.requirements import require_prospector
@@ -96,12 +96,6 @@ def to_prospector_obs(
     ([<class 'sedpy.observate.Filter'>(panstarrs_g)], array([1.e-09]), array([5.1e-11]))
     """
     require_prospector("models")
-    if ebv is None and isinstance(row, Row) and read_state(row).is_corrected is False:
-        msg = (
-            "the fluxes are not corrected for Galactic dust, which prospector does not "
-            "model: measure them with 'ebv', or give 'ebv' here (0 for no dust)"
-        )
-        raise ValueError(msg)
     parts = to_prospector(
         row, bands=bands, minimum_error=minimum_error, ebv=ebv, missing=missing
     )

@@ -11,6 +11,7 @@ from astropy.time import Time
 
 __all__ = [
     "FLAT_FORMATS",
+    "check_ascii",
     "fitted",
     "is_text",
     "multidimensional",
@@ -54,6 +55,37 @@ def fitted(table, layout):
     if layout == "votable":
         _tell_of_masked_text(fit)
     return _flattened(fit) if layout in FLAT_FORMATS else fit
+
+
+def check_ascii(table):
+    """
+    Refuse what FITS cannot hold: names of columns, and texts, that are not ASCII.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If there is such a name or text; the message quotes it.
+    """
+    for name in table.colnames:
+        if not name.isascii():
+            msg = f"FITS holds ASCII alone: the name of column '{name}' is not"
+            raise ValueError(msg)
+        if _kind(table[name]) != "U":
+            continue
+        text = np.ma.filled(np.ma.asarray(table[name]), "").ravel()
+        letters = np.ascontiguousarray(text).view(np.uint32).reshape(len(text), -1)
+        rows = np.flatnonzero((letters > 127).any(axis=1))
+        if len(rows):
+            msg = (
+                f"FITS holds ASCII alone: column '{name}' has {str(text[rows[0]])!r} "
+                f"({len(rows)} such rows); write ECSV, Parquet or HDF5, or other words"
+            )
+            raise ValueError(msg)
 
 
 def multidimensional(table):
@@ -152,14 +184,13 @@ def _tell_of_masked_text(table):
 
 
 def _for_fits(table):
+    check_ascii(table)
     table.meta = {
         key: json.dumps(value) if isinstance(value, dict) else value
         for key, value in table.meta.items()
     }
     for name in table.colnames:
         column = table[name]
-        if _kind(column) == "U":
-            _refuse_other_than_ascii(name, _text(column))
         if not isinstance(column, MaskedColumn) or not column.mask.any():
             continue
         if _kind(column) == "b":  # astropy writes no nulls of these
@@ -167,16 +198,6 @@ def _for_fits(table):
         elif _kind(column) in set("iu") and (_text(column) == column.fill_value).any():
             _replace(table, name).fill_value = _absent(column)
     return table
-
-
-def _refuse_other_than_ascii(name, text):
-    other = [word for word in text.tolist() if not word.isascii()]
-    if other:
-        msg = (
-            f"FITS holds ASCII alone: column '{name}' has {other[0]!r}. Write ECSV, "
-            "Parquet or HDF5, or other words"
-        )
-        raise ValueError(msg)
 
 
 def _replace(table, name):

@@ -4,8 +4,9 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import numpy as np
 from astropy.table import QTable
+
+from mantis_astro.tables.formats import check_ascii
 
 __all__ = ["check_holds"]
 
@@ -34,7 +35,7 @@ def check_holds(table, layout):
     >>> check_holds(QTable({"name": ["NGC 1"]}), "fits")
     """
     if layout == "fits":
-        _check_ascii(table)
+        check_ascii(table)
     if layout in ("fits", "parquet"):
         few = QTable(table[:2], copy=True)
         few.meta = {}
@@ -45,22 +46,3 @@ def check_holds(table, layout):
             except Exception as error:  # of astropy, pyarrow or NumPy
                 msg = f"{layout} cannot hold this table: {error}"
                 raise ValueError(msg) from error
-
-
-def _check_ascii(table):
-    for name in table.colnames:
-        if not name.isascii():
-            msg = f"FITS holds ASCII alone: the name of column '{name}' is not"
-            raise ValueError(msg)
-        column = table[name]
-        if getattr(getattr(column, "dtype", None), "kind", "") != "U":
-            continue
-        values = np.ma.filled(np.ma.asarray(column), "").ravel()
-        letters = np.ascontiguousarray(values).view(np.uint32).reshape(len(values), -1)
-        rows = np.flatnonzero((letters > 127).any(axis=1))
-        if len(rows):
-            msg = (
-                f"FITS holds ASCII alone: column '{name}' has {str(values[rows[0]])!r} "
-                f"({len(rows)} such rows); write ECSV or Parquet, or other words"
-            )
-            raise ValueError(msg)

@@ -143,7 +143,10 @@ def test_prospector_gets_fluxes_that_are_corrected_once(plain, corrected, row):
     expected = to_prospector(corrected[row])["maggies"]
     found = to_prospector(plain[row], ebv=EBV[row])["maggies"]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert not np.allclose(to_prospector(plain[row])["maggies"], expected, rtol=1e-2)
+    behind_dust = to_prospector(plain[row], ebv=0)["maggies"]
+    assert not np.allclose(behind_dust, expected, rtol=1e-2)
+    with pytest.raises(ValueError, match="not corrected for Galactic dust, which pros"):
+        to_prospector(plain[row])
     with pytest.raises(ValueError, match="corrected for Galactic dust already"):
         to_prospector(corrected[row], ebv=0.1)
 

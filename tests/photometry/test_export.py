@@ -16,7 +16,7 @@ from .scenes import first, make_target
 @pytest.fixture(scope="module")
 def table():
     target = make_target("ps1.r", "unwise.W1", noise=1.0)
-    return measure_photometry(target, bands=["ps1.r", "ps1.i", "unwise.W1"])
+    return measure_photometry(target, bands=["ps1.r", "ps1.i", "unwise.W1"], ebv=0.0)
 
 
 def test_prospector_reads_maggies(table):

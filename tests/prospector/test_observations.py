@@ -161,12 +161,12 @@ class TestDoubleCounting:
         with pytest.warns(DoubleCountingWarning, match=f"at temper = {temper:g}: "):
             to_prospector_obs(ROW, prior=self.pdf.to_prior(temper=temper))
 
-    def test_a_galaxy_that_was_not_seen_by_a_survey_may_be_seen_there_now(self):
+    def test_a_flag_of_a_survey_does_not_say_which_bands_were_missing(self):
+        """MISSING_PS1 without y alone: its g made the prior as before."""
         pdf = self.pdf.add_flags(Flag.MISSING_PS1)
-        pdf.meta["PZBANDS"] += ", unwise.W1"
-        to_prospector_obs(ROW, bands=["ps1.g", "ps1.r"], prior=pdf)
-        with pytest.warns(DoubleCountingWarning, match="and wise_w1 are fitted again"):
+        with pytest.warns(DoubleCountingWarning, match="and panstarrs_g are fitted ag"):
             to_prospector_obs(ROW, prior=pdf)
+        to_prospector_obs(ROW, bands=["ps1.g"], prior=pdf.to_prior(bands=["ps1.i"]))
 
     def test_the_warning_points_at_the_caller(self):
         with pytest.warns(DoubleCountingWarning) as record:

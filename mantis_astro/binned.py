@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 BLOCK = 1 << 17  # elements: 1 MB of float64
+_FARTHEST = 30.0  # redshift that no spectrum of a galaxy has
 
 
 def as_redshift(z):
@@ -79,8 +80,9 @@ def true_redshift(z):
     Parameters
     ----------
     z : float, array_like, `~astropy.units.Quantity`, masked array or column
-        Redshifts. What is masked, NaN, or -1 and less, as the -99 and -9999 of
-        catalogues are, was not measured: no light is shifted by that much.
+        Redshifts. What is masked, NaN, -1 and less, as the -99 and -9999 of catalogues
+        are, or 30 and more, as their 99, was not measured: no light is blueshifted by
+        that much, no spectrum shows a galaxy that far.
 
     Returns
     -------
@@ -95,11 +97,11 @@ def true_redshift(z):
     Examples
     --------
     >>> from mantis_astro.binned import true_redshift
-    >>> true_redshift([0.5, -0.001, -99])
-    array([ 0.5  , -0.001,    nan])
+    >>> true_redshift([0.5, -0.001, -99, 99])
+    array([ 0.5  , -0.001,    nan,    nan])
     """
     z = as_redshift(z)
-    return np.where(z > -1, z, np.nan)
+    return np.where((z > -1) & (z < _FARTHEST), z, np.nan)
 
 
 def validate_bin_edges(bin_edges, *, name="bin_edges"):

@@ -102,6 +102,7 @@ class Predictor:
     def __init__(self, network: torch.nn.Module, card: ModelCard) -> None:
         self.network = network
         self.card = card
+        self._check_recalibration()
         if card.placeholder:
             msg = (
                 f"'{card.name}' is a stand-in trained on made data, for trying things "
@@ -311,6 +312,18 @@ class Predictor:
         if self.recalibrator is None:
             return pdf
         return self.recalibrator.transform(pdf)
+
+    def _check_recalibration(self):
+        """Raise now if the card's recalibration can do nothing with a flat p(z)."""
+        widths = np.diff(self.card.bin_edges)
+        flat = RedshiftPDF(self.card.bin_edges, [widths / widths.sum()])
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                self.finish(flat)
+        except Exception as error:  # of numbers that may be anything
+            msg = f"the recalibration of '{self.card.name}' cannot be used: {error}"
+            raise InputSpecError(msg) from error
 
     def check_dihedral(self, dihedral: bool) -> None:  # noqa: FBT001  no switch
         """

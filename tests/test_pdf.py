@@ -1034,4 +1034,4 @@ def test_whatever_is_cut_off_is_flagged_wherever_it_comes_from(origin):
 def test_samples_below_redshift_zero_are_no_edge():
     samples = [-0.5, -0.1, 0.1, 0.2]
     assert RedshiftPDF.from_samples([0, 1, 2], samples).flags == 0
-    assert RedshiftPDF.from_samples([0, 0.15, 0.3], samples + [0.4]).flags != 0
+    assert RedshiftPDF.from_samples([0, 0.15, 0.3], [*samples, 0.4]).flags != 0

@@ -108,3 +108,23 @@ def test_smoothing_comes_first_and_is_kept_in_the_file(photoz, table, tmp_path):
 def test_a_card_with_a_width_that_is_none_is_refused(photoz, width):
     with pytest.raises(InputSpecError, match="'smoothing' must be from 0 to below 1"):
         replace(photoz.card, smoothing=width)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recalibrator": "nobody's"},
+        {"temperature_": float("nan")},
+        {"temperature_": "hot"},
+        {"floor_": None},
+    ],
+    ids=["kind", "NaN", "text", "nothing"],
+)
+def test_a_recalibration_that_cannot_work_is_refused_at_once(photoz, table, change):
+    """Not at the first galaxy: a file from elsewhere may hold anything."""
+    z_spec = np.random.default_rng(1).uniform(0.1, 0.4, len(table))
+    good = TemperatureScaling().fit(photoz.predict(table, ebv=0.02), z_spec).to_plain()
+    PhotoZ(photoz.network, replace(photoz.card, recalibration=good))
+    card = replace(photoz.card, recalibration=good | change)
+    with pytest.raises(InputSpecError, match="recalibration of 'tiny' cannot be used"):
+        PhotoZ(photoz.network, card)

@@ -21,6 +21,7 @@ from astropy.wcs import WCS
 
 from mantis_astro.atomic import atomic_file
 from mantis_astro.bands import Band, get_band, get_survey, list_bands
+from mantis_astro.cutouts.uncertainty import uncertainty_values
 from mantis_astro.exceptions import MissingBandError
 
 if TYPE_CHECKING:
@@ -298,7 +299,8 @@ def _to_hdus(band, cutout):
         mask = np.broadcast_to(cutout.mask, cutout.shape).astype(np.uint8)
         hdus.append(fits.ImageHDU(mask, name=f"{name}_MASK"))
     if isinstance(cutout.uncertainty, NDUncertainty):
-        uncertainty = fits.ImageHDU(cutout.uncertainty.array, name=f"{name}_UNCERT")
+        values = uncertainty_values(cutout)
+        uncertainty = fits.ImageHDU(values, name=f"{name}_UNCERT")
         uncertainty.header["UTYPE"] = cutout.uncertainty.uncertainty_type
         hdus.append(uncertainty)
     return hdus

@@ -37,8 +37,11 @@ UNREADABLE = (
 # Spellings of units in the wild, where they mean what the survey's unit means.
 _UNIT_ALIASES = {
     "": None,
+    "adu": u.adu,
     "dn": u.adu,
+    "count": u.adu,
     "counts": u.adu,
+    "electron": u.electron,
     "electrons": u.electron,
     "nanomaggy": u.nmgy,
     "nanomaggies": u.nmgy,

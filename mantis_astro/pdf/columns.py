@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Column, MaskedColumn, QTable
 
 from mantis_astro.flags import Flag
-from mantis_astro.pdf_io.edges import EDGES_KEY, edges_to_text
+from mantis_astro.pdf_io.edges import EDGES_KEY, EDGES_MARK, edges_to_text
 
 __all__ = [
     "BANDS_USED",
@@ -249,7 +249,10 @@ def make_column(definition, values, bin_edges):
     if definition.name in ("flags", BANDS_USED.name):
         return Column(values, **facts)
     if definition.name == "pz":
-        facts["description"] += f"; edges {edges_to_text(bin_edges)}"
+        text = edges_to_text(bin_edges)
+        facts["description"] += f"; edges {text}"
+        # of two that are stacked, the last description stays, and every key of meta
+        facts["meta"][EDGES_MARK + text] = True
     if values.dtype.kind == "f":
         return MaskedColumn(values, mask=np.isnan(values), fill_value=np.nan, **facts)
     return MaskedColumn(values, mask=values == 0, fill_value=0, **facts)

@@ -11,10 +11,17 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["EDGES_KEY", "edges_from_text", "edges_to_text", "find_edges_text"]
+__all__ = [
+    "EDGES_KEY",
+    "EDGES_MARK",
+    "check_one_grid",
+    "edges_from_text",
+    "edges_to_text",
+    "find_edges_text",
+]
 
 EDGES_KEY = "PZEDGES"  # of a table's meta; eight characters, for FITS
-_MARK = "edges "  # before them in the description of a column
+EDGES_MARK = "edges "  # before them in the description and the meta of a column
 _NUMBER = r"\d[\d.]*(?:e[+-]?\d+)?"
 _RUN = re.compile(rf"({_NUMBER})(?: to ({_NUMBER}) by ({_NUMBER}))?")
 _EVEN = re.compile(rf"({_NUMBER}) to ({_NUMBER}) in (\d+) steps")
@@ -119,8 +126,44 @@ def find_edges_text(description):
     >>> find_edges_text("Probability of each redshift bin; edges 0 to 1.6 by 0.004")
     '0 to 1.6 by 0.004'
     """
-    _, mark, text = (description or "").rpartition(_MARK)
+    _, mark, text = (description or "").rpartition(EDGES_MARK)
     return text if mark else None
+
+
+def check_one_grid(name, meta):
+    """
+    Refuse a column of probabilities that was stacked from two grids.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    meta : mapping
+        Of the column. `astropy.table.vstack` keeps all keys: those of two grids are
+        two.
+
+    Raises
+    ------
+    ValueError
+        If there is more than one grid.
+
+    Examples
+    --------
+    >>> from mantis_astro.pdf_io.edges import check_one_grid
+    >>> check_one_grid("pz", {"edges 0 to 1.6 by 0.004": True})
+    """
+    grids = [key.removeprefix(EDGES_MARK) for key in meta if _is_grid(key)]
+    if len(grids) > 1:
+        msg = (
+            f"column '{name}' was stacked from densities on different bins "
+            f"({'; '.join(grids)}): bring them to one grid before, with "
+            "RedshiftPDF.rebin"
+        )
+        raise ValueError(msg)
+
+
+def _is_grid(key):
+    return isinstance(key, str) and key.startswith(EDGES_MARK)
 
 
 def _runs(edges):

@@ -12,6 +12,7 @@ from mantis_astro.atomic import atomic_file
 from mantis_astro.flags import Flag
 from mantis_astro.pdf_io.edges import (
     EDGES_KEY,
+    check_one_grid,
     edges_from_text,
     edges_to_text,
     find_edges_text,
@@ -164,6 +165,8 @@ def parts_from_table(table, *, prefix="", bin_edges=None):
     # FITS headers know no case
     own = {_EDGES, _OLD_EDGES, _META, _SHAPE}
     found = {key.lower(): meta.pop(key) for key in list(meta) if key.lower() in own}
+    if pz in table.colnames:
+        check_one_grid(pz, table[pz].info.meta or {})
     if bin_edges is None:
         described = pz in table.colnames and table[pz].info.description
         bin_edges = find_edges_text(described or None) or found.get(_EDGES)

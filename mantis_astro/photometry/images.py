@@ -10,6 +10,7 @@ from astropy.nddata import VarianceUncertainty
 
 from mantis_astro.astrometry import LocalMap
 from mantis_astro.bands import Band, get_survey
+from mantis_astro.cutouts.uncertainty import uncertainty_values
 from mantis_astro.flags import Flag
 from mantis_astro.fluxes import is_linear_in_flux, njy_factor
 from mantis_astro.photometry.psf import GaussianPSF
@@ -152,7 +153,8 @@ def _variance(cutout):
     if cutout.uncertainty is None:
         return None
     with np.errstate(divide="ignore"):  # an inverse variance of 0 is a bad pixel
-        variance = cutout.uncertainty.represent_as(VarianceUncertainty).array
+        own = type(cutout.uncertainty)(uncertainty_values(cutout))
+        variance = own.represent_as(VarianceUncertainty).array
     return np.asarray(variance, dtype=float)
 
 

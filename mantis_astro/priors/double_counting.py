@@ -19,8 +19,8 @@ FULLEST = 0.5
 
 _REMEDIES = (
     "Fit other bands, temper the prior (pdf.to_prior(temper=0.5)), or marginalize over "
-    "p(z) at fixed redshifts (mantis_astro.marginalize). If the p(z) of this galaxy was "
-    "made from some of them only, say so: pdf.to_prior(bands=[...])"
+    "p(z) at fixed redshifts (mantis_astro.marginalize). If only some of them made the "
+    "p(z) of this galaxy, say so: pdf.to_prior(bands=[...])"
 )
 
 

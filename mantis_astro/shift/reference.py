@@ -408,6 +408,10 @@ class ReferenceStatistics:
         ):
             msg = f"reference statistics of {d} features do not fit: {shapes}"
             raise InputSpecError(msg)
+        for name, array in arrays.items():
+            if np.isnan(array).any() or (name == "scale" and not (array > 0).all()):
+                msg = f"reference statistics: '{name}' holds NaN or is not positive"
+                raise InputSpecError(msg)
         return statistics
 
     @cached_property

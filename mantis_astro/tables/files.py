@@ -37,6 +37,7 @@ _FORMATS = {
     ".votable": "votable",
     ".xml": "votable",
 }
+_MISSING_WORDS = "", "null", "NULL"  # as Gaia's archive writes CSV
 _NEEDS = {"parquet": ("pyarrow", "parquet"), "hdf5": ("h5py", "qp")}
 
 
@@ -97,13 +98,15 @@ def read_table(path):
     return restored(_read(path, layout, path, texts=texts), head)
 
 
-def _read(content, layout, name, *, texts=()):
+def _read(content, layout, name, *, texts=None):
     options = {}
     if layout == "fits":
         options["astropy_native"] = True  # or times would be two numbers each
     elif layout in ("ascii.csv", "ascii") and isinstance(content, Path):
         options["encoding"] = "utf-8-sig"  # with or without a byte-order mark
-    if layout == "ascii.csv" and texts:  # 007 is a name
+    if layout == "ascii.csv" and texts is None:  # written by other software
+        options["fill_values"] = [(word, "0") for word in _MISSING_WORDS]
+    elif layout == "ascii.csv":  # 007 is a name
         as_text = [text_formats.convert_numpy(str)]
         options["converters"] = dict.fromkeys(texts, as_text)
     readers = {"parquet": read_parquet, "hdf5": read_hdf5}

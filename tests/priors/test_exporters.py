@@ -313,6 +313,40 @@ def test_bagpipes_itself_fits_a_catalogue_with_priors_of_its_own():
         assert sampler.transform(np.array([0.3]))[0] == prior.ppf(0.3)
 
 
+@pytest.mark.filterwarnings("ignore")  # bagpipes has many of its own
+@pytest.mark.timeout(1800)
+def test_bagpipes_itself_fits_each_galaxy_under_its_own_prior(tmp_path, monkeypatch):
+    """Fluxes that say nothing: what is fitted is the prior of each galaxy."""
+    bagpipes = pytest.importorskip("bagpipes")
+    pytest.importorskip("nautilus")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bagpipes.utils, "working_dir", str(tmp_path))
+    priors = {
+        one_id: RedshiftPDF.from_gaussians(EDGES, z, 0.03).to_prior()
+        for one_id, z in {"1": 0.3, "2": 0.8, "3": 1.2}.items()
+    }
+    curve = np.array([[4000, 0], [4100, 1], [4900, 1], [5000, 0]], float)
+    np.savetxt(tmp_path / "filter.txt", curve)
+    entries, load = bagpipes_catalogue(priors, lambda _: np.array([[1.0, 1e6]]))
+    stars = {"age_max": 1.0, "age_min": 0.0, "massformed": (9.0, 10.0)}
+    catalogue = bagpipes.fit_catalogue(
+        list(priors),
+        {**entries, "constant": {**stars, "metallicity": 0.5}},
+        load,
+        spectrum_exists=False,
+        cat_filt_list=["filter.txt"],
+        n_posterior=100,
+    )
+    catalogue.fit(verbose=False, n_live=50, sampler="nautilus")
+    for one_id, prior in priors.items():
+        low, median, high = prior.ppf([0.16, 0.5, 0.84])
+        row = catalogue.cat.loc[one_id]
+        assert row["redshift_50"] == pytest.approx(median, abs=0.02)
+        assert row["redshift_84"] - row["redshift_16"] == pytest.approx(
+            high - low, rel=0.5
+        )
+
+
 def test_prospector_without_fsps_says_what_it_needs(monkeypatch):
     """Version 2 joins the path of FSPS at its import: a TypeError without one."""
 

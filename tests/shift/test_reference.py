@@ -154,6 +154,14 @@ def test_incomplete_parts_are_refused(reference):
         ReferenceStatistics.from_arrays({**arrays, "mean": arrays["mean"][:3]}, facts)
 
 
+@pytest.mark.parametrize(("name", "value"), [("mean", np.nan), ("scale", 0.0)])
+def test_numbers_that_no_statistics_have_are_refused(reference, name, value):
+    arrays, facts = reference.to_arrays()
+    arrays[name] = np.full_like(arrays[name], value)
+    with pytest.raises(InputSpecError, match=f"'{name}' holds NaN or is not positive"):
+        ReferenceStatistics.from_arrays(arrays, facts)
+
+
 def test_features_of_another_model_are_refused(reference):
     with pytest.raises(InputSpecError, match="has 12 .*got 5 .*Features of one model"):
         reference.ood_score(np.ones((3, 5)))

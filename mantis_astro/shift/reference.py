@@ -408,7 +408,8 @@ class ReferenceStatistics:
         ):
             msg = f"reference statistics of {d} features do not fit: {shapes}"
             raise InputSpecError(msg)
-        for name, array in arrays.items():
+        for name in ("mean", "scale", "covariance", "vectors"):  # redshifts may be NaN
+            array = arrays[name]
             if np.isnan(array).any() or (name == "scale" and not (array > 0).all()):
                 msg = f"reference statistics: '{name}' holds NaN or is not positive"
                 raise InputSpecError(msg)

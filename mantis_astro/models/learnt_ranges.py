@@ -20,7 +20,11 @@ _WORDS = {
 }
 _EDGES = tuple(np.geomspace(0.1, 6.0, 13).round(4).tolist())  # micron
 _LEVELS = 0.001, 0.16, 0.5, 0.84, 0.999
-_MARGIN = 0.1  # of the range between the outermost quantiles
+# What is added to the range between the outermost quantiles, as a part of it: networks
+# go on well towards the bright end (SDSS at r = 13 with 5 % beyond 0.05), and not to
+# colours that no galaxy has.
+_MARGINS = {"magnitude": 0.35, "depth": 0.35, "colour": 0.1}
+_NEEDED = 0.35, 2.5  # micron: without a band beyond, or short of it, little is known
 _FEWEST = 30  # measurements of a stretch of wavelengths, to call it learnt
 _NOWHERE = (1.0, 0.0, 0.0, 0.0, -1.0)  # a range that nothing is in
 
@@ -155,8 +159,8 @@ class LearntRanges:
             outside = (measured.values < low) | (measured.values > high)
         blue, red, number = _coverage(measured)
         some = measured.there.any(1)
-        few = number < max(self.fewest, 2)
-        objects = [few, blue > self.bluest, red < self.reddest]
+        fewest, bluest, reddest = self._needed
+        objects = [number < fewest, blue > bluest, red < reddest]
         bands = np.moveaxis(outside & measured.there, 0, -1)
         return bands, np.stack(objects, 1) & some[:, None]
 
@@ -192,11 +196,12 @@ class LearntRanges:
                 reason = _WORDS[name].format(**facts)
             lines.append((row, str(bands[slot]), name, *facts.values(), reason))
         blue, red, number = _coverage(measured)
+        fewest, bluest, reddest = self._needed
         for row, k in np.argwhere(objects):
             value, limit, reason = (
-                (number, max(self.fewest, 2), "{:.0f} measurements of {:.0f} at least"),
-                (blue, self.bluest, "no band short of {:.2f} micron, learnt to {:.2f}"),
-                (red, self.reddest, "no band beyond {:.2f} micron, learnt from {:.2f}"),
+                (number, fewest, "{:.0f} measurements of {:.0f} at least"),
+                (blue, bluest, "no band short of {:.2f} micron, needed to {:.2f}"),
+                (red, reddest, "no band beyond {:.2f} micron, needed from {:.2f}"),
             )[k]
             value = float(value[row])
             quantity = ("number", "bluest", "reddest")[k]
@@ -258,12 +263,23 @@ class LearntRanges:
             table[name].info.format = ".3g"
         return table
 
+    @property
+    def _needed(self):
+        """Fewest measurements, and the limits of an object's extreme wavelengths."""
+        longest, shortest = _NEEDED
+        return (
+            max(self.fewest, 2),
+            min(self.bluest, shortest),
+            max(self.reddest, longest),
+        )
+
     def _limits(self, measured):
         """Limits of each value, shape (n_quantity, n_object, n_slot) each."""
         place = _stretch(self.edges, measured.pivot)
         quantiles = np.array([getattr(self, name) for name in QUANTITIES])
         low, high = quantiles[..., 0], quantiles[..., -1]
-        margin = _MARGIN * np.maximum(high - low, 0)
+        margins = [[_MARGINS[name]] for name in QUANTITIES]
+        margin = margins * np.maximum(high - low, 0)
         return (low - margin)[:, place], (high + margin)[:, place]
 
 

@@ -82,9 +82,9 @@ def test_too_few_bands_and_wavelengths_are_told(learnt):
     found = learnt.list_outside(sample._replace(there=there), "abcd")
     assert found["reason"].tolist() == [
         "1 measurements of 4 at least",
-        "no band beyond 0.15 micron, learnt from 3.40",
+        "no band beyond 0.15 micron, needed from 3.40",
         "1 measurements of 4 at least",
-        "no band short of 3.40 micron, learnt to 0.15",
+        "no band short of 3.40 micron, needed to 0.15",
     ]
 
 

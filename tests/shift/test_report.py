@@ -14,6 +14,7 @@ from mantis_astro.shift import (
     rank_features,
     severity,
 )
+from mantis_astro.tables import read_table, write_table
 
 
 def normal(n, d=4, seed=0):
@@ -73,6 +74,18 @@ def test_the_table_lists_what_was_measured(shifted):
     assert table.meta["verdict"] == shifted.verdict
     assert table.meta["n_permutation"] == 500
     assert str(table["description"][7]) in str(shifted)
+
+
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "parquet", "hdf5", "csv", "vot"])
+def test_every_format_holds_the_table(shifted, tmp_path, ending):
+    """Nothing of the sample's own is in it: what is asked for first always works."""
+    for package in {"parquet": ["pyarrow"], "hdf5": ["h5py"]}.get(ending, []):
+        pytest.importorskip(package)
+    table = shifted.to_table()
+    write_table(table, tmp_path / f"report.{ending}")
+    again = read_table(tmp_path / f"report.{ending}")
+    assert again["quantity"].tolist() == table["quantity"].tolist()
+    np.testing.assert_allclose(again["value"], table["value"])
 
 
 def test_weights_make_the_reference_look_like_the_targets():

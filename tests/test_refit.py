@@ -75,7 +75,7 @@ def predicted(photoz, table):
     with torch.no_grad():
         logits = photoz.network.fc1(features).double().numpy()
     pdf = RedshiftPDF(photoz.card.bin_edges, np.exp(logits - logits.max(1)[:, None]))
-    return pdf.smooth(photoz.card.smoothing)
+    return photoz.finish(pdf)
 
 
 def test_a_shifted_sample_is_learnt(photoz, refitted, other):
@@ -166,6 +166,22 @@ def test_the_report_reads_well(refitted):
     np.testing.assert_allclose(
         table["after"] - table["before"], table["change"], atol=1e-5
     )
+
+
+def test_a_layer_that_is_worse_calibrated_is_refused():
+    """However much the log score gains."""
+    rng = np.random.default_rng(1)
+    centre = rng.uniform(0.3, 0.7, 600)
+    edges, z = np.linspace(0, 1, 201), rng.normal(centre, 0.01)
+    honest = RedshiftPDF.from_gaussians(edges, rng.normal(centre, 0.08), 0.08)
+    broad = RedshiftPDF.from_gaussians(edges, centre, 0.04)
+    good = RedshiftPDF.from_gaussians(edges, centre, 0.01)
+    options = {"weights": np.ones(600), "n_bootstrap": 50, "rng": rng}
+    scores, verdict = compare(honest, broad, z, **options)
+    assert scores["log_score"][2] > 0.3
+    assert scores["coverage_68"][1] > 0.95
+    assert "worse in miss_68" in verdict
+    assert compare(honest, good, z, **options)[1] == ""
 
 
 def test_the_same_seed_gives_the_same_model(photoz, shifted):

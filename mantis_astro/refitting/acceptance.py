@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from astropy.table import QTable
 
+from mantis_astro.binned import as_redshift
 from mantis_astro.metrics import object_scores
+from mantis_astro.metrics.density import share_within
 from mantis_astro.metrics.point import point_statistics
 
 __all__ = ["RefitReport", "compare"]
@@ -17,12 +19,16 @@ N_SIGMA = 2.0
 MOST_WORSE = 1.0
 
 _HIGHER_IS_BETTER = "log_score"
+_SHOWN_ONLY = ("coverage_68", "cde_loss")  # told, and not decided by
 _METRICS = {
     "log_score": "mean ln p(z_spec); higher is better",
     "crps": "continuous ranked probability score",
     "sigma_nmad": "scatter of delta_z",
     "outlier_fraction_005": "share with |delta_z| >= 0.05",
     "outlier_fraction_015": "share with |delta_z| >= 0.15",
+    "miss_68": "|coverage_68 - 0.68|",
+    "coverage_68": "share in the 68 % interval",
+    "cde_loss": "conditional density estimation loss",
 }
 
 
@@ -161,13 +167,16 @@ def compare(before, after, z, *, weights, n_bootstrap, rng):
 
 def _columns(pdf, z):
     scores = object_scores(pdf, z)
-    return {name: scores[name].value for name in ("log_score", "crps", "delta_z")}
+    names = ("log_score", "crps", "delta_z", "cde_loss", "pit")
+    return {name: as_redshift(scores[name]) for name in names}
 
 
 def _statistics(columns, index):
-    point = point_statistics(columns["delta_z"][index])
+    values = dict(point_statistics(columns["delta_z"][index]))
+    values["coverage_68"] = share_within(columns["pit"][index], 0.68)
+    values["miss_68"] = abs(values["coverage_68"] - 0.68)
     return [
-        point[name] if name in point else columns[name][index].mean()
+        values[name] if name in values else columns[name][index].mean()
         for name in _METRICS
     ]
 
@@ -182,7 +191,7 @@ def _verdict(scores):
     worse = [
         f"{name} {change:+.4f}"
         for name, (_, _, change, error) in scores.items()
-        if name != _HIGHER_IS_BETTER and change > MOST_WORSE * error
+        if name not in (_HIGHER_IS_BETTER, *_SHOWN_ONLY) and change > MOST_WORSE * error
     ]
     if worse:
         return f"the log score improves, but it is worse in {', '.join(worse)}"

@@ -23,7 +23,8 @@ _LEVELS = 0.001, 0.16, 0.5, 0.84, 0.999
 # What is added to the range between the outermost quantiles, as a part of it: networks
 # go on well towards the bright end (SDSS at r = 13 with 5 % beyond 0.05), and not to
 # colours that no galaxy has.
-_MARGINS = {"magnitude": 0.35, "depth": 0.35, "colour": 0.1}
+_BELOW = {"magnitude": 0.35, "depth": 0.35, "colour": 0.1}
+_ABOVE = 0.1
 _NEEDED = 0.35, 2.5  # micron: without a band beyond, or short of it, little is known
 _FEWEST = 30  # measurements of a stretch of wavelengths, to call it learnt
 _NOWHERE = (1.0, 0.0, 0.0, 0.0, -1.0)  # a range that nothing is in
@@ -278,9 +279,9 @@ class LearntRanges:
         place = _stretch(self.edges, measured.pivot)
         quantiles = np.array([getattr(self, name) for name in QUANTITIES])
         low, high = quantiles[..., 0], quantiles[..., -1]
-        margins = [[_MARGINS[name]] for name in QUANTITIES]
-        margin = margins * np.maximum(high - low, 0)
-        return (low - margin)[:, place], (high + margin)[:, place]
+        width = np.maximum(high - low, 0)
+        below = [[_BELOW[name]] for name in QUANTITIES] * width
+        return (low - below)[:, place], (high + _ABOVE * width)[:, place]
 
 
 def _stretch(edges, pivot):

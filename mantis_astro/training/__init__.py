@@ -21,6 +21,7 @@ from mantis_astro.training.data.tables import SkySplit, TableData
 from mantis_astro.training.finetuning import FinetuningReport, finetune
 from mantis_astro.training.loop import TrainingError, TrainingResult, describe, train
 from mantis_astro.training.optimization.losses import register_loss
+from mantis_astro.training.own_bands import train_photometric
 
 __all__ = [
     "AnyBandData",
@@ -50,4 +51,5 @@ __all__ = [
     "register_loss",
     "split_by_sky",
     "train",
+    "train_photometric",
 ]

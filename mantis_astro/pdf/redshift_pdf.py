@@ -220,9 +220,11 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         array([0.75, 0.25])
         """
         edges = binned.validate_bin_edges(bin_edges)
-        ends = np.concatenate([[-np.inf], edges, [np.inf]])
-        weights = pdf_io.weights_from_samples(ends, samples)
-        weights, beyond = _without_ends(edges, weights)
+        weights = pdf_io.weights_from_samples(edges, samples)
+        z = binned.as_redshift(samples)
+        is_beyond = (z > edges[-1]) | ((z < edges[0]) & (edges[0] > 0))
+        n_known = weights.sum(axis=-1) + is_beyond.sum(axis=-1)
+        beyond = is_beyond.sum(axis=-1) / np.where(n_known > 0, n_known, 1)
         flags = _cut_off(flags, beyond, weights)
         return cls._from_weights(edges, weights, flags=flags, meta=meta, bad=bad)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mantis_astro.bands import get_bands
-from mantis_astro.binned import true_redshift
+from mantis_astro.binned import as_redshift, true_redshift
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.fluxes import find_bands, read_fluxes
 from mantis_astro.models import ModelCard, PhotometricConfig, PhotometrySpec
@@ -89,10 +89,8 @@ def train_photometric(
     spec = PhotometrySpec(
         tuple(map(str, bands)),
         _scales(read_fluxes(table, bands)),
-        ebv_maps=(_MAP,) if has_ebv else (),
-        ebv_default=(float(np.nanmedian(np.ma.filled(ebv, np.nan))),)
-        if has_ebv
-        else (),
+        ebv_maps=(_MAP,) * len(usual_ebv),
+        ebv_default=usual_ebv,
         aperture="",
     )
     top = np.log1p(1.02 * np.nanmax(z) if z_max is None else z_max)

@@ -37,6 +37,17 @@ def test_errors_need_not_be_known(toy):
     assert np.isfinite(photoz.predict(table).probability).all()
 
 
+def test_dust_is_read_if_it_is_given(toy):
+    table = toy.table(200, seed=5)
+    ebv = np.ma.masked_less(np.linspace(0.0, 0.2, 200), 0.1)
+    options = {"steps": 20, "ensemble": 1}
+    photoz, _ = train_photometric(table, table["z_spec"], ebv=ebv, **options)
+    assert photoz.card.spec.ebv_default == pytest.approx((0.15,), abs=0.001)
+    assert photoz.card.network.n_ebv == 1
+    low, high = (photoz.predict(table, ebv=value) for value in (0.0, 0.5))
+    assert low != high
+
+
 def test_a_table_without_bands_is_refused(toy):
     table = toy.table(50)["ra", "dec", "z_spec"]
     with pytest.raises(InputSpecError, match="'table' must have columns such as"):

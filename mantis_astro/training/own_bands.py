@@ -33,9 +33,12 @@ def train_photometric(
     z_max=None,
     steps=2000,
     learning_rate=2e-3,
+    batch_size=64,
+    loss="both",
+    validation=0.2,
+    augmentation=None,
     ensemble=3,
     seed=0,
-    **options,
 ):
     """
     Train a network from nothing for the bands and galaxies of a table.
@@ -63,7 +66,7 @@ def train_photometric(
     z_max : float, optional
         End of the redshift bins, which are equal in ln(1 + z); by default a little
         more than the largest redshift.
-    steps, learning_rate, ensemble, seed, **options
+    steps, learning_rate, batch_size, loss, validation, augmentation, ensemble, seed
         As for `finetune`.
 
     Returns
@@ -122,8 +125,11 @@ def train_photometric(
         coord=coord,
         steps=steps,
         learning_rate=learning_rate,
+        batch_size=batch_size,
+        loss=loss,
+        validation=validation,
+        augmentation=augmentation,
         seed=seed,
-        **options,
     )
     n = report.n_train
     card = replace(

@@ -43,8 +43,8 @@ def train_photometric(
     """
     Train a network from nothing for the bands and galaxies of a table.
 
-    With some thousand redshifts it is as good as any estimator that is made for one
-    table; with fewer, `finetune` a model that has learnt from others.
+    It learns from the redshifts of the table alone: with fewer than some thousand,
+    `finetune` a model that has learnt from others.
 
     Parameters
     ----------

@@ -189,6 +189,9 @@ class Survey:
         order of ``bands``; empty where those are the names themselves.
     hips : str or None
         Identifier of the survey's HiPS at the CDS, with ``{band}`` for the band.
+    covers_all_sky : bool
+        Whether there is an image of every position, so that a server that has none is
+        asked more often before it is believed.
     """
 
     name: str
@@ -207,6 +210,7 @@ class Survey:
     )
     band_codes: str = field(compare=False, repr=False, default="")
     hips: str | None = field(compare=False, repr=False, default=None)
+    covers_all_sky: bool = field(compare=False, repr=False, default=False)
 
     def __str__(self):
         return self.name
@@ -698,6 +702,7 @@ register_survey(
         reference="2014AJ....147..108L",
         band_codes="12",
         hips="CDS/P/unWISE/{band}",
+        covers_all_sky=True,
     )
 )
 

@@ -9,7 +9,9 @@ from mantis_astro.services.validation import check_image
 
 __all__ = ["Fetcher", "make_fetcher"]
 
-_TIMES = 2  # that a server must say that it has nothing, before it is believed
+# How often a server must say that it has nothing, before it is believed; and one of a
+# survey of all the sky
+_TIMES, _TIMES_ALL_SKY = 2, 4
 
 
 class Fetcher:
@@ -117,9 +119,10 @@ class Fetcher:
         bands : tuple of Band
             Bands wanted.
         """
+        times = _TIMES_ALL_SKY if self.service.survey.covers_all_sky else _TIMES
         for target in targets:
             for request in self._requests(target.ra, target.dec, bands):
-                self._ask(target, request, _TIMES)
+                self._ask(target, request, times)
 
     def submit(self, request, done):
         """

@@ -636,19 +636,28 @@ def test_twins_with_names_of_their_own_are_both_in_the_store(sky, tmp_path):
     assert len(sky.requests) == 2
 
 
-def test_a_blank_cube_is_asked_for_again(sky, monkeypatch):
+@pytest.mark.parametrize(
+    ("band", "n_blank", "state"),
+    [
+        ("galex.NUV", 1, "ok"),
+        ("galex.NUV", 2, "no_coverage"),
+        ("unwise.W1", 3, "ok"),  # it has an image of every position
+        ("unwise.W1", 4, "no_coverage"),
+    ],
+)
+def test_a_blank_cube_is_asked_for_again(sky, monkeypatch, band, n_blank, state):
     whole, served = ViewerProtocol._cutout, []
 
     def cutout(self, survey, query):
         served.append(query["ra"])
         answer = whole(self, survey, query)
-        if served.count(query["ra"]) == 1:
+        if served.count(query["ra"]) <= n_blank:
             answer.body = answer.body[:2880] + bytes(len(answer.body) - 2880)
         return answer
 
     monkeypatch.setattr(ViewerProtocol, "_cutout", cutout)
-    assert states(fetch(make_source(), make_coords(3), ["galex.NUV"])) == {"ok"}
-    assert max(sky.repeats().values()) == 2
+    assert states(fetch(make_source(), make_coords(3), [band])) == {state}
+    assert max(sky.repeats().values()) == n_blank + (state == "ok")
 
 
 def test_what_a_store_says_is_not_covered_can_be_asked_for_again(tmp_path):

@@ -287,6 +287,8 @@ class TestCatalogues:
         assert table["flux_ps1_y"].mask.tolist() == [False, True]
         model = PhotoZ.from_pretrained(default_table_model())
         same = read_photometry(catalogue, survey="ps1")
+        if "--survey" not in options:  # then nobody says that Kron fluxes are totals
+            del same.meta["FLUXAPER"]
         expected = model.add_redshifts(same, ebv=0.02)
         np.testing.assert_allclose(table["z_median"], expected["z_median"])
 

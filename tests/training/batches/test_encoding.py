@@ -12,7 +12,6 @@ from mantis_astro.models.geometry import SurveyGrids
 from mantis_astro.models.inputs import PUBLISHED_BANDS
 from mantis_astro.models.stretches import FluxAsinhStretch
 from mantis_astro.training import ArrayData
-from mantis_astro.training.data.tables import flux_arrays
 from tests.made import make_galaxy
 
 STRETCH = tuple(FluxAsinhStretch(100.0 * (i + 1)) for i in range(9))
@@ -62,7 +61,7 @@ def test_photometry_is_that_of_the_spec(toy):
     table["flux_err_ps1_r"][5] = -1 * u.nJy
     table["flux_ps1_g"] = table["flux_ps1_g"].to("uJy")
     expected = spec.to_tensor(table, 0.03)
-    images, observed = flux_arrays(table, spec)
+    images, observed = spec.arrays(table)
     data = ArrayData(images, observed, expected.ebv, table["z_spec"], z_edges=toy.edges)
     mine = data.take(np.arange(50)).encoded(spec)
     torch.testing.assert_close(mine.images, expected.images, rtol=1e-5, atol=1e-5)

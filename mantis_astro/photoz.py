@@ -803,9 +803,9 @@ class PhotoZ(Predictor):
         Parameters
         ----------
         table : `~astropy.table.Table`
-            Fluxes, as for `predict`.
+            Fluxes, as for `PhotoZ.predict`.
         ebv, missing
-            As for `predict`.
+            As for `PhotoZ.predict`.
 
         Returns
         -------

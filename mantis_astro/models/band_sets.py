@@ -62,7 +62,7 @@ def aperture_number(text):
     Returns
     -------
     int
-        Place in `APERTURES`, where an ellipse of Kron counts as all light; 0, not
+        Place in ``APERTURES``, where an ellipse of Kron counts as all light; 0, not
         known, for any other text.
 
     Examples
@@ -184,7 +184,7 @@ class BandSetSpec:
             E(B-V) in magnitudes, shape (n_object,); NaN where it is not known or the
             fluxes are corrected for an unknown one.
         aperture : `torch.Tensor`
-            Place in `APERTURES`, shape (n_object,).
+            Place in ``APERTURES``, shape (n_object,).
 
         Returns
         -------
@@ -348,7 +348,7 @@ class BandSetSpec:
         ------
         ValueError
             `~mantis_astro.exceptions.InputSpecError` if no band has a column, a row
-            has more than `MOST_BANDS` measurements, or ``ebv`` does not fit;
+            has more than ``MOST_BANDS`` measurements, or ``ebv`` does not fit;
             `~astropy.units.UnitsError` if a column is not a flux density.
 
         Notes

@@ -146,7 +146,7 @@ class BandSet(RedshiftNetwork):
         Parameters
         ----------
         features : `~numpy.ndarray`
-            What `features` gives, shape (n_object, n_features).
+            What ``features`` gives, shape (n_object, n_features).
 
         Returns
         -------

@@ -13,7 +13,14 @@ from mantis_astro.simulation.population.templates import (
     rest_wavelength,
 )
 
-__all__ = ["APERTURES", "Catalog", "Conditions", "Fields", "FilterFacts", "observe"]
+__all__ = [
+    "APERTURES",
+    "Catalog",
+    "Fields",
+    "FilterFacts",
+    "SurveyConditions",
+    "observe",
+]
 
 #: Numbers by which apertures are told to the network.
 APERTURES = {"unknown": 0, "total": 1, "circle of 3 arcsec": 2}
@@ -23,7 +30,7 @@ _KNOT_WIDTH = _KNOTS[1] - _KNOTS[0]
 
 
 @record("survey_conditions")
-class Conditions:
+class SurveyConditions:
     """
     How large the errors are that catalogues do not tell.
 
@@ -207,7 +214,7 @@ class Fields:
             The filters.
         rng : `~numpy.random.Generator`
             Source of randomness.
-        conditions : Conditions
+        conditions : SurveyConditions
             Says how deep, and how often bands are missing.
         most : int, optional
             Largest number of filters.
@@ -288,7 +295,7 @@ class Catalog:
         E(B-V) that fluxes suffer, as a map has it; NaN where it is not known, shape
         (n,), float32.
     aperture : `~numpy.ndarray` of int
-        See `APERTURES`, shape (n,).
+        See ``APERTURES``, shape (n,).
     """
 
     filters: np.ndarray
@@ -305,7 +312,7 @@ def observe(sources, fields, facts, rng, conditions=None):
 
     Parameters
     ----------
-    sources : Sources
+    sources : SourceFluxes
         The objects, as many of each group, one group after the other; with the filters
         of ``facts``.
     fields : Fields
@@ -314,7 +321,7 @@ def observe(sources, fields, facts, rng, conditions=None):
         Facts on the filters.
     rng : `~numpy.random.Generator`
         Source of randomness.
-    conditions : Conditions, optional
+    conditions : SurveyConditions, optional
         How large errors are.
 
     Returns
@@ -322,7 +329,7 @@ def observe(sources, fields, facts, rng, conditions=None):
     Catalog
         With the slots of the fields.
     """
-    c = conditions or Conditions()
+    c = conditions or SurveyConditions()
     see = _Groups(sources, fields, rng)
     n, n_slot = see.shape
     pivot, there = facts.pivot[see.filters], fields.there[see.group]

@@ -23,7 +23,7 @@ from mantis_astro.simulation.population.templates import (
     rest_wavelength,
 )
 
-__all__ = ["KINDS", "LOW_REDSHIFT", "Sources", "draw_sources", "wide_grid"]
+__all__ = ["KINDS", "LOW_REDSHIFT", "SourceFluxes", "draw_sources", "wide_grid"]
 
 #: Highest redshift.
 Z_LIMIT = 6.0
@@ -56,7 +56,7 @@ _SMC = 1.39  # A(1 micron) / E(B-V); the curve goes as wavelength^-1.2
 
 
 @dataclass(frozen=True)
-class Sources:
+class SourceFluxes:
     """
     What is in the sky, from bright to faint.
 
@@ -69,7 +69,7 @@ class Sources:
     z : `~numpy.ndarray`
         Redshift, 0 for stars, shape (n,).
     kind : `~numpy.ndarray` of int
-        Row of `KINDS`, shape (n,).
+        Row of ``KINDS``, shape (n,).
     mag : `~numpy.ndarray`
         The brightest of the AB magnitudes in i and Y and that in Ks plus 1.5,
         increasing, shape (n,).
@@ -108,7 +108,7 @@ def draw_sources(n, *, seed=0, donors="all", filters=FILTERS):
 
     Returns
     -------
-    Sources
+    SourceFluxes
         Sorted by magnitude.
 
     Raises
@@ -150,7 +150,7 @@ def draw_sources(n, *, seed=0, donors="all", filters=FILTERS):
     mag = 31.4 - 2.5 * np.log10(np.maximum(seen, 1e-6))
     order = np.argsort(mag, kind="stable")
     wanted = [every.index(name) for name in filters]
-    return Sources(
+    return SourceFluxes(
         tuple(filters), flux[order][:, wanted], z[order], kind[order], mag[order]
     )
 

@@ -9,9 +9,9 @@ import torch
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.records import record
 from mantis_astro.simulation.photometry.observing import (
-    Conditions,
     Fields,
     FilterFacts,
+    SurveyConditions,
     observe,
 )
 from mantis_astro.simulation.photometry.sources import KINDS, draw_sources
@@ -37,8 +37,8 @@ class AnyBandData:
     True fluxes are computed once, in about a minute; which surveys observe a galaxy,
     how deep and with which errors is drawn afresh in every step. See
     `~mantis_astro.simulation.photometry.sources.draw_sources` for what there is in
-    the sky, and `~mantis_astro.simulation.photometry.observing.Conditions` for how it
-    is seen.
+    the sky, and `~mantis_astro.simulation.photometry.observing.SurveyConditions` for
+    how it is seen.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class AnyBandData:
         Objects that one catalogue is drawn for.
     filters : tuple of str
         Names of sedpy's transmission curves; surveys that have others are left out.
-    conditions : Conditions
+    conditions : SurveyConditions
         How large errors are.
     """
 
@@ -62,7 +62,7 @@ class AnyBandData:
     validation_donors: str = "validation"
     group: int = 32
     filters: tuple = FILTERS
-    conditions: Conditions = field(default_factory=Conditions)
+    conditions: SurveyConditions = field(default_factory=SurveyConditions)
 
     def open(self, config):
         """

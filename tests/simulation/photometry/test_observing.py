@@ -8,12 +8,12 @@ import pytest
 from mantis_astro.extinction import extinction_coefficients
 from mantis_astro.simulation.photometry.observing import (
     APERTURES,
-    Conditions,
     Fields,
     FilterFacts,
+    SurveyConditions,
     observe,
 )
-from mantis_astro.simulation.photometry.sources import Sources
+from mantis_astro.simulation.photometry.sources import SourceFluxes
 from mantis_astro.simulation.photometry.surveys import SURVEYS
 
 NAMES = tuple(dict.fromkeys(SURVEYS["sdss"].filters + SURVEYS["wise"].filters))
@@ -21,7 +21,7 @@ FACTS = FilterFacts(NAMES)
 N = 400  # objects in a group
 
 #: Nothing that a catalogue does not tell, but dust and apertures.
-PERFECT = Conditions(
+PERFECT = SurveyConditions(
     depth=(23.0, 23.0),
     depth_survey=0.0,
     depth_band=0.0,
@@ -47,7 +47,7 @@ def look(conditions, *, flux=1e6, n_group=12, seed=0, surveys=("sdss", "wise")):
     """Stars, which lose no light, in some groups; fluxes of all filters are equal."""
     n = n_group * N
     rng = np.random.default_rng(seed)
-    sources = Sources(
+    sources = SourceFluxes(
         NAMES,
         np.full((n, len(NAMES)), flux, np.float32),
         np.zeros(n),
@@ -137,7 +137,7 @@ def test_apertures_take_light_of_galaxies_only_and_are_told():
     rng = np.random.default_rng(1)
     flux = np.full((n, len(NAMES)), 1e6, np.float32)
     kind = np.where(np.arange(n) % 2 == 0, 0, 3)
-    sources = Sources(NAMES, flux, np.zeros(n), kind, np.full(n, 16.0))
+    sources = SourceFluxes(NAMES, flux, np.zeros(n), kind, np.full(n, 16.0))
     conditions = replace(PERFECT, depth=(35.0, 35.0), told_dust=1.0)
     fields = Fields.of([("sdss",)] * 40, FACTS, rng, conditions)
     catalog = observe(sources, fields, FACTS, rng, conditions)
@@ -153,7 +153,7 @@ def test_apertures_take_light_of_galaxies_only_and_are_told():
 
 
 def test_something_is_always_observed():
-    conditions = replace(Conditions(), drop_band=0.95, drop_value=0.9)
+    conditions = replace(SurveyConditions(), drop_band=0.95, drop_value=0.9)
     catalog, _ = look(conditions, n_group=30)
     assert catalog.observed.any(axis=1).all()
     assert np.isfinite(catalog.flux).all()

@@ -23,7 +23,7 @@ from mantis_astro.fluxes import (
 )
 from mantis_astro.models.inputs import NetworkInput, dust_inputs
 from mantis_astro.models.learnt_ranges import LearntRanges, Measured
-from mantis_astro.models.photometric_inputs import PhotometrySpec
+from mantis_astro.models.photometric_inputs import PhotometrySpec, detection_flags
 from mantis_astro.records import record
 
 __all__ = ["APERTURES", "MOST_BANDS", "BandSetSpec", "aperture_number"]
@@ -363,11 +363,7 @@ class BandSetSpec:
         flux, error, observed = table.flux, table.flux_err, table.observed
         _check_number(observed)
         ebv, flags = dust_inputs(self, ebv, len(table))
-        known = error > 0
-        measured, detected = (observed & known).any(1), (known & (flux >= 3 * error))
-        flags[measured & ~detected.any(1)] |= Flag.NON_DETECTION
-        usable = observed.any(1)
-        flags[~usable] |= Flag.NO_DATA
+        flags |= detection_flags(table)
         images = self.encode(
             torch.from_numpy(flux),
             torch.from_numpy(error),
@@ -379,7 +375,7 @@ class BandSetSpec:
         if self.ranges is not None:
             outside = self.ranges.outside(self.measured(images))
             flags[outside[0].any((1, 2)) | outside[1].any(1)] |= Flag.OOD_FEATURE
-        return NetworkInput(images, ebv.nan_to_num(), flags, usable)
+        return NetworkInput(images, ebv.nan_to_num(), flags, observed.any(1))
 
     def measured(self, images):
         """

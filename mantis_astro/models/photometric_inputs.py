@@ -22,7 +22,7 @@ from mantis_astro.fluxes import (
 from mantis_astro.models.inputs import NetworkInput, dust_inputs
 from mantis_astro.records import record
 
-__all__ = ["PhotometrySpec"]
+__all__ = ["PhotometrySpec", "detection_flags"]
 
 log = logging.getLogger(__name__)
 
@@ -188,16 +188,12 @@ class PhotometrySpec:
         a known error reaches three times that.
         """
         fluxes = table if isinstance(table, Fluxes) else self.read(table)
-        flux, error, observed = fluxes.flux, fluxes.flux_err, fluxes.observed
+        observed = fluxes.observed
         values, shown = torch.from_numpy(fluxes.values), torch.from_numpy(observed)
         ebv, flags = dust_inputs(self, ebv, len(fluxes))
         flags |= missing_flags(observed, self._bands)
-        known = error > 0
-        measured, detected = (observed & known).any(1), (known & (flux >= 3 * error))
-        flags[measured & ~detected.any(1)] |= Flag.NON_DETECTION
-        usable = observed.any(1)
-        flags[~usable] |= Flag.NO_DATA
-        return NetworkInput(self.encode(values, shown), ebv, flags, usable)
+        flags |= detection_flags(fluxes)
+        return NetworkInput(self.encode(values, shown), ebv, flags, observed.any(1))
 
     def encode(self, values, observed):
         """
@@ -292,3 +288,27 @@ class PhotometrySpec:
     @cached_property
     def _bands(self):
         return tuple(get_band(band) for band in self.bands)
+
+
+def detection_flags(fluxes):
+    """
+    Flag objects without any flux (NO_DATA), or any that is significant.
+
+    Parameters
+    ----------
+    fluxes : `~mantis_astro.fluxes.Fluxes`
+        Of some objects.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (n_object,), int32. NON_DETECTION: no band with a known error reaches
+        three times that.
+    """
+    flux, error, observed = fluxes.flux, fluxes.flux_err, fluxes.observed
+    known = error > 0
+    measured, detected = (observed & known).any(1), (known & (flux >= 3 * error))
+    flags = np.zeros(len(fluxes), np.int32)
+    flags[measured & ~detected.any(1)] |= Flag.NON_DETECTION
+    flags[~observed.any(1)] |= Flag.NO_DATA
+    return flags

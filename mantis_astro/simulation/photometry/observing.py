@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mantis_astro.fluxes import get_filter
+from mantis_astro.models import PhotometrySpec
+from mantis_astro.models.band_sets import aperture_number
 from mantis_astro.records import record
 from mantis_astro.simulation.photometry.surveys import COMBINATIONS, SURVEYS
 from mantis_astro.simulation.population.templates import (
@@ -14,16 +16,12 @@ from mantis_astro.simulation.population.templates import (
 )
 
 __all__ = [
-    "APERTURES",
     "Catalog",
     "Fields",
     "FilterFacts",
     "SurveyConditions",
     "observe",
 ]
-
-#: Numbers by which apertures are told to the network.
-APERTURES = {"unknown": 0, "total": 1, "circle of 3 arcsec": 2}
 
 _KNOTS = np.linspace(np.log(1000), np.log(60000), 8)  # ln of rest wavelength, Angstrom
 _KNOT_WIDTH = _KNOTS[1] - _KNOTS[0]
@@ -295,7 +293,7 @@ class Catalog:
         E(B-V) that fluxes suffer, as a map has it; NaN where it is not known, shape
         (n,), float32.
     aperture : `~numpy.ndarray` of int
-        See ``APERTURES``, shape (n,).
+        Place in ``mantis_astro.models.band_sets.APERTURES``, shape (n,).
     """
 
     filters: np.ndarray
@@ -463,8 +461,9 @@ def _apertures(see, pivot, c):
     lost = np.where(partly, -2.5 * np.log10(light), whole)
     # outskirts are bluer
     gradient = (0.05 + 0.06 * see.normal(n))[:, None] * np.log(pivot / 7000)
-    told = np.where(is_circle, APERTURES["circle of 3 arcsec"], APERTURES["total"])
-    told = np.where(is_told & ~as_points, told, APERTURES["unknown"])
+    circle, total = aperture_number(PhotometrySpec.aperture), aperture_number("total")
+    told = np.where(is_circle, circle, total)
+    told = np.where(is_told & ~as_points, told, aperture_number(""))
     return lost * (1 + gradient), told[see.group]
 
 

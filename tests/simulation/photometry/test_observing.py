@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mantis_astro.extinction import extinction_coefficients
+from mantis_astro.models import PhotometrySpec
+from mantis_astro.models.band_sets import APERTURES
 from mantis_astro.simulation.photometry.observing import (
-    APERTURES,
     Fields,
     FilterFacts,
     SurveyConditions,
@@ -144,8 +145,8 @@ def test_apertures_take_light_of_galaxies_only_and_are_told():
     dust = catalog.ebv[:, None] * FACTS.extinction[catalog.filters]
     lost = -2.5 * np.log10(np.where(catalog.observed, catalog.flux, 1e6) / 1e6) - dust
     lost = np.median(np.where(catalog.observed, lost, 0), axis=1)
-    circle = catalog.aperture == APERTURES["circle of 3 arcsec"]
-    total = catalog.aperture == APERTURES["total"]
+    circle = catalog.aperture == APERTURES.index(PhotometrySpec.aperture)
+    total = catalog.aperture == APERTURES.index("total")
     assert np.median(lost[circle & (kind == 0)]) > 0.15
     assert np.median(lost[total & (kind == 0)]) < 0.1
     assert np.median(lost[circle & (kind == 3)]) == pytest.approx(0, abs=0.02)

@@ -81,6 +81,24 @@ def train_photometric(
     ValueError
         `~mantis_astro.exceptions.InputSpecError` if there are no bands, or fewer than
         20 galaxies.
+
+    Examples
+    --------
+    Galaxies whose colour tells the redshift, and far fewer of them than do:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from astropy.table import QTable
+    >>> from mantis_astro.training import train_photometric
+    >>> z = np.linspace(0.05, 0.5, 100)
+    >>> table = QTable({"flux_ps1_g": 1e4 * np.exp(-3 * z) * u.nJy})
+    >>> table["flux_ps1_r"] = np.full(100, 1e4) * u.nJy
+    >>> table["flux_err_ps1_g"] = table["flux_err_ps1_r"] = np.full(100, 100) * u.nJy
+    >>> photoz, report = train_photometric(table, z, steps=100, ensemble=1)
+    >>> photoz
+    <PhotoZ own-bands: photometric of 2 bands, z = 0 to ...>
+    >>> report.n_train, report.n_validation, report.improved
+    (80, 20, True)
     """
     z = true_redshift(z_spec)
     bands = find_bands(table) if bands is None else get_bands(bands)

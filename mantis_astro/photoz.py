@@ -12,11 +12,13 @@ from astropy.table import Table
 
 from mantis_astro import adaptation, redshift_table, refitting
 from mantis_astro.calibration import Smoothing
+from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.extinction import resolve_ebv
 from mantis_astro.fluxes import SENTINELS
 from mantis_astro.models import Committee, CommitteeConfig, load_model, save_model
 from mantis_astro.models.reference_files import encoder_sha256
+from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.prediction import Inference, Predictor
 from mantis_astro.redshift_table.batches import find_ebv
 from mantis_astro.shift import ReferenceStatistics, ShiftReport
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
     from mantis_astro.adaptation import ZeroPoints
     from mantis_astro.bands import BandLike
     from mantis_astro.calibration import Recalibrator
-    from mantis_astro.cutouts import CutoutSource, MultibandCutout
+    from mantis_astro.cutouts import CutoutSource
     from mantis_astro.extinction import EbvLike
-    from mantis_astro.refitting import RefitReport
+    from mantis_astro.refitting import RecalibrationReport, RefitReport
     from mantis_astro.typing import PathLike
 
 __all__ = ["Inference", "PhotoZ"]
@@ -679,6 +681,84 @@ class PhotoZ(Predictor):
             rng=rng,
         )
         return (self._with(network, card) if report.accepted else self), report
+
+    def recalibrate(
+        self,
+        data: MultibandCutout | Iterable[MultibandCutout] | Table,
+        z_spec: ArrayLike,
+        *,
+        source: CutoutSource | None = None,
+        ebv: EbvLike = None,
+        coords: SkyCoord | None = None,
+        sample_weight: ArrayLike | None = None,
+        rng: np.random.Generator | int = 0,
+    ) -> tuple[Self, RecalibrationReport]:
+        """
+        Make p(z) as wide as galaxies with redshifts of one's own say, if that helps.
+
+        Neither the network nor the order of redshifts changes: a temperature, a map of
+        probabilities, or a map that depends on where p(z) lies and how broad it is are
+        tried, see `~mantis_astro.calibration.BestRecalibration`. Some 50 galaxies are
+        enough for a first one.
+
+        Parameters
+        ----------
+        data : iterable of MultibandCutout, or `~astropy.table.Table`
+            What the model reads; or a table of positions, as for `add_redshifts`.
+        z_spec : array_like or `~astropy.units.Quantity`
+            Spectroscopic redshifts, shape (n,); masked or NaN where there is none.
+        source : CutoutSource, optional
+            Where the cutouts of a table of positions come from.
+        ebv : float, array_like, mapping or str, optional
+            As for `PhotoZ.predict`, or `add_redshifts` if it is a table.
+        coords : `~astropy.coordinates.SkyCoord`, optional
+            Positions, shape (n,), so that whole patches of sky are left out together;
+            those of a table of positions are used unless others are given.
+        sample_weight : array_like, optional
+            Weights, shape (n,), such as `ShiftReport.weights`.
+        rng : int or `~numpy.random.Generator`, optional
+            Seed of the folds.
+
+        Returns
+        -------
+        photoz : PhotoZ
+            The new model, whose card says what was done, if galaxies left out of the
+            fit show it to be better; else this one. A recalibration that it had is
+            replaced.
+        report : `~mantis_astro.refitting.RecalibrationReport`
+            What was chosen, why, and metrics before and after.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match or fewer than 20 galaxies can be used.
+
+        Examples
+        --------
+        >>> from astropy.table import QTable
+        >>> from mantis_astro import PhotoZ
+        >>> photoz = PhotoZ.from_pretrained("simulated-photometric")
+        >>> table = QTable.read("spectra.fits")  # doctest: +SKIP
+        >>> new, report = photoz.recalibrate(table, table["z_spec"])  # doctest: +SKIP
+        >>> print(report)  # doctest: +SKIP
+        >>> new.save("mine.safetensors")  # doctest: +SKIP
+        """
+        bare = self.with_recalibration(None)
+        if isinstance(data, Table):
+            if coords is None and self._is_of_positions(data):
+                coords, _ = find_coordinates(data)
+            columns, prefix = ["pz", "flags"], "recalibrate_"
+            data = bare.add_redshifts(
+                data, source, ebv=ebv, columns=columns, prefix=prefix
+            )
+            pdf = RedshiftPDF.from_table(data, prefix=prefix)
+        else:
+            data = [data] if isinstance(data, MultibandCutout) else data
+            pdf = bare.predict(data, ebv=ebv)
+        card, report = refitting.recalibrate(
+            self, pdf, z_spec, coords=coords, sample_weight=sample_weight, rng=rng
+        )
+        return (self._with(self.network, card) if report.accepted else self), report
 
     def adapt(
         self,

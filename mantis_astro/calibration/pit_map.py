@@ -10,7 +10,7 @@ from mantis_astro.calibration.truths import select_truths
 
 __all__ = ["PITRecalibration"]
 
-_MINIMUM = 50  # galaxies
+_MINIMUM = 20  # galaxies
 _METHODS = ("monotone", "beta")
 _TINY = 1e-300
 
@@ -105,7 +105,7 @@ class PITRecalibration:
         Raises
         ------
         ValueError
-            If shapes do not match or fewer than 50 galaxies can be used.
+            If shapes do not match or fewer than 20 galaxies can be used.
 
         Warns
         -----

@@ -1,5 +1,6 @@
 """From JSON to a recalibrator."""
 
+from mantis_astro.calibration.choice import BestRecalibration
 from mantis_astro.calibration.local import LocalRecalibration
 from mantis_astro.calibration.pit_map import PITRecalibration
 from mantis_astro.calibration.smoothing import Smoothing
@@ -7,7 +8,13 @@ from mantis_astro.calibration.temperature import TemperatureScaling
 
 __all__ = ["recalibrator_from_plain"]
 
-_CLASSES = (TemperatureScaling, PITRecalibration, LocalRecalibration, Smoothing)
+_CLASSES = (
+    BestRecalibration,
+    TemperatureScaling,
+    PITRecalibration,
+    LocalRecalibration,
+    Smoothing,
+)
 _KINDS = {cls.kind: cls for cls in _CLASSES}
 
 

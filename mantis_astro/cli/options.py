@@ -60,6 +60,27 @@ def reads_photometry(options):
     return bool(options.survey or options.band)
 
 
+def add_spectra_arguments(sub):
+    """Add a table with redshifts, the model to write, and what they share."""
+    add_table_arguments(sub)
+    sub.add_argument("-o", "--output", required=True, help="model to write")
+    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+    sub.add_argument("--z-spec", default="z_spec", help="column of the redshifts")
+    sub.add_argument("--ebv", help="column of E(B-V)")
+    sub.add_argument("--seed", type=int, default=0, help="another order and split")
+    add_photometry_arguments(sub)
+
+
+def read_spectra(options):
+    """Read a table with redshifts; give it, the redshifts, and E(B-V) or None."""
+    if Path(options.output).exists() and not options.overwrite:
+        msg = f"{options.output} exists; --overwrite replaces it"
+        raise FileExistsError(msg)
+    table = read_galaxies(options.table, options)
+    check_columns(table, *filter(None, (options.z_spec, options.ebv)))
+    return table, table[options.z_spec], table[options.ebv] if options.ebv else None
+
+
 def add_source_arguments(sub):
     """Add where cutouts come from, if not from the surveys' servers."""
     source = sub.add_mutually_exclusive_group()

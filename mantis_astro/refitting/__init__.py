@@ -1,9 +1,18 @@
-"""A model's last layer fitted to the user's own spectra, and answers explained."""
+"""Models fitted to the user's own spectra, short of training; answers explained."""
 
 from mantis_astro.refitting.acceptance import RefitReport
 from mantis_astro.refitting.explanation import explain
 from mantis_astro.refitting.heads import with_last_layer
+from mantis_astro.refitting.recalibration import RecalibrationReport, recalibrate
 from mantis_astro.refitting.refit import refit
 from mantis_astro.refitting.samples import feature_table
 
-__all__ = ["RefitReport", "explain", "feature_table", "refit", "with_last_layer"]
+__all__ = [
+    "RecalibrationReport",
+    "RefitReport",
+    "explain",
+    "feature_table",
+    "recalibrate",
+    "refit",
+    "with_last_layer",
+]

@@ -210,7 +210,7 @@ def test_it_must_be_fitted_first(fresh, toy):
     [
         (
             {"recalibrator": "magic"},
-            "whose 'recalibrator' is one of temperature, pit, local, smoothing, got",
+            "is one of best, temperature, pit, local, smoothing, got",
         ),
         ({}, "'recalibrator' is one of"),
         (None, "must be a dictionary"),

@@ -1,0 +1,290 @@
+"""`BestRecalibration`: a temperature, a map or a local map, as galaxies decide."""
+
+import warnings
+from functools import partial
+
+import numpy as np
+
+from mantis_astro.calibration.folds import out_of_fold
+from mantis_astro.calibration.local import LocalRecalibration
+from mantis_astro.calibration.pit_map import PITRecalibration
+from mantis_astro.calibration.recalibrator import check_fitted, transformed
+from mantis_astro.calibration.temperature import TemperatureScaling
+from mantis_astro.calibration.truths import select_truths
+from mantis_astro.exceptions import CalibrationWarning
+
+__all__ = ["BestRecalibration", "compare_log_scores"]
+
+_MINIMUM = 20  # galaxies
+_FOR_MAP, _FOR_LOCAL = 40, 360  # that the fits of the cross-validation have
+_CLASSES = (TemperatureScaling, PITRecalibration, LocalRecalibration)
+_KINDS = {cls.kind: cls for cls in _CLASSES}
+_ANYWHERE = 1e-3  # share of galaxies that may be at any redshift, so that none rules
+
+
+class BestRecalibration:
+    """
+    The recalibration that predicts redshifts held out best: the one to start with.
+
+    A temperature with a floor, a map common to all galaxies, and a local map are tried
+    in this order, on galaxies left out of their fits. Each has more freedom than the
+    one before, and is taken only if the mean log score of the galaxies left out rises
+    by more than its standard error.
+
+    Parameters
+    ----------
+    n_folds : int, optional
+        Folds of the cross-validation.
+    rng : int or `~numpy.random.Generator`, optional
+        Seed of the folds.
+
+    Attributes
+    ----------
+    chosen_ : str
+        ``"none"``, ``"temperature"``, ``"pit"`` or ``"local"``.
+    recalibrator_ : Recalibrator or None
+        What was chosen, fitted on all galaxies; None for ``"none"``.
+    gains_ : dict of str to tuple
+        For each one tried: gain of the mean log score on galaxies left out, over p(z)
+        as they are, and its standard error.
+    held_out_ : RedshiftPDF
+        The p(z) given, each recalibrated as chosen by a fit that has not seen it: for
+        `report_calibration`. Only where it was fitted, not in what was read.
+    n_fit_ : int
+        Number of galaxies it was fitted on.
+
+    Notes
+    -----
+    One galaxy in a thousand may have any redshift, so that a single outlier does not
+    decide. A local map is tried from some 450 galaxies on, a common one from 50.
+
+    Examples
+    --------
+    Gaussians of half the right width need no more than a temperature:
+
+    >>> import numpy as np
+    >>> from mantis_astro import RedshiftPDF
+    >>> from mantis_astro.calibration import BestRecalibration
+    >>> rng = np.random.default_rng(1)
+    >>> centre = rng.uniform(0.3, 0.7, 300)
+    >>> z_spec = rng.normal(centre, 0.04)
+    >>> pdf = RedshiftPDF.from_gaussians(np.linspace(0, 1, 201), centre, 0.02)
+    >>> best = BestRecalibration().fit(pdf, z_spec)
+    >>> best.chosen_
+    'temperature'
+    """
+
+    kind = "best"
+
+    def __init__(self, *, n_folds=5, rng=0):
+        if n_folds < 2:
+            msg = f"'n_folds' must be at least 2, got {n_folds}"
+            raise ValueError(msg)
+        self.n_folds = n_folds
+        self.rng = rng
+
+    def __repr__(self):
+        return f"{type(self).__name__}(n_folds={self.n_folds})"
+
+    def fit(self, pdf, z_spec, *, features=None, sample_weight=None, groups=None):
+        """
+        Choose, and fit what was chosen.
+
+        Parameters
+        ----------
+        pdf : RedshiftPDF
+            Densities, shape (n,).
+        z_spec : array_like or `~astropy.units.Quantity`
+            True redshifts, shape (n,); NaN or masked where there is none.
+        features : array_like, optional
+            Properties for the local map, see `LocalRecalibration`.
+        sample_weight : array_like, optional
+            Weight of each galaxy, shape (n,), for example towards another sample.
+        groups : array_like, optional
+            Galaxies of one group are left out together, shape (n,), see `out_of_fold`;
+            unless one group has more than its share of a fold.
+
+        Returns
+        -------
+        BestRecalibration
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match or fewer than 20 galaxies can be used.
+
+        Warns
+        -----
+        CalibrationWarning
+            If true redshifts lie outside of the bins.
+        """
+        truths = select_truths(pdf, z_spec, sample_weight, minimum=_MINIMUM)
+        given = {"sample_weight": sample_weight, "groups": groups}
+        self.chosen_, self.recalibrator_, self.held_out_ = "none", None, pdf
+        self.gains_, self.n_fit_ = {}, len(truths)
+        for name, make in self._ladder(truths).items():
+            properties = {"features": features} if name == "local" else {}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CalibrationWarning)
+                after = self._left_out(make(), pdf, z_spec, **given, **properties)
+                self.gains_[name] = self._gain(pdf, after, z_spec, sample_weight)
+                gain, error = self._gain(self.held_out_, after, z_spec, sample_weight)
+                if not gain > error:
+                    continue
+                fitted = make().fit(
+                    pdf, z_spec, sample_weight=sample_weight, **properties
+                )
+            if getattr(fitted, "is_local_", True):
+                self.chosen_, self.recalibrator_ = name, fitted
+                self.held_out_ = after
+        return self
+
+    def _ladder(self, truths):
+        """List what there are galaxies enough for, the least free first."""
+        n = truths.weight.sum() * (1 - 1 / self.n_folds)
+        ladder = {"temperature": partial(TemperatureScaling, floor=True)}
+        if n >= _FOR_MAP:
+            ladder["pit"] = PITRecalibration
+        if n >= _FOR_LOCAL:
+            ladder["local"] = LocalRecalibration
+        return ladder
+
+    def _left_out(self, recalibrator, pdf, z_spec, *, groups, **given):
+        if groups is not None:
+            _, counts = np.unique(groups, return_counts=True)
+            if counts.max() * self.n_folds > len(pdf):  # the others would be too few
+                groups = None
+        return out_of_fold(
+            recalibrator,
+            pdf,
+            z_spec,
+            groups=groups,
+            n_folds=self.n_folds,
+            rng=self.rng,
+            **given,
+        )
+
+    def _gain(self, before, after, z_spec, weight):
+        return compare_log_scores(before, after, z_spec, sample_weight=weight)
+
+    def transform(self, pdf, *, features=None):
+        """
+        Recalibrate.
+
+        Parameters
+        ----------
+        pdf : RedshiftPDF
+            Densities, shape (...), in any bins.
+        features : array_like, optional
+            The properties that `fit` was given, if it was.
+
+        Returns
+        -------
+        RedshiftPDF
+            A new object; rows flagged ``NO_DATA`` are unchanged, ``meta["PZCALIB"]``
+            says what was done. Flags of shape (``BROAD``, ...) are not made anew.
+
+        Raises
+        ------
+        ValueError
+            If it is not fitted.
+        """
+        check_fitted(self, "chosen_")
+        if self.recalibrator_ is None:
+            return transformed(pdf, lambda rows: rows, note=self.note)
+        more = {"features": features} if self.given_features_ else {}
+        return self.recalibrator_.transform(pdf, **more)
+
+    @property
+    def given_features_(self):
+        """Whether what was chosen reads properties of galaxies that `fit` was given."""
+        check_fitted(self, "chosen_")
+        return getattr(self.recalibrator_, "given_features_", False)
+
+    @property
+    def note(self):
+        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        check_fitted(self, "chosen_")
+        if self.recalibrator_ is None:
+            return f"left as it is: {self.n_fit_} galaxies show no better"
+        return self.recalibrator_.note
+
+    def to_plain(self):
+        """
+        Turn into what JSON can hold.
+
+        Returns
+        -------
+        dict
+            `recalibrator_from_plain` takes it.
+        """
+        check_fitted(self, "chosen_")
+        chosen = self.recalibrator_
+        return {
+            "recalibrator": self.kind,
+            "chosen_": self.chosen_,
+            "recalibrator_": None if chosen is None else chosen.to_plain(),
+            "gains_": {name: list(gain) for name, gain in self.gains_.items()},
+            "n_fit_": self.n_fit_,
+        }
+
+    @classmethod
+    def from_plain(cls, plain):
+        """
+        Make one from what `to_plain` gave.
+
+        Parameters
+        ----------
+        plain : dict
+            As `to_plain` gave it.
+
+        Returns
+        -------
+        BestRecalibration
+            Fitted.
+        """
+        self = cls()
+        self.chosen_, self.n_fit_ = str(plain["chosen_"]), int(plain["n_fit_"])
+        chosen = plain["recalibrator_"]
+        if chosen is not None:
+            chosen = _KINDS[self.chosen_].from_plain(chosen)
+        self.recalibrator_ = chosen
+        self.gains_ = {name: tuple(gain) for name, gain in plain["gains_"].items()}
+        return self
+
+
+def compare_log_scores(before, after, z_spec, *, sample_weight=None):
+    """
+    Compare two sets of p(z) for the same galaxies by their log score.
+
+    Parameters
+    ----------
+    before, after : RedshiftPDF
+        Densities, shape (n,).
+    z_spec : array_like or `~astropy.units.Quantity`
+        True redshifts, shape (n,); galaxies where it is NaN, masked or outside of the
+        bins do not count.
+    sample_weight : array_like, optional
+        Weight of each galaxy, shape (n,).
+
+    Returns
+    -------
+    gain : float
+        Growth of the mean log score. One galaxy in a thousand may be anywhere.
+    error : float
+        Its standard error.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)
+        truths = select_truths(before, z_spec, sample_weight, minimum=0)
+    uniform = 1 / (truths.bin_edges[-1] - truths.bin_edges[0])
+    place, width = (truths.rows, truths.bins), np.diff(truths.bin_edges)[truths.bins]
+    first, second = (
+        np.log((1 - _ANYWHERE) * pdf.probability[place] / width + _ANYWHERE * uniform)
+        for pdf in (before, after)
+    )
+    difference = second - first
+    gain = np.average(difference, weights=truths.weight)
+    variance = np.average((difference - gain) ** 2, weights=truths.weight)
+    return float(gain), float(np.sqrt(variance / max(truths.weight.sum(), 1)))

@@ -1,0 +1,51 @@
+"""``mantis-astro refit``: fit the last layer of a model to a table of spectra."""
+
+import logging
+
+from mantis_astro.cli.options import (
+    DONE,
+    add_source_arguments,
+    add_spectra_arguments,
+    find_source,
+    load_photoz,
+    read_spectra,
+)
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+log = logging.getLogger("mantis_astro")
+
+SUMMARY = "Fit the last layer of a model to a table with redshifts, if that helps."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    add_spectra_arguments(sub)
+    add_source_arguments(sub)
+    sub.add_argument(
+        "--model",
+        help="name or file (default: the embedded one of fluxes or, with --cutouts or "
+        "--store, of images)",
+    )
+    sub.add_argument(
+        "--method",
+        choices=["logistic", "ridge"],
+        default="logistic",
+        help="logistic (the default), or ridge: faster, and gains less",
+    )
+
+
+def run(options):
+    """Run the command."""
+    table, z_spec, ebv = read_spectra(options)
+    source = find_source(options)
+    photoz = load_photoz(options.model, for_tables=source is None)
+    new, report = photoz.refit(
+        table, z_spec, source=source, ebv=ebv, method=options.method, rng=options.seed
+    )
+    print(report)
+    if report.accepted:
+        new.save(options.output)
+    else:
+        log.warning("%s is not written: no model is better than it was", options.output)
+    return DONE

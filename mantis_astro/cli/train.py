@@ -12,7 +12,8 @@ SUMMARY = "Train a network, or go on where a training stopped."
 def add_arguments(sub):
     """Add what the command takes."""
     sub.add_argument(
-        "config", help="TOML file, or the name of a recipe: early, late, photometric"
+        "config",
+        help="TOML file, or the name of a recipe: any-band, early, late, photometric",
     )
     sub.add_argument(
         "-o", "--output", required=True, help="folder of checkpoint, history and model"

@@ -4,7 +4,7 @@ import pytest
 
 from mantis_astro.cli import main
 from mantis_astro.tables import write_table
-from mantis_astro.training import TableData, TrainingConfig
+from mantis_astro.training import TableData, TrainingConfig, list_recipes
 
 
 @pytest.fixture
@@ -59,3 +59,10 @@ def test_resume_and_fresh_exclude_each_other(capsys):
     with pytest.raises(SystemExit):
         main(["train", "early", "-o", "x", "--resume", "--fresh"])
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_help_names_every_recipe(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"name of a recipe: {', '.join(list_recipes())}" in text

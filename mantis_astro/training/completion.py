@@ -16,7 +16,7 @@ from mantis_astro.models.checkpoints import as_kept
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.photoz import PhotoZ
 
-__all__ = ["calibrated", "completed", "performance", "tempering"]
+__all__ = ["calibrated", "completed", "performance"]
 
 _LEAST = 100  # galaxies held out, below which there is nothing to be learnt from them
 
@@ -97,21 +97,11 @@ def calibrated(photoz, pdf, z_spec, *, smooth=True, recalibrate="temperature"):
         photoz = photoz.with_smoothing(Smoothing().fit(pdf, z_spec))
     if recalibrate == "none":
         return photoz
-    recalibrator = PITRecalibration() if recalibrate == "pit" else tempering()
+    # with a floor: else the few redshifts that are badly wrong make all p(z) broad
+    temperature = TemperatureScaling(floor=True)
+    recalibrator = PITRecalibration() if recalibrate == "pit" else temperature
     fitted = recalibrator.fit(photoz.finish(pdf), z_spec)
     return photoz.with_recalibration(fitted)
-
-
-def tempering():
-    """
-    Make the temperature that models get, not fitted.
-
-    Returns
-    -------
-    `~mantis_astro.calibration.TemperatureScaling`
-        With a floor: else the few redshifts that are badly wrong make all p(z) broad.
-    """
-    return TemperatureScaling(floor=True)
 
 
 def performance(pdf, z_spec, what):

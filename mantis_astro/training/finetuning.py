@@ -12,7 +12,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from mantis_astro.binned import true_redshift
-from mantis_astro.calibration import out_of_fold
+from mantis_astro.calibration import BestRecalibration
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.models import predict_features
 from mantis_astro.models.inputs import dust_inputs
@@ -20,7 +20,7 @@ from mantis_astro.photoz import PhotoZ
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.training.batches.batch import ArrayData, TrainingBatch
 from mantis_astro.training.batches.sampling import split_by_sky
-from mantis_astro.training.completion import calibrated, tempering
+from mantis_astro.training.completion import calibrated
 from mantis_astro.training.configuration import (
     AugmentationConfig,
     LossConfig,
@@ -56,6 +56,29 @@ _SHOWN = (
     "coverage_68",
     "pit_ks",
 )
+
+
+class _Usual(NamedTuple):
+    """What is done unless the caller says otherwise."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    augmentation: AugmentationConfig
+
+
+_PHOTOMETRIC = _Usual(
+    steps=800,
+    batch_size=128,
+    learning_rate=1e-3,
+    augmentation=AugmentationConfig(zero_point=0.02, extra_noise=0.7, drop_band=0.04),
+)
+_IMAGES = _Usual(
+    steps=400,
+    batch_size=64,
+    learning_rate=3e-4,
+    augmentation=AugmentationConfig(zero_point=0.02, dihedral=True),
+)
 _CALIBRATE = 30  # galaxies held out, below which a temperature would be noise
 _LOOKS = 40  # validations of a whole training
 _PATIENCE = 12  # of them without a gain, after which it ends
@@ -82,8 +105,8 @@ class FinetuningReport:
         How galaxies were held out.
     before, after : dict of str to float
         Loss of both networks, and metrics of both models' p(z), on those held out; the
-        temperature of the new one is fitted to four fifths of them and judged by the
-        last, in turn.
+        recalibration of the new one is fitted to four fifths of them and judged by
+        the last, in turn.
     n_steps : int
         Steps taken, by all networks together.
     smoothing : float
@@ -142,9 +165,9 @@ def finetune(
     ebv=None,
     weights=None,
     coord=None,
-    steps=400,
+    steps=None,
     learning_rate=None,
-    batch_size=64,
+    batch_size=None,
     loss="both",
     validation=0.2,
     augmentation=None,
@@ -176,11 +199,12 @@ def finetune(
         table if it has any. Without positions galaxies are held out at random.
     steps : int, optional
         Steps at most: the training ends where galaxies held out gain no more, and
-        those with their lowest loss count.
+        those with their lowest loss count. By default 800 for tables of fluxes and 400
+        for images.
     learning_rate : float, optional
         The largest; by default 1e-3 for tables of fluxes and 3e-4 for images.
     batch_size : int, optional
-        Galaxies in a step.
+        Galaxies in a step; by default 128 for tables of fluxes and 64 for images.
     loss : LossConfig or {"both", "crps", "cross_entropy"}, optional
         What is made small, and what galaxies held out are judged by. The CRPS, in
         which single galaxies weigh less, leaves combs of bins, which it does not see;
@@ -190,8 +214,8 @@ def finetune(
     validation : float, optional
         Share that is held out.
     augmentation : AugmentationConfig, optional
-        By default 0.02 mag of zero point; orientations, for images; and noise drawn
-        afresh, up to 0.7 of the errors, for fluxes.
+        By default 0.02 mag of zero point; orientations, for images; and, for fluxes,
+        noise drawn afresh, up to 0.7 of the errors, and one band in 25 taken away.
     ensemble : int, optional
         Number of trainings from different seeds, whose p(z) are averaged: each takes
         as long as one. Of an average that is fine-tuned, each member is.
@@ -218,9 +242,10 @@ def finetune(
     The layer that reads fluxes learns in whitened inputs, which makes it quicker to
     tell colours from brightness; the new model reads plain ones again.
 
-    At the end the width by which p(z) are smoothed and a temperature are fitted to the
-    galaxies held out, if there are 30: a network that stops where it is best on a few
-    hundred galaxies has p(z) that are too narrow or too broad.
+    At the end the width by which p(z) are smoothed and a recalibration are fitted to
+    the galaxies held out, if there are 30, see
+    `~mantis_astro.calibration.BestRecalibration`: a network that stops where it is best
+    on a few hundred galaxies has p(z) that are too narrow or too broad.
 
     The new model's p(z) carry the n(z) of these galaxies (``card.n_of_z``, smoothed),
     and its ``ood_score`` tells what is unlike them, whatever it had learnt from before:
@@ -235,6 +260,9 @@ def finetune(
     )
     loss = _as_loss(loss)
     card = photoz.card
+    usual = _PHOTOMETRIC if card.is_photometric else _IMAGES
+    steps = usual.steps if steps is None else steps
+    batch_size = usual.batch_size if batch_size is None else batch_size
     config = TrainingConfig(
         name=f"{card.name}-finetuned",
         network=card.network,
@@ -250,12 +278,12 @@ def finetune(
         n_reference=0,
         smooth="none",
         optimizer=OptimizerConfig(
-            learning_rate=learning_rate or (1e-3 if card.is_photometric else 3e-4),
+            learning_rate=learning_rate or usual.learning_rate,
             weight_decay=0.0,
             warmup=0.1,
             ema_decay=0.95,
         ),
-        augmentation=augmentation or _augmentation(card),
+        augmentation=augmentation or usual.augmentation,
         loss=loss,
         validation=ValidationConfig(every=max(steps // _LOOKS, 1), patience=_PATIENCE),
     )
@@ -306,12 +334,6 @@ class _Left(NamedTuple):
     beyond: np.ndarray
 
 
-def _augmentation(card):
-    if card.is_photometric:
-        return AugmentationConfig(zero_point=0.02, extra_noise=0.7)
-    return AugmentationConfig(dihedral=True, zero_point=0.02)
-
-
 def _trained(config, start, galaxies, seed):
     """Train one network from where a model stands."""
     config = config.with_options(network=start.card.network, seed=seed)
@@ -334,13 +356,13 @@ def _held_out_of(galaxies, card, loss, network):
 
 
 def _calibrated(photoz, pdf, z):
-    """Fit smoothing and temperature, and give p(z) by fits that have not seen them."""
+    """Fit what comes after the network; p(z) are by fits that have not seen them."""
     if len(z) < _CALIBRATE:
         return photoz, photoz.finish(pdf)
     with _quiet():
-        photoz = calibrated(photoz, pdf, z)
-    smooth = pdf.smooth(photoz.card.smoothing)
-    return photoz, out_of_fold(tempering(), smooth, z)
+        photoz = calibrated(photoz, pdf, z, recalibrate="none")
+        best = BestRecalibration().fit(photoz.finish(pdf), z)
+        return photoz.with_recalibration(best.recalibrator_), best.held_out_
 
 
 def _words(photoz):

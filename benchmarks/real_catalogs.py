@@ -22,6 +22,7 @@ from astropy_healpix import HEALPix
 
 from mantis_astro.bands import Band, Survey, get_band, list_surveys, register_survey
 from mantis_astro.extinction import extinction_coefficients
+from mantis_astro.fluxes import FluxState
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 REAL_DATA = Path(os.environ.get("MANTIS_ASTRO_REAL_DATA", BESIDE))
@@ -132,6 +133,7 @@ def read_stripe82(folder=REAL_DATA):
         cells=slices,
         folds=slices // 20 % 2,
         by="10 slices in right ascension, alternately",
+        aperture="total",  # ellipses of Kron
     )
 
 
@@ -240,6 +242,7 @@ def read_sdss(folder=REAL_DATA):
         cells=_pixels(table["coord"], 16),
         folds=_pixels(table["coord"], 4) % 2,
         by="HEALPix pixels of 15 deg, alternately",
+        aperture="total",  # of models
         has_donors=True,
     )
 
@@ -284,6 +287,7 @@ def read_dc2(folder=RAIL_DATA):
         cells=np.arange(n),
         folds=np.repeat([0, 1], [len(part) for part in parts]),
         by="files of the wheel",
+        aperture="total",
     )
     table["is_donor"] = table["fold"] == 0
     return table
@@ -343,11 +347,23 @@ def _start(ra, dec, z_spec, ebv=np.nan):
     )
 
 
-def _finish(table, *, name, bands, bright, nine, cells, folds, by, has_donors=False):
+def _finish(
+    table,
+    *,
+    name,
+    bands,
+    bright,
+    nine,
+    cells,
+    folds,
+    by,
+    aperture="",
+    has_donors=False,
+):
     table["cell"], table["fold"] = np.asarray(cells), np.asarray(folds)
     table["is_donor"] = has_donors & (table["fold"] == 0)  # `fit_population.py`
     table.meta = {"name": name, "bands": bands.split(), "bright": bright}
-    table.meta |= {"nine": nine, "folds": by}
+    table.meta |= {"nine": nine, "folds": by, **FluxState(aperture=aperture).to_meta()}
     return table
 
 

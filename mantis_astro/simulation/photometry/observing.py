@@ -43,6 +43,8 @@ class SurveyConditions:
         Scatter of the limits of other surveys and of single bands.
     zero_point : float
         Of each band.
+    poor_band, poor_zero_point : float
+        Chance of a band whose zero point is worse than that, and its scatter.
     offset, offset_uv_mir : float
         Of each survey in the optical and near infrared; in the ultraviolet and in the
         middle infrared.
@@ -54,6 +56,8 @@ class SurveyConditions:
         Scatter of the absorption by intergalactic gas well below Lyman alpha.
     value : float
         Scatter of every single value.
+    poor_value, poor_scatter : float
+        Chance of a value that is worse than that, and its scatter: neighbours, edges.
     floor : tuple of float
         Range of what is added in quadrature to the errors that are told, as a share
         of the flux.
@@ -77,13 +81,17 @@ class SurveyConditions:
     depth_survey: float = 0.7
     depth_band: float = 0.6
     zero_point: float = 0.025
+    poor_band: float = 0.08
+    poor_zero_point: float = 0.10
     offset: float = 0.04
     offset_uv_mir: float = 0.10
     scatter: float = 0.02
     scatter_uv_mir: float = 0.08
-    template: float = 0.045
+    template: float = 0.04
     gas: float = 0.15
     value: float = 0.015
+    poor_value: float = 0.01
+    poor_scatter: float = 0.3
     floor: tuple = (0.003, 0.05)
     misjudged: float = 0.15
     drop_band: float = 0.12
@@ -336,6 +344,9 @@ def observe(sources, fields, facts, rng, conditions=None):
     rest = pivot / (1 + sources.z[:, None])
     dimmed += c.gas * see.normal(n, 1) * np.clip(np.log(1216 / rest) / 0.3, 0, 1)
     zero_point = c.zero_point * see.normal(*fields.filters.shape)
+    zero_point += see.now_and_then(
+        c.poor_band, c.poor_zero_point, *fields.filters.shape
+    )
     offset = np.where(fields.far, c.offset_uv_mir, c.offset)
     offset = offset * see.normal(*fields.far.shape)
     common = zero_point + np.take_along_axis(offset, fields.survey, 1)
@@ -343,6 +354,7 @@ def observe(sources, fields, facts, rng, conditions=None):
     scatter = scatter * see.normal(n, fields.far.shape[1])
     dimmed += common[see.group] + np.take_along_axis(scatter, see.survey, 1)
     dimmed += c.value * see.normal(n, n_slot)
+    dimmed += see.now_and_then(c.poor_value, c.poor_scatter, n, n_slot)
     lost, aperture = _apertures(see, pivot, c)
     true, ebv = _dust(see, c.told_dust)
     dimmed += lost + true[:, None] * facts.extinction[see.filters]
@@ -392,6 +404,10 @@ class _Groups:
 
     def normal(self, *shape):
         return self._rng.standard_normal(shape, np.float32)
+
+    def now_and_then(self, chance, size, *shape):
+        """Draw normal numbers of a size by some chance, else 0."""
+        return size * self.normal(*shape) * (self.uniform(*shape) < chance)
 
     def uniform(self, *shape):
         return self._rng.random(shape, np.float32)

@@ -1,6 +1,6 @@
 """Galaxies to z = 6, quasars and stars, and their fluxes through many filters."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +10,7 @@ from mantis_astro.simulation.photometry.star_colours import star_fluxes
 from mantis_astro.simulation.photometry.surveys import FILTERS
 from mantis_astro.simulation.population.counts import (
     COSMOLOGY,
+    DEFAULT_MIX,
     Subsample,
     SubsampleTable,
 )
@@ -30,13 +31,21 @@ Z_LIMIT = 6.0
 #: What there is: galaxies, those with an active nucleus, quasars, stars.
 KINDS = ("galaxy", "active galaxy", "quasar", "star")
 
+_PICKED = {s.name: s for s in DEFAULT_MIX}
+
 #: Galaxies below `_UV_FROM`: to the limit of each survey, and as they are picked for
-#: spectra by colour, which is where most redshifts are from.
+#: spectra by brightness and colour, which is where most redshifts are from. Counts rise
+#: so steeply that the first alone would have one galaxy in a hundred brighter than 17.
 LOW_REDSHIFT = (
-    Subsample("limited", 0.50, "ps1.i", faint=23.0, z_range=(0.002, 1.6)),
-    Subsample("red", 0.16, "ps1.i", 16.0, 20.8, (0.01, 1.2), kinds=("red",)),
-    Subsample("blue", 0.12, "ps1.g", 18.0, 23.5, (0.01, 1.6), kinds=("blue",)),
-    Subsample("deep", 0.10, "ps1.i", 22.0, 25.3, (0.002, 1.6)),
+    Subsample("limited", 0.33, "ps1.i", faint=23.0, z_range=(0.002, 1.6)),
+    replace(_PICKED["main"], share=0.10, z_range=(0.002, 0.5)),
+    replace(_PICKED["bgs"], share=0.08),
+    replace(_PICKED["lrg"], share=0.09),
+    # the share of radio galaxies: Best et al. 2005, MNRAS 362, 25
+    Subsample("radio", 0.09, "ps1.i", 13.0, 22.5, (0.002, 1.4), luminosity_power=2.5),
+    Subsample("red", 0.08, "ps1.i", 16.0, 20.8, (0.01, 1.2), kinds=("red",)),
+    Subsample("blue", 0.09, "ps1.g", 18.0, 23.5, (0.01, 1.6), kinds=("blue",)),
+    Subsample("deep", 0.09, "ps1.i", 22.0, 25.3, (0.002, 1.6)),
 )
 # the rest: galaxies of the ultraviolet luminosity function, distant red ones, quasars
 # and stars
@@ -119,7 +128,8 @@ def draw_sources(n, *, seed=0, donors="all", filters=FILTERS):
     Notes
     -----
     Below z = 1.6 galaxies are those of `~mantis_astro.simulation.GalaxyPopulation`:
-    luminosity functions of red and blue galaxies, spectra of real galaxies. Beyond, the
+    luminosity functions of red and blue galaxies, spectra of real galaxies; a part of
+    them as surveys pick them for spectra (``LOW_REDSHIFT``). Beyond, the
     ultraviolet luminosity function of Bouwens et al. (2021, AJ 162, 47, table 5) to
     m(1500 A) = 27, with young and dusty mixtures of the same templates; three times as
     many beyond z = 3 as there are; and a few red galaxies to z = 4.5, picked in Ks.
@@ -196,7 +206,7 @@ def _low_redshift(name, n, rng, donors, filters):
     table, who = SubsampleTable.of(subsample, donors), Donors.of(donors)
     z, mag, M_r, red = table.draw(rng.random((n, 3)))
     row = who.choose(rng.random(n), z, M_r, red)
-    band = "panstarrs_i" if subsample.band == "ps1.i" else "panstarrs_g"
+    band = f"panstarrs_{subsample.band.removeprefix('ps1.')}"
     flux = wide_grid(filters).many_fluxes(_stellar(who.share[row]), z)
     reference = _column(flux, filters, band, z, who.share[row])
     flux *= (10 ** (-0.4 * (mag - 31.4)) / reference)[:, None].astype("f4")

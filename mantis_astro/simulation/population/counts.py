@@ -44,6 +44,8 @@ class Subsample:
         Weight, mean and standard deviation of normal distributions in redshift, where
         a survey picks by colour to get redshifts that it wants. Empty where redshifts
         follow from the limits and the luminosity function.
+    luminosity_power : float
+        Galaxies are picked by a chance that goes as this power of their luminosity.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class Subsample:
     z_range: tuple = (0.01, 1.5)
     kinds: tuple = ("blue", "red")
     redshifts: tuple = ()
+    luminosity_power: float = 0.0
 
 
 #: A mix like a spectroscopic training set: the main sample of SDSS (Strauss et al.
@@ -171,6 +174,7 @@ class SubsampleTable:
             M = mag - self._zero[kind][:, None]
             if name in subsample.kinds:
                 phi = schechter(M, z[:, None], name) * (M > -25.5) * (M < -13)
+                phi *= 10 ** (-0.4 * subsample.luminosity_power * (M + 21))
                 counts[kind] = phi * volume[:, None] * np.diff(self._mag)
         self.density = float(counts.sum())
         if subsample.redshifts:

@@ -27,6 +27,8 @@ PERFECT = SurveyConditions(
     depth_survey=0.0,
     depth_band=0.0,
     zero_point=0.0,
+    poor_band=0.0,
+    poor_value=0.0,
     offset=0.0,
     offset_uv_mir=0.0,
     scatter=0.0,
@@ -97,6 +99,23 @@ def test_zero_points_are_those_of_a_band_in_a_catalogue():
     assert centre.std() == pytest.approx(0.3, rel=0.2)
     assert np.abs(found - centre[:, None]).mean() < 0.05  # the map's errors are left
     assert np.corrcoef(centre.T)[0, 1] == pytest.approx(0, abs=0.5)
+
+
+def test_some_zero_points_are_poor():
+    poor = replace(PERFECT, poor_band=0.5, poor_zero_point=0.4, told_dust=1.0)
+    found = residuals(poor, n_group=60)
+    centre = np.median(found, axis=1)  # (n_group, n_band)
+    wrong = np.abs(centre) > 0.05
+    assert wrong.mean() == pytest.approx(0.5 * 0.9, abs=0.08)  # a tenth is below that
+    assert centre[wrong].std() == pytest.approx(0.4, rel=0.2)
+    assert np.abs(found - centre[:, None]).mean() < 0.05
+
+
+def test_some_values_are_poor():
+    poor = replace(PERFECT, poor_value=0.1, poor_scatter=2.0, told_dust=1.0)
+    found = residuals(poor, n_group=60)
+    assert (np.abs(found) > 0.4).mean() == pytest.approx(0.1 * 0.84, abs=0.01)
+    assert np.median(np.abs(found)) < 0.05
 
 
 def test_offsets_are_common_to_the_bands_of_a_survey():

@@ -82,7 +82,9 @@ def test_there_are_all_kinds_to_redshift_six(sources):
 def test_below_the_limit_most_galaxies_are_those_of_the_population(sources):
     bright = (sources.kind == 0) & (mag(sources, "sdss_i0") < 22.5)
     assert (sources.z[bright] < 1.6).mean() > 0.99
-    assert {s.name for s in LOW_REDSHIFT} >= {"limited", "red", "blue"}
+    assert {s.name for s in LOW_REDSHIFT} >= {"limited", "main", "red", "blue"}
+    # what redshifts of the nearby universe are of: one in a hundred of the sky to 23
+    assert (sources.mag < 17).mean() > 0.04
 
 
 def test_the_lyman_break_passes_through_the_bands(sources):

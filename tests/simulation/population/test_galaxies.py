@@ -221,6 +221,21 @@ def test_redshifts_of_a_survey_that_picks_by_colour():
     assert sample.z.std() == pytest.approx(0.05, rel=0.1)
 
 
+def test_a_survey_that_picks_luminous_galaxies():
+    """Of the luminosity function times L^2.5, the mean of ln L is 2.5 further on."""
+    limits = {"faint": 20.0, "z_range": (0.095, 0.105), "kinds": ("red",)}
+    usual, luminous = (
+        GalaxyPopulation(1, mix=(Subsample("x", 1, "ps1.i", **limits, **more),))
+        .draw(4000)
+        .M_r
+        for more in ({}, {"luminosity_power": 2.5})
+    )
+    # a gamma distribution of L / L*, of index alpha + 1 + 2.5 with alpha = -0.57
+    L = 10 ** (-0.4 * (luminous + 21.11))
+    assert L.mean() == pytest.approx(-0.57 + 1 + 2.5, rel=0.1)
+    assert np.median(usual) > np.median(luminous) + 1
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [

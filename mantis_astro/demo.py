@@ -7,12 +7,15 @@ from astropy.coordinates import SkyCoord
 
 from mantis_astro._optional import require
 from mantis_astro.binned import as_redshift
+from mantis_astro.flags import decode_flags
 from mantis_astro.metrics import delta_z
 
 __all__ = ["run_demo"]
 
 _SHOWN = 12  # rows that are printed
-_FILES = ("galaxies.ecsv", "redshifts.ecsv", "cutouts", "cutouts.png", "pdf.png")
+_PICTURES = ("cutouts.png", "pdf.png", "redshifts.png")
+_FILES = ("galaxies.ecsv", "redshifts.ecsv", "cutouts", *_PICTURES)
+_SURVEYS = ("main", "bgs", "lrg")  # as bright as galaxies that have spectra
 _MADE_BY = "mantis-astro demo"  # in the meta of galaxies.ecsv
 
 
@@ -65,19 +68,24 @@ def run_demo(folder, *, n=12):
         SimulatedSky,
         SurveyCutouts,
     )
-    from mantis_astro.plotting import plot_cutouts, plot_pdf
+    from mantis_astro.plotting import plot_cutouts, plot_pdf, plot_zz
     from mantis_astro.services import conf
-    from mantis_astro.simulation import LocalSky, mixed_faults
+    from mantis_astro.simulation import DEFAULT_MIX, LocalSky, mixed_faults
     from mantis_astro.tables import write_table
 
     folder = Path(folder)
     _require_own(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    galaxies = SimulatedSky(seed=1, donors="test")  # spectra that no training saw
+    mix = tuple(survey for survey in DEFAULT_MIX if survey.name in _SURVEYS)
+    # spectra that no training saw
+    galaxies = SimulatedSky(seed=1, donors="test", mix=mix)
     table = _observable(galaxies.catalog(n))
     table.meta["made_by"] = _MADE_BY
     write_table(table, folder / "galaxies.ecsv", overwrite=True)
-    yield f"{n} simulated galaxies in {folder / 'galaxies.ecsv'}"
+    yield (
+        f"{n} simulated galaxies in {folder / 'galaxies.ecsv'}, as SDSS and DESI pick "
+        "them: main sample, bright galaxies, luminous red galaxies"
+    )
     faults = mixed_faults(0.1, kinds=(429, 503, "reset", "html"))
     with (
         LocalSky(galaxies, seed=1, faults=faults, lifetime=3600) as sky,
@@ -94,8 +102,8 @@ def run_demo(folder, *, n=12):
             f"requests to a local sky, which refused or broke {refused} of them on "
             f"purpose and has no image of {counts['no_coverage']} bands"
         )
-        brightest_first = table[np.argsort(table["mag_ps1_r"])]
-        coords = SkyCoord(brightest_first["ra"], brightest_first["dec"])
+        brightest = table[np.argsort(table["mag_ps1_r"])]
+        coords = SkyCoord(brightest["ra"], brightest["dec"])
         fetched = next(filter(None, map(store.find, coords)), None)
         galaxy = fetched and store[fetched]
     write_table(table, folder / "redshifts.ecsv", overwrite=True)
@@ -109,15 +117,25 @@ def run_demo(folder, *, n=12):
     figure = plot_cutouts(galaxy)
     figure.savefig(folder / "cutouts.png", dpi=120, bbox_inches="tight")
     figure = Figure(figsize=(7, 4), layout="constrained")
-    first = slice(3)
+    few = brightest[:3]
     plot_pdf(
-        RedshiftPDF.from_table(table)[first],
-        table["z_spec"][first],
+        RedshiftPDF.from_table(few),
+        few["z_spec"],
         ax=figure.add_subplot(),
-        labels=list(table["name"][first]),
+        labels=[f"{row['name']}, r = {row['mag_ps1_r'].value:.1f}" for row in few],
     )
     figure.savefig(folder / "pdf.png", dpi=120)
-    yield f"pictures in {folder / 'cutouts.png'} and {folder / 'pdf.png'}"
+    ax = plot_zz(table["z_median"], table["z_spec"])
+    ax.figure.savefig(folder / "redshifts.png", dpi=120)
+    yield f"pictures in {folder}: {', '.join(_PICTURES)}"
+    yield "next:"
+    for command, purpose in (
+        (f"mantis-astro evaluate {folder / 'redshifts.ecsv'}", "how good they are"),
+        ("mantis-astro flags", "what each flag says"),
+        ("mantis-astro models", "which models there are"),
+        ("mantis-astro predict --help", "the same for your table"),
+    ):
+        yield f"    {command:50}  {purpose}"
 
 
 def _require_own(folder):
@@ -149,7 +167,9 @@ def _observable(catalog):
 def _rows(table):
     """Show redshifts beside the truth."""
     names = ["mag_ps1_r", "z_spec", "z_median", "z_err68_low", "z_err68_high"]
-    shown = table["name", *names, "flags"][:_SHOWN]
+    shown = table["name", *names][:_SHOWN]
+    shown["flags"] = [", ".join(f) for f in decode_flags(table["flags"][:_SHOWN])]
+    shown["flags"].info.format = "<"
     for name in names:
         shown[name].info.format = ".3f" if name.startswith("z") else ".1f"
     lines = shown.pformat(max_lines=-1, max_width=-1, show_unit=False)
@@ -168,5 +188,5 @@ def _verdict(table):
     return (
         f"median |z_median - z_spec| / (1 + z_spec): {np.median(abs(error[known])):.3f}"
         f"; {inside} of {np.count_nonzero(known)} true redshifts lie within the 68 % "
-        "interval"
+        "interval. To be expected: about 0.015, and two in three"
     )

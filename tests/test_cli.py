@@ -421,15 +421,17 @@ def test_models_describes_a_file(capsys):
 
 def test_demo_tells_the_truth_beside_what_it_finds(tmp_path, capsys):
     from mantis_astro import SimulatedSky
+    from mantis_astro.simulation import DEFAULT_MIX
 
     assert main(["demo", "--output", str(tmp_path), "-n", "2"]) == 0
     assert "of 2 true redshifts lie within" in capsys.readouterr().out
     table = read_table(tmp_path / "redshifts.ecsv")
-    truth = SimulatedSky(seed=1, donors="test").redshift(_coords(table))
-    np.testing.assert_allclose(table["z_spec"], truth)
+    bright = tuple(s for s in DEFAULT_MIX if s.name in ("main", "bgs", "lrg"))
+    sky = SimulatedSky(seed=1, donors="test", mix=bright)
+    np.testing.assert_allclose(table["z_spec"], sky.redshift(_coords(table)))
     assert not (table["flags"] & (Flag.NO_DATA | Flag.FETCH_FAILED)).any()
     pictures = {path.name for path in tmp_path.glob("*.png")}
-    assert pictures == {"cutouts.png", "pdf.png"}
+    assert pictures == {"cutouts.png", "pdf.png", "redshifts.png"}
     assert main(["demo", "--output", str(tmp_path), "-n", "1"]) == 0  # its own files
 
 
@@ -460,6 +462,13 @@ def test_files_lists_what_could_be_fetched(capsys):
 def test_fetching_no_file_asks_which(capsys):
     assert main(["files", "fetch"]) == 1
     assert "name the files to fetch" in capsys.readouterr().err
+
+
+def test_flags_takes_a_name(capsys):
+    assert main(["flags", "missing_ps1"]) == 0
+    assert capsys.readouterr().out.startswith("MISSING_PS1  At least one PS1 band")
+    assert main(["flags", "MISSING_PS2"]) == 1
+    assert "'MISSING_PS2' is neither a number nor one of" in capsys.readouterr().err
 
 
 def test_flags_spells_out_a_value_and_lists_all(capsys):

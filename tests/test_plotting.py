@@ -433,6 +433,18 @@ def test_a_missing_truth_is_not_drawn():
     assert plot_pdf(gaussians(0.3), np.nan).get_legend() is None
 
 
+@pytest.mark.parametrize("length", [1, 20, 60])
+def test_names_of_any_length_stay_inside_and_above_the_densities(length):
+    names = [f"{i}{'x' * length}" for i in range(5)]
+    pdf = gaussians([0.2, 0.3, 0.4, 0.5, 0.6])
+    ax = plot_pdf(pdf, labels=names)
+    ax.figure.set_layout_engine("none")
+    ax.figure.canvas.draw()
+    legend, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert length > 40 or legend.x0 >= inside.x0  # 60 letters are wider than the axes
+    assert legend.y0 >= ax.transData.transform((0, pdf.density.max()))[1]
+
+
 def test_the_view_holds_the_density_and_the_truth():
     low, high = plot_pdf(gaussians(0.8), 0.2).get_xlim()
     assert low < 0.2

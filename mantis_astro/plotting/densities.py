@@ -83,12 +83,29 @@ def plot_pdf(pdf, z_spec=None, *, prefix="", ax=None, level=0.68, labels=None):
         xlabel="Redshift z",
         ylabel="p(z) per unit redshift",
         xlim=_redshift_limits(pdfs, truths),
-        ylim=(0, 1.25 * pdfs.density.max()),  # room for the legend
+        ylim=(0, 1.25 * pdfs.density.max()),
     )
-    without_data = np.any(pdfs.flags & Flag.NO_DATA != 0)
-    if without_data or labels is not None or np.isfinite(truths).any():
-        ax.legend(loc="upper right", ncols=4, frameon=False)
+    _name_lines(ax, pdfs.density.max())
     return ax
+
+
+def _name_lines(ax, highest):
+    """Write a legend above the densities, in as many columns as fit."""
+    names = ax.get_legend_handles_labels()[1]
+    if not names:
+        return
+    size = ax.xaxis.label.get_fontsize()
+    box = ax.get_position()
+    width, height = 72 * ax.figure.get_size_inches() * (box.width, box.height)
+    # a letter is some 0.6 of the size wide; a line and gaps take as much as eight
+    fit = int(width / (0.6 * size * (8 + max(map(len, names)))))
+    columns = min(max(fit, 1), len(names))
+    rows = -(-len(names) // columns)
+    room = min(1.6 * size * (rows + 0.5) / height, 0.6)
+    ax.set_ylim(0, max(1.25, 1 / (1 - room)) * highest)
+    ax.legend(
+        loc="upper right", ncols=columns, fontsize=size, framealpha=1, edgecolor="none"
+    )
 
 
 def plot_zz(z_phot, z_spec, *, ax=None, threshold=0.15):
@@ -138,7 +155,8 @@ def plot_zz(z_phot, z_spec, *, ax=None, threshold=0.15):
     if z_phot.size > _SCATTER:
         _draw_density(ax, z_phot, z_spec, low, high)
     else:
-        ax.plot(z_spec, z_phot, ".", ms=3, alpha=0.6, color="C0", mew=0)
+        size = np.clip(40 / np.sqrt(z_phot.size), 3, 9)
+        ax.plot(z_spec, z_phot, ".", ms=size, alpha=0.6, color="C0", mew=0)
     ends = np.array([low, high])
     ax.plot(ends, ends, color="black", lw=0.8)
     for sign in (-1, 1):

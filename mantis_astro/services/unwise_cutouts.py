@@ -1,4 +1,4 @@
-"""unWISE's own cutout server: archives of native pixels, one file for each tile."""
+"""Cutouts from unWISE's own server: archives of native pixels, a file for each tile."""
 
 import io
 import re

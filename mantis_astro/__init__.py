@@ -40,6 +40,7 @@ _PUBLIC = {
     "marginalize": "priors",
     "read_photometry": "catalogs",
     "read_spectrum": "spectra",
+    "redshift_distribution": "pdf",
     "synthetic_photometry": "spectra",
     "to_prospector_obs": "prospector",
     "z_spec_from_spectrum": "spectra",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:  # for editors and type checkers: the names of _PUBLIC
     from mantis_astro.models import InputSpec as InputSpec
     from mantis_astro.models import ModelCard as ModelCard
     from mantis_astro.pdf import RedshiftPDF as RedshiftPDF
+    from mantis_astro.pdf import redshift_distribution as redshift_distribution
     from mantis_astro.photometry import measure_photometry as measure_photometry
     from mantis_astro.photoz import PhotoZ as PhotoZ
     from mantis_astro.priors import RedshiftPrior as RedshiftPrior

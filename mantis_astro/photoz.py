@@ -172,8 +172,9 @@ class PhotoZ(Predictor):
             photometric model. Not changed.
         source : CutoutSource, optional
             Where cutouts come from: `FitsFolder`, `CutoutStore`, `SimulatedSky`, ...;
-            by default the surveys' servers, through `SurveyCutouts`. Not allowed with
-            a photometric model, which reads fluxes from the table.
+            by default the surveys' servers, through `SurveyCutouts`. A photometric
+            model reads fluxes from the table; with a source, for a table that has
+            none, it measures them on the cutouts first, see `measure`.
         ra, dec : str, optional
             Names of the columns of coordinates, where they are not found.
         ebv : float, array_like, mapping or str, optional
@@ -551,6 +552,8 @@ class PhotoZ(Predictor):
                 "samples with ShiftReport.compare"
             )
             raise InputSpecError(msg)
+        if self.card.is_photometric and not isinstance(data, Table):
+            data = self.measure(data)
         if isinstance(data, Table):
             features = redshift_table.table_features(
                 self, data, source, ra=ra, dec=dec, ebv=ebv
@@ -660,7 +663,7 @@ class PhotoZ(Predictor):
         >>> print(report)
         refit not accepted: 10 galaxies are too few to show an improvement: at least 50
         """
-        if self._is_of_positions(data):
+        if self._is_of_positions(data, source):
             if coords is None:
                 coords, _ = find_coordinates(data)
             data = redshift_table.table_features(self, data, source, ebv=ebv)
@@ -745,7 +748,7 @@ class PhotoZ(Predictor):
         """
         bare = self.with_recalibration(None)
         if isinstance(data, Table):
-            if coords is None and self._is_of_positions(data):
+            if coords is None and self._is_of_positions(data, source):
                 coords, _ = find_coordinates(data)
             columns, prefix = ["pz", "flags"], "recalibrate_"
             data = bare.add_redshifts(
@@ -768,7 +771,7 @@ class PhotoZ(Predictor):
         reference: Iterable[BandLike] | None = None,
         n_galaxies: int = 5000,
         n_library: int = 20_000,
-        systematic: float = 0.02,
+        systematic: float = 0.005,
         missing: Sequence[float] = SENTINELS,
         rng: np.random.Generator | int = 0,
     ) -> ZeroPoints:
@@ -866,7 +869,7 @@ class PhotoZ(Predictor):
             If ``k`` does not fit; `~mantis_astro.exceptions.InputSpecError` if features
             are another model's.
         """
-        if self._is_of_positions(data):
+        if self._is_of_positions(data, source):
             data = redshift_table.table_features(self, data, source, ebv=ebv)
         return refitting.explain(self, data, reference, k=k, ebv=ebv)
 
@@ -917,11 +920,11 @@ class PhotoZ(Predictor):
         ebv = redshift_table.find_ebv(table, ebv)
         return spec.measured(spec.to_tensor(fluxes, ebv).images), fluxes.bands
 
-    def _is_of_positions(self, data):
+    def _is_of_positions(self, data, source):
         """Whether its cutouts are still to be found."""
         return (
             isinstance(data, Table)
-            and not self.card.is_photometric
+            and (source is not None or not self.card.is_photometric)
             and "features" not in data.colnames
         )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
 from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ import numpy as np
 from astropy.table import Table
 
 from mantis_astro import __version__
-from mantis_astro.bands import get_band, get_survey
+from mantis_astro.bands import get_band, get_survey, list_bands
 from mantis_astro.calibration import recalibrator_from_plain
 from mantis_astro.calibration.recalibrator import META_KEY
 from mantis_astro.cutouts import MultibandCutout
@@ -30,8 +31,9 @@ from mantis_astro.photometry import Circular, measure_photometry
 
 if TYPE_CHECKING:
     import torch
+    from astropy.table import QTable
 
-    from mantis_astro.bands import Band
+    from mantis_astro.bands import Band, BandLike
     from mantis_astro.calibration import Recalibrator
     from mantis_astro.extinction import EbvLike
     from mantis_astro.models import ModelCard, NetworkInput
@@ -41,6 +43,9 @@ __all__ = ["Inference", "Predictor"]
 _CHUNK = 64  # objects prepared at once: 32 MB of images as the published network reads
 _ROWS = 8192  # rows of photometry prepared at once
 _CIRCLE = Circular(3 * u.arcsec)  # what the models of fluxes were trained on, too
+_MISSING = sum(
+    1 << flag.bit for flag in FLAG_TABLE if str(flag.name).startswith("MISSING_")
+)
 _PACKAGES = ("astropy", "numpy", "torch")
 
 
@@ -141,7 +146,7 @@ class Predictor:
             Images of one object or of many, which are read a chunk at a time; or, for
             a photometric model, a table with columns such as ``flux_ps1_g`` and
             ``flux_err_ps1_g``, see `~mantis_astro.fluxes.read_fluxes`. Of images, such
-            a model measures the fluxes first, in circles of 3 arcsec.
+            a model measures the fluxes first, see `measure`.
         ebv : float, array_like or mapping, optional
             Galactic E(B-V) in magnitudes, for all objects or one each; a mapping gives
             it map by map (``{"csfd": ..., "planck": ...}``). Where it is not given or
@@ -177,18 +182,19 @@ class Predictor:
         """
         if isinstance(data, Table):
             return self._predict_table(data, ebv, missing)
-        predict = self._predict_cutouts
+        self.check_dihedral(dihedral)
+        predict: Callable = partial(self._predict_cutouts, dihedral=dihedral)
         if self.card.is_photometric:
             predict = self._predict_measured
         if isinstance(data, MultibandCutout):
-            return predict([data], ebv, dihedral=dihedral)[0]
+            return predict([data], ebv)[0]
         if isinstance(data, str | bytes | dict) or not hasattr(data, "__iter__"):
             msg = (
                 "'data' must be a MultibandCutout, an iterable of them, or a table of "
                 f"photometry, got {type(data)}"
             )
             raise TypeError(msg)
-        return predict(data, ebv, dihedral=dihedral)
+        return predict(data, ebv)
 
     def features(
         self,
@@ -214,6 +220,64 @@ class Predictor:
         prepared = self.prepare(data if isinstance(data, Table) else list(data), ebv)
         return predict_features(self.network, prepared.images, prepared.ebv)
 
+    def measure(
+        self,
+        cutouts: MultibandCutout | Iterable[MultibandCutout],
+        *,
+        bands: Iterable[BandLike] | None = None,
+    ) -> QTable:
+        """
+        Measure on images the fluxes that a photometric model reads.
+
+        Whatever takes images for such a model measures them so. Keep the table where
+        it is used more than once.
+
+        Parameters
+        ----------
+        cutouts : MultibandCutout or iterable of MultibandCutout
+            The objects; an iterable is read a chunk at a time.
+        bands : iterable of Band or str, optional
+            Bands to have columns for, if the model reads any; by default all that the
+            images have. Others read their own.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            What `~mantis_astro.measure_photometry` gives for circles of 3 arcsec.
+
+        Raises
+        ------
+        TypeError
+            If the model reads images, or these are none.
+        """
+        if not self.card.is_photometric:
+            msg = f"'{self.card.name}' reads images: there is nothing to measure"
+            raise TypeError(msg)
+        measure = partial(measure_photometry, aperture=_CIRCLE, deblend=None)
+        cutouts = [cutouts] if isinstance(cutouts, MultibandCutout) else cutouts
+        table = measure(cutouts, bands=self.card.bands or bands)
+        if not find_bands(table):  # of images of nothing
+            nothing = [MultibandCutout(coord, {}) for coord in table["coord"]]
+            table = measure(nothing, bands=list_bands()[:1])
+        return table
+
+    def measured_flags(self, table: Table) -> np.ndarray:
+        """
+        Take from what `measure` gave the flags that redshifts inherit.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            The fluxes measured.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n,), int; without MISSING_* if the model expects no band.
+        """
+        flags = np.asarray(table["flags"])
+        return flags if self.card.bands else flags & ~_MISSING
+
     def prepare(
         self, data: Sequence[MultibandCutout] | Table, ebv: EbvLike = None
     ) -> NetworkInput:
@@ -223,7 +287,7 @@ class Predictor:
         Parameters
         ----------
         data : sequence of MultibandCutout, table or `~mantis_astro.fluxes.Fluxes`
-            What the model reads.
+            What the model reads; or images for a photometric one, to be measured first.
         ebv : float, array_like or mapping, optional
             As for `predict`.
 
@@ -237,16 +301,17 @@ class Predictor:
         TypeError
             If the data are not what the model reads.
         """
-        if isinstance(data, Table | Fluxes) != self.card.is_photometric:
-            reads = "a table of fluxes" if self.card.is_photometric else "cutouts"
-            got = "a table" if isinstance(data, Table) else "cutouts"
-            msg = f"'{self.card.name}' reads {reads}, got {got}; " + (
-                "add_redshifts takes a table of positions and finds the cutouts"
-                if isinstance(data, Table)
-                else "predict, and measure_photometry, measure the fluxes"
+        if isinstance(data, Table | Fluxes) == self.card.is_photometric:
+            return self.card.spec.to_tensor(data, ebv)
+        if not self.card.is_photometric:
+            msg = (
+                f"'{self.card.name}' reads cutouts, got a table; add_redshifts takes a "
+                "table of positions and finds the cutouts"
             )
             raise TypeError(msg)
-        return self.card.spec.to_tensor(data, ebv)
+        table = self.measure(data)
+        prepared = self.card.spec.to_tensor(table, ebv)
+        return replace(prepared, flags=prepared.flags | self.measured_flags(table))
 
     def infer(self, prepared: NetworkInput, *, dihedral: bool = False) -> Inference:
         """
@@ -438,38 +503,30 @@ class Predictor:
         _check_used_up(ebv, n)
         return self._joined(parts)
 
-    def _predict_measured(self, cutouts, ebv, *, dihedral):
-        """Measure fluxes on images, and compute p(z) of them."""
-        self.check_dihedral(dihedral)
-        bands = self.card.bands or None  # None: all that there are
-        table = measure_photometry(cutouts, aperture=_CIRCLE, deblend=None, bands=bands)
-        if not find_bands(table):
-            _check_used_up(ebv, len(table))
-            nothing = np.zeros((len(table), self.card.n_bins), np.float32)
-            pdf = RedshiftPDF.from_batch(
-                self.card.bin_edges, nothing, flags=table["flags"]
-            )
-            return self._joined([Inference(pdf, None, None)])
-        return self._predict_table(table, ebv, SENTINELS).add_flags(table["flags"])
+    def _predict_measured(self, cutouts, ebv):
+        table = self.measure(cutouts)
+        pdf = self._predict_table(table, ebv, SENTINELS)
+        return pdf.add_flags(self.measured_flags(table))
 
     def _predict_table(self, table, ebv, missing):
         _check_used_up(ebv, len(table))
-        parts, bands = [], None
+        parts, bands, used = [], None, None
         if self.card.is_photometric:
             table = self.card.spec.read(table, missing=missing)
-            bands = None if self.card.bands else table.bands
+            if not self.card.bands:
+                bands, used = table.bands, table.observed
         for start in range(0, len(table), _ROWS):
             rows = slice(start, start + _ROWS)
             prepared = self.prepare(table[rows], select_ebv(ebv, rows))
             parts.append(self.infer(prepared))
-        return self._joined(parts, bands)
+        return self._joined(parts, bands, used)
 
-    def _joined(self, parts, bands=None):
+    def _joined(self, parts, bands=None, used=None):
         none = np.empty((0, self.card.n_bins), np.float32)
         none = RedshiftPDF(self.card.bin_edges, none)
         pdf = RedshiftPDF.concatenate([none, *(part.pdf for part in parts)])
-        pdf.meta.update(self.provenance(bands))
-        return pdf
+        pdf.meta.update(self.provenance())
+        return pdf if bands is None else pdf.with_bands(bands, used)
 
 
 def _check_used_up(ebv, n):

@@ -218,7 +218,7 @@ def test_add_redshifts_reads_the_fluxes_of_the_table(photometric, fluxes):
 
 
 def test_a_model_of_fluxes_wants_no_source_of_cutouts(photometric, fluxes):
-    with pytest.raises(TypeError, match="reads fluxes from the table: leave 'source'"):
+    with pytest.raises(TypeError, match="which has those of ps1.g.*leave 'source' out"):
         photometric.add_redshifts(fluxes, source=object())
 
 

@@ -126,6 +126,7 @@ def transformed(pdf, function, *others, note):
         probability.reshape(np.shape(pdf.probability)),
         flags=pdf.flags,
         meta={**pdf.meta, META_KEY: "; ".join([*notes, note])},
+        bands_used=pdf.bands_used,
     )
 
 

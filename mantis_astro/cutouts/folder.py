@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -36,34 +36,6 @@ _SUFFIXES = (".fits", ".fits.gz", ".fits.fz", ".fit", ".fts")
 _NOT_IMAGES = ("_mask", "_uncert", "invvar", "weight", "maskbits")
 
 
-class FolderImage(NamedTuple):
-    """
-    An image in one of the files of a folder.
-
-    Attributes
-    ----------
-    path : `~pathlib.Path`
-        The file.
-    hdu : int
-        Its number in the file.
-    band : Band
-        Its band.
-    shape : tuple of int
-        Shape ``(ny, nx)`` in pixels.
-    centre : `~numpy.ndarray`
-        Unit vector to its centre, ICRS.
-    radius : float
-        From there to a corner, as a chord of the unit sphere.
-    """
-
-    path: Path
-    hdu: int
-    band: Band
-    shape: tuple
-    centre: np.ndarray
-    radius: float
-
-
 class FitsFolder:
     """
     The FITS files of a folder as a source of cutouts.
@@ -82,8 +54,6 @@ class FitsFolder:
     ----------
     skipped : dict of `~pathlib.Path` to str
         Files that could not be used, and why.
-    images : list of FolderImage
-        The images that can be.
 
     Raises
     ------
@@ -106,19 +76,25 @@ class FitsFolder:
             msg = f"no folder {self.path}"
             raise NotADirectoryError(msg)
         self.skipped: dict[str, str] = {}
-        self.images: list[FolderImage] = []
+        # (path, hdu index, band, unit vector of the centre, radius)
+        self._images: list[tuple] = []
         for file in sorted(self.path.rglob("*")):
             if file.name.lower().endswith(_SUFFIXES):
                 self._index(file)
-        if not self.images:
+        if not self._images:
             raise FetchError(self._why_empty())
-        log.info("%s: %d images", self.path, len(self.images))
+        log.info("%s: %d images", self.path, len(self._images))
 
     def __len__(self):
-        return len(self.images)
+        return len(self._images)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.path}: {len(self)} images>"
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Bands of the images, each once."""
+        return tuple(dict.fromkeys(get_bands(image[2] for image in self._images)))
 
     def iter_cutouts(
         self, coords: SkyCoord, bands: Iterable[BandLike]
@@ -210,9 +186,7 @@ class FitsFolder:
         if not math.isfinite(radius):
             self._skip(file, "its WCS puts the image nowhere on the sky")
             return
-        self.images += [
-            FolderImage(file, i, band, (ny, nx), centre, radius) for band in bands
-        ]
+        self._images += [(file, i, band, centre, radius) for band in bands]
 
     def _skip(self, file, reason):
         self.skipped[file] = reason
@@ -222,17 +196,17 @@ class FitsFolder:
         """For each position, (path, hdu, band) of the images that may show it."""
         near = [[] for _ in range(len(coords))]
         valid = np.isfinite(coords.icrs.ra.deg) & np.isfinite(coords.icrs.dec.deg)
-        if not self.images or not valid.any():
+        if not self._images or not valid.any():
             return near
         from scipy.spatial import cKDTree
 
         targets = cKDTree(_unit_vectors(coords[valid]))
         indices = np.flatnonzero(valid)
         found = []
-        for image in self.images:
-            for k in targets.query_ball_point(image.centre, image.radius * 1.01):
-                distance = np.linalg.norm(targets.data[k] - image.centre)
-                found.append((distance, indices[k], image[:3]))
+        for path, hdu, band, centre, radius in self._images:
+            for k in targets.query_ball_point(centre, radius * 1.01):
+                distance = np.linalg.norm(targets.data[k] - centre)
+                found.append((distance, indices[k], (path, hdu, band)))
         for _, index, image in sorted(found, key=lambda row: row[0]):
             near[index].append(image)
         return near

@@ -182,7 +182,10 @@ BANDS_USED = ColumnDefinition(
     "Whether each of the bands that PZBANDS in the table's meta lists was observed",
     "meta.code",
     None,
+    lambda pdf: pdf.bands_used,
 )
+
+_NEVER_MASKED = "flags", BANDS_USED.name
 
 #: What `add_redshifts` adds where it is given a source of randomness.
 Z_MC = ColumnDefinition("z_mc", "One draw from p(z)", "src.redshift.phot", ".4f")
@@ -209,7 +212,7 @@ def measure(pdf, definition):
         no such thing.
     """
     values = np.asarray(definition.value(pdf))
-    if definition.name != "flags":
+    if definition.name not in _NEVER_MASKED:
         no_data = (np.asarray(pdf.flags) & int(Flag.NO_DATA)) != 0
         values[no_data] = 0 if values.dtype.kind == "i" else np.nan
     return values
@@ -219,10 +222,9 @@ def make_column(definition, values, bin_edges):
     """
     Make one column of a table.
 
-    The class of a column does not depend on what is in it: `flags` and ``bands_used``
-    are never masked,
-    all others are masked columns, which hold NaN where they are masked, for readers
-    that see no mask.
+    The class of a column does not depend on what is in it: ``flags`` and ``bands_used``
+    are never masked, all others are masked columns, which hold NaN where they are
+    masked, for readers that see no mask.
 
     Parameters
     ----------
@@ -246,7 +248,7 @@ def make_column(definition, values, bin_edges):
         "meta": {"ucd": definition.ucd},
         "copy": False,
     }
-    if definition.name in ("flags", BANDS_USED.name):
+    if definition.name in _NEVER_MASKED:
         return Column(values, **facts)
     if definition.name == "pz":
         text = edges_to_text(bin_edges)
@@ -285,7 +287,10 @@ def make_table(pdf, *, prefix=""):
     pdf = pdf.reshape(-1) if pdf.isscalar else pdf  # whose summaries may be known
     facts = {**pdf.meta, EDGES_KEY: edges_to_text(pdf.bin_edges)}
     table = QTable(meta={prefix + key: value for key, value in facts.items()})
-    for definition in COLUMNS:
+    columns = COLUMNS
+    if pdf.bands_used is not None:
+        columns = (*COLUMNS[:-2], BANDS_USED, *COLUMNS[-2:])
+    for definition in columns:
         column = make_column(definition, measure(pdf, definition), pdf.bin_edges)
         table.add_column(column, name=prefix + definition.name, copy=False)
     return table

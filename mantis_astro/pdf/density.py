@@ -51,6 +51,9 @@ class BinnedDensity(ShapedLikeNDArray):
         Quality bits of each galaxy, broadcast to the leading shape.
     meta : dict, optional
         Anything worth keeping about all of them.
+    bands_used : array_like of bool, optional
+        Which of the bands that ``PZBANDS`` of the meta lists each galaxy had, shape
+        ``(..., n_band)``.
     """
 
     def __init__(
@@ -60,26 +63,29 @@ class BinnedDensity(ShapedLikeNDArray):
         *,
         flags: ArrayLike | None = None,
         meta: dict | None = None,
+        bands_used: ArrayLike | None = None,
     ) -> None:
         edges, values = match_bins(bin_edges, probability, "probability")
         probability, good = binned.normalize(edges, values)
         refuse_bad_rows("probability", values, good)
-        self._set(edges, probability, as_flags(flags, good.shape), meta)
+        flags = as_flags(flags, good.shape)
+        self._set(edges, probability, flags, meta, _as_used(bands_used, flags.shape))
 
-    def _set(self, bin_edges, probability, flags, meta):
+    def _set(self, bin_edges, probability, flags, meta, bands_used=None):
         bin_edges.flags.writeable = False
         probability.flags.writeable = False
         flags.flags.writeable = False
         self._bin_edges = bin_edges
         self._probability = probability
         self._flags = flags
+        self._bands_used = bands_used
         self.meta = dict(meta or {})
 
     @classmethod
-    def _from_parts(cls, bin_edges, probability, flags, meta):
+    def _from_parts(cls, bin_edges, probability, flags, meta, bands_used=None):
         """Assemble parts known to be right, without a copy."""
         self = cls.__new__(cls)
-        self._set(bin_edges, probability, flags, meta)
+        self._set(bin_edges, probability, flags, meta, bands_used)
         return self
 
     @classmethod
@@ -110,6 +116,15 @@ class BinnedDensity(ShapedLikeNDArray):
         return self._flags[()]
 
     @property
+    def bands_used(self) -> np.ndarray | None:
+        """
+        Which of the bands that ``PZBANDS`` of the meta lists each galaxy had.
+
+        Boolean, shape ``(..., n_band)``; None where all count, or it is not known.
+        """
+        return self._bands_used
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape over galaxies, without the bins."""
         return self._flags.shape
@@ -138,8 +153,10 @@ class BinnedDensity(ShapedLikeNDArray):
         key = item if isinstance(item, tuple) else (item,)
         flags = self._flags[key]  # refuses what would reach the bins
         probability = self._probability[(*key, slice(None))]
+        used = self._bands_used
+        used = None if used is None else used[(*key, slice(None))]
         return self._from_parts(
-            self._bin_edges, probability, np.asarray(flags), self.meta
+            self._bin_edges, probability, np.asarray(flags), self.meta, used
         )
 
     def _apply(self, method, *args, **kwargs):
@@ -150,9 +167,10 @@ class BinnedDensity(ShapedLikeNDArray):
         else:
             index = getattr(index, method)(*args, **kwargs)
         rows = self._probability.reshape(-1, self.n_bins)
-        return self._from_parts(
-            self._bin_edges, rows[index], self._flags.ravel()[index, ...], self.meta
-        )
+        flags = self._flags.ravel()[index, ...]
+        used = self._bands_used
+        used = None if used is None else used.reshape(self.size, -1)[index]
+        return self._from_parts(self._bin_edges, rows[index], flags, self.meta, used)
 
     @classmethod
     def concatenate(cls, pdfs: Iterable[Self], axis: int = 0) -> Self:
@@ -169,7 +187,8 @@ class BinnedDensity(ShapedLikeNDArray):
         Returns
         -------
         RedshiftPDF
-            Flags joined too; meta is what all agree on.
+            Flags joined too; meta is what all agree on; so are ``bands_used``, if all
+            have them, and of the same bands.
 
         Raises
         ------
@@ -209,6 +228,7 @@ class BinnedDensity(ShapedLikeNDArray):
             np.concatenate([pdf.probability for pdf in pdfs], axis=axis),
             np.concatenate([pdf.flags for pdf in pdfs], axis=axis),
             meta,
+            _joined_used(pdfs, meta, axis),
         )
 
     def add_flags(self, flags: ArrayLike) -> Self:
@@ -234,10 +254,49 @@ class BinnedDensity(ShapedLikeNDArray):
         True
         """
         flags = np.asarray(self._flags | as_flags(flags, self.shape))
-        new = self._from_parts(self._bin_edges, self._probability, flags, self.meta)
+        parts = self._bin_edges, self._probability, flags, self.meta, self._bands_used
+        new = self._from_parts(*parts)
         known = vars(self)  # summaries are those of the same densities
         vars(new).update({name: known[name] for name in _CACHED if name in known})
         return new
+
+    def with_bands(self, bands: Iterable, used: ArrayLike | None = None) -> Self:
+        """
+        Say of which bands the data were.
+
+        Parameters
+        ----------
+        bands : iterable of Band or str
+            The bands of all galaxies together.
+        used : array_like of bool, optional
+            Which of them each galaxy had, shape ``(..., n_band)``; by default all.
+
+        Returns
+        -------
+        RedshiftPDF
+            With ``PZBANDS`` in the meta, and `bands_used`.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPDF
+        >>> pdf = RedshiftPDF([0, 1, 2], [[0.5, 0.5], [0.2, 0.8]])
+        >>> pdf = pdf.with_bands(["ps1.g", "ps1.r"], [[True, True], [True, False]])
+        >>> pdf[1].to_prior().bands
+        ('ps1.g',)
+        """
+        bands = [str(band) for band in bands]
+        used = _as_used(used, self.shape)
+        if used is not None and used.shape[-1] != len(bands):
+            msg = f"'used' must have {len(bands)} bands, got {used.shape[-1]}"
+            raise ValueError(msg)
+        meta = {**self.meta, "PZBANDS": ", ".join(bands)}
+        parts = self._bin_edges, self._probability, self._flags, meta, used
+        return self._from_parts(*parts)
 
     def __eq__(self, other):
         if not isinstance(other, BinnedDensity):
@@ -251,7 +310,8 @@ class BinnedDensity(ShapedLikeNDArray):
     __hash__ = None  # type: ignore[assignment]  # says that it is not hashable
 
     def __reduce__(self):
-        parts = (self._bin_edges, self._probability, self._flags, self.meta)
+        parts = self._bin_edges, self._probability, self._flags, self.meta
+        parts = *parts, self._bands_used
         return type(self)._from_parts, parts
 
     def _at(self, kernel, x, name):
@@ -788,6 +848,26 @@ class BinnedDensity(ShapedLikeNDArray):
         low, median, high = self.to_quantiles([0.16, 0.5, 0.84]).value
         text = f"z = {median:.3f} -{median - low:.3f} +{high - median:.3f}"
         return ", ".join([text, *decode_flags(self.flags)])
+
+
+def _as_used(bands_used, shape):
+    if bands_used is None:
+        return None
+    bands_used = np.array(bands_used, bool)
+    if bands_used.shape[:-1] != shape or bands_used.ndim == 0:
+        msg = (
+            f"'bands_used' must have shape {(*shape, 'n_band')}, got {bands_used.shape}"
+        )
+        raise ValueError(msg)
+    bands_used.flags.writeable = False
+    return bands_used
+
+
+def _joined_used(pdfs, meta, axis):
+    parts = [pdf.bands_used for pdf in pdfs]
+    if "PZBANDS" not in meta or any(part is None for part in parts):
+        return None
+    return np.concatenate(parts, axis=axis)
 
 
 def _locked(values):

@@ -56,6 +56,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         Quality bits (`~mantis_astro.flags.Flag`), broadcast to the leading shape.
     meta : dict, optional
         Anything worth keeping about all of them (JSON types, to be written).
+    bands_used : array_like of bool, optional
+        Which of the bands that ``PZBANDS`` of the meta lists each galaxy had, shape
+        ``(..., n_band)``.
 
     Raises
     ------
@@ -500,9 +503,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         True
         """
         parts = pdf_io.parts_from_table(table, prefix=prefix, bin_edges=bin_edges)
-        return cls(
-            parts.bin_edges, parts.probability, flags=parts.flags, meta=parts.meta
-        )
+        return cls(**parts._asdict())
 
     @classmethod
     def read(
@@ -534,9 +535,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             If the format is unknown, or a row is bad.
         """
         parts = pdf_io.read_parts(path, format=format)
-        return cls(
-            parts.bin_edges, parts.probability, flags=parts.flags, meta=parts.meta
-        )
+        return cls(**parts._asdict())
 
     def write(
         self,
@@ -569,10 +568,10 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
 
         Notes
         -----
-        Columns are ``pz`` and ``flags``. FITS keeps the bin edges in an image
-        extension ``BIN_EDGES``. HDF5 is a qp ensemble of histograms, which `qp.read`
-        reads; qp stores densities, so probabilities come back to rounding, from the
-        other formats exactly.
+        Columns are ``pz``, ``flags`` and, if known, ``bands_used``. FITS keeps the bin
+        edges in an image extension ``BIN_EDGES``. HDF5 is a qp ensemble of histograms,
+        which `qp.read` reads; qp stores densities, so probabilities come back to
+        rounding, from the other formats exactly.
 
         Examples
         --------
@@ -584,7 +583,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         >>> again == pdf, again.meta
         (True, {'by': 'me'})
         """
-        parts = pdf_io.PDFParts(self.bin_edges, self.probability, self.flags, self.meta)
+        parts = pdf_io.PDFParts(
+            self.bin_edges, self.probability, self.flags, self.meta, self.bands_used
+        )
         pdf_io.write_parts(path, parts, format=format, overwrite=overwrite)
 
     @classmethod
@@ -690,9 +691,10 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         support : tuple of float, optional
             Lowest and highest redshift, by default the ends of the bins.
         bands : iterable of Band or str, optional
-            Bands of the data that made p(z) of this galaxy. By default all that the
-            model reads (``PZBANDS`` of the meta): which of them a galaxy had, its
-            flags do not say, as MISSING_PS1 means one band or five.
+            Bands of the data that made p(z) of this galaxy. By default those that it
+            had, where p(z) knows them (``bands_used``, of models of any bands), else
+            all that the model reads (``PZBANDS`` of the meta): which of them a galaxy
+            had, its flags do not say, as MISSING_PS1 means one band or five.
 
         Returns
         -------
@@ -753,7 +755,10 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
             return None
         if self.flags & int(Flag.NO_DATA):
             return ()
-        return [band.strip() for band in self.meta["PZBANDS"].split(",")]
+        bands = [band.strip() for band in self.meta["PZBANDS"].split(",")]
+        if self.bands_used is None:
+            return bands
+        return [band for band, used in zip(bands, self.bands_used, strict=True) if used]
 
     def rebin(self, bin_edges: ArrayLike) -> Self:
         """
@@ -799,7 +804,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         probability, good = binned.normalize(bin_edges, weights)
         probability = probability.astype(self.probability.dtype, copy=False)
         flags = np.where(good, 0, int(Flag.NO_DATA)) | self.flags
-        return self._from_parts(bin_edges, probability, np.asarray(flags), self.meta)
+        return self._from_parts(
+            bin_edges, probability, np.asarray(flags), self.meta, self.bands_used
+        )
 
     def smooth(self, width: float) -> Self:
         """
@@ -845,7 +852,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         before = float(self.meta.get(SMOOTH_KEY, 0.0))
         meta = {**self.meta, SMOOTH_KEY: float(np.hypot(before, width))}
         probability = rows.reshape(self.probability.shape)
-        return self._from_parts(self._bin_edges, probability, self._flags, meta)
+        return self._from_parts(
+            self._bin_edges, probability, self._flags, meta, self.bands_used
+        )
 
     def reweight(
         self,
@@ -995,8 +1004,9 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         `~astropy.table.QTable`
             One row for each galaxy: ``z_mean z_median z_mode z_risk z_err68_low
             z_err68_high z_err95_low z_err95_high z_std odds n_peaks z_sec p_sec flags``
-            and ``pz``, the probabilities as float32, shape ``(n, n_bins)``. All but the
-            flags are masked columns, with a description and a UCD in ``info.meta``:
+            and ``pz``, the probabilities as float32, shape ``(n, n_bins)``; before it
+            ``bands_used``, if it is known. All but the flags and ``bands_used`` are
+            masked columns, with a description and a UCD in ``info.meta``:
             masked, and NaN underneath, where the flag ``NO_DATA`` is set, and
             ``z_sec``, ``p_sec`` where there is no second peak. ``PZEDGES`` of the
             table's ``meta`` tells the redshift bins, as does the description of ``pz``.

@@ -31,6 +31,7 @@ FORMATS = {
 }
 # What the densities need beyond rows of numbers, in the meta of a table.
 _EDGES, _META, _SHAPE = EDGES_KEY.lower(), "pdf_meta", "pdf_shape"
+_USED = "bands_used"
 _OLD_EDGES = "bin_edges"  # a list, in older tables
 
 
@@ -48,12 +49,15 @@ class PDFParts(NamedTuple):
         Shape ``(...)``.
     meta : dict
         JSON types.
+    bands_used : ndarray of bool, optional
+        Shape ``(..., n_band)``.
     """
 
     bin_edges: np.ndarray
     probability: np.ndarray
     flags: np.ndarray
     meta: dict
+    bands_used: np.ndarray | None = None
 
 
 def write_parts(path, parts, *, format=None, overwrite=False):
@@ -206,7 +210,17 @@ def parts_from_table(table, *, prefix="", bin_edges=None):
         probability.reshape(*shape, probability.shape[-1]),
         flags.reshape(shape),
         meta,
+        _bands_used(table, prefix, meta, shape),
     )
+
+
+def _bands_used(table, prefix, meta, shape):
+    """Take what `PhotoZ.add_redshifts` says of the bands of each galaxy, if it does."""
+    name, n_band = prefix + _USED, len(str(meta.get("PZBANDS", "")).split(","))
+    if name not in table.colnames or np.shape(table[name])[1:] != (n_band,):
+        return None
+    used = np.ma.filled(np.ma.asarray(table[name]), fill_value=True).astype(bool)
+    return used.reshape(*shape, n_band)
 
 
 def _without(key, prefix):
@@ -245,6 +259,10 @@ def _flat(parts):
     )
 
 
+def _flat_used(parts):
+    return parts.bands_used.reshape(-1, parts.bands_used.shape[-1])
+
+
 def _dump(meta):
     def plain(value):
         if isinstance(value, np.ndarray | np.generic):
@@ -267,6 +285,8 @@ def _to_table(parts):
     table = Table({"flags": flags, "pz": probability}, meta=meta)
     table["pz"].info.description = "Probability of each redshift bin"
     table["flags"].info.description = "Quality bits; see mantis_astro.flags"
+    if parts.bands_used is not None:
+        table[_USED] = _flat_used(parts)
     return table
 
 
@@ -302,6 +322,9 @@ def _write_fits(path, parts):
             array=probability,
         ),
     ]
+    if parts.bands_used is not None:
+        used = _flat_used(parts)
+        columns.append(fits.Column(_USED, f"{used.shape[1]}L", array=used))
     rows = fits.BinTableHDU.from_columns(columns, name="PZ")
     rows.header[_META.upper()] = _dump(parts.meta)
     rows.header["PDFSHAPE"] = json.dumps(parts.flags.shape)
@@ -324,9 +347,10 @@ def _read_fits(path):
 
 def _write_hdf5(path, parts):
     probability, flags = _flat(parts)
-    ensemble = to_ensemble(
-        parts.bin_edges, probability, kind="hist", ancil={"flags": flags}
-    )
+    ancil = {"flags": flags}
+    if parts.bands_used is not None:
+        ancil[_USED] = _flat_used(parts)
+    ensemble = to_ensemble(parts.bin_edges, probability, kind="hist", ancil=ancil)
     ensemble.write_to(str(path))
     # what qp has no place for
     with require("h5py", extra="qp").File(path, "a") as file:
@@ -341,7 +365,9 @@ def _read_hdf5(path):
         attributes = dict(file.attrs)
     bin_edges, weights = from_ensemble(ensemble)
     shape = json.loads(attributes.get(_SHAPE, json.dumps([len(weights)])))
-    flags = (ensemble.ancil or {}).get("flags", np.zeros(len(weights), int))
+    ancil = ensemble.ancil or {}
+    flags = ancil.get("flags", np.zeros(len(weights), int))
+    used = ancil.get(_USED)
     return PDFParts(
         binned.validate_bin_edges(bin_edges),
         weights.astype(attributes.get("dtype", float)).reshape(
@@ -349,4 +375,5 @@ def _read_hdf5(path):
         ),
         np.asarray(flags).astype(np.int64).reshape(shape),
         json.loads(attributes.get(_META, "{}")),
+        None if used is None else np.reshape(used, (*shape, -1)).astype(bool),
     )

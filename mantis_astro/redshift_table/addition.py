@@ -58,7 +58,9 @@ def add_redshifts(
         See `PhotoZ.add_redshifts`, also for what is raised.
     """
     card = predictor.card
-    found = open_rows(card, table, source, ra=ra, dec=dec, chunk=chunk, missing=missing)
+    found = open_rows(
+        predictor, table, source, ra=ra, dec=dec, chunk=chunk, missing=missing
+    )
     output = QTable(table, copy=True)
     bin_edges = card.bin_edges
     new = NewColumns(
@@ -84,12 +86,15 @@ def add_redshifts(
         "source": found.place,
         "table": found.fingerprint,
     }
-    n_value = card.n_bins + predictor.tells_stars
+    n_band = len(found.bands) if found.finds_bands else 0
+    n_value = card.n_bins + predictor.tells_stars + n_band
     n_value += 0 if card.reference is None else 1 + domain.n_component
     with _open_journal(resume, identity, n_value) as journal:
         finished = 0
         for rows, flags, values in journal.iter_blocks() if journal else ():
-            answer = _unpacked(predictor, flags, values)
+            if n_band:
+                found.bands_used[rows] = values[:, -n_band:] > 0
+            answer = _unpacked(predictor, flags, values[:, : n_value - n_band])
             new.fill(rows, answer.pdf, _own(answer))
             domain.add(rows, answer.components)
             todo[rows] = False
@@ -109,8 +114,10 @@ def add_redshifts(
                     domain.add(rows, answer.components)
                     if journal:
                         final = (pdf.flags & int(Flag.FETCH_FAILED)) == 0
-                        values = _packed(answer)[final]
-                        journal.append(rows[final], pdf.flags[final], values)
+                        values = _packed(answer)
+                        if n_band:
+                            values = np.hstack([values, found.bands_used[rows]])
+                        journal.append(rows[final], pdf.flags[final], values[final])
                 finished += len(rows)
                 update(finished)
 

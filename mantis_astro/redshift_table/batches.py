@@ -11,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
+from mantis_astro.bands import list_bands
 from mantis_astro.cutouts import CutoutSource
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import Flag
-from mantis_astro.fluxes import SENTINELS, read_state
+from mantis_astro.fluxes import SENTINELS, find_bands, read_state
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.units import without_unit
 
@@ -44,21 +46,21 @@ class Batch(NamedTuple):
 
 
 def open_rows(
-    card, table, source=None, *, ra=None, dec=None, chunk=64, missing=SENTINELS
+    predictor, table, source=None, *, ra=None, dec=None, chunk=64, missing=SENTINELS
 ):
     """
     Find in a table what a model reads.
 
     Parameters
     ----------
-    card : ModelCard
-        The model's.
+    predictor : Predictor
+        The model.
     table, source, ra, dec, chunk, missing
         As for `PhotoZ.add_redshifts`.
 
     Returns
     -------
-    FluxRows or CutoutRows
+    FluxRows, CutoutRows or MeasuredRows
         With ``good``, which rows can be read; ``flags`` of the others; ``fingerprint``
         of what identifies the rows; and ``batches(rows)``, an iterator of `Batch`.
 
@@ -80,14 +82,34 @@ def open_rows(
     if chunk < 1:
         msg = f"'chunk' must be at least 1, got {chunk}"
         raise ValueError(msg)
+    card = predictor.card
     if not card.is_photometric:
         coords, good = find_coordinates(table, ra=ra, dec=dec)
         return CutoutRows(coords, good, _check_source(source), card.bands, chunk)
-    if source is not None:
-        msg = f"'{card.name}' reads fluxes from the table: leave 'source' out"
+    if source is None:
+        _check_has_fluxes(card, table)
+        fluxes = card.spec.read(table, missing=missing)
+        return FluxRows(fluxes, any_bands=not card.bands)
+    if there := find_bands(table):
+        msg = (
+            f"'{card.name}' reads fluxes from the table, which has those of "
+            f"{', '.join(map(str, there))}: leave 'source' out, or, for fluxes to be "
+            "measured on images, take these columns out"
+        )
         raise TypeError(msg)
-    fluxes = card.spec.read(table, missing=missing)
-    return FluxRows(fluxes, any_bands=not card.bands)
+    coords, good = find_coordinates(table, ra=ra, dec=dec)
+    return MeasuredRows(predictor, coords, good, _check_source(source), chunk)
+
+
+def _check_has_fluxes(card, table):
+    if not find_bands(table):
+        msg = (
+            f"'{card.name}' reads fluxes, and 'table' has no column such as "
+            f"'flux_ps1_g' (there are {', '.join(table.colnames)}): read_photometry "
+            "makes such columns of magnitudes and other fluxes; with a 'source' of "
+            "cutouts, such as SurveyCutouts(), fluxes are measured on images"
+        )
+        raise InputSpecError(msg)
 
 
 class FluxRows:
@@ -111,6 +133,7 @@ class FluxRows:
 
     flags = 0
     place = ""  # the table itself
+    finds_bands = False
 
     def __init__(self, fluxes, *, any_bands=False):
         self._fluxes = fluxes
@@ -161,6 +184,7 @@ class CutoutRows:
     """
 
     flags = Flag.BAD_COORDINATES
+    finds_bands = False
     bands = bands_used = None  # always those of the model
 
     def __init__(self, coords, good, source, bands, chunk):
@@ -218,6 +242,66 @@ class CutoutRows:
             log.warning("the source gave no answer for %d positions", len(lost))
             flags = np.full(len(lost), Flag.FETCH_FAILED | Flag.NO_DATA, int)
             yield Batch(lost, None, flags)
+
+
+class MeasuredRows(CutoutRows):
+    """
+    Rows of a table whose fluxes are measured on cutouts that are elsewhere.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model, which reads fluxes.
+    coords, good, source, chunk
+        As for `CutoutRows`.
+
+    Attributes
+    ----------
+    bands : tuple of Band or None
+        What is asked for, if that is not the model's choice.
+    bands_used : ndarray or None
+        Whether each of ``bands`` was observed, shape (n, n_band), filled in as the
+        rows come.
+    finds_bands : bool
+        Whether ``bands_used`` is filled in so, and to be kept with what is finished.
+    """
+
+    def __init__(self, predictor, coords, good, source, chunk):
+        bands, self._predictor = predictor.card.bands, predictor
+        if not bands:
+            bands = getattr(source, "bands", None) or list_bands()
+            # the same photons in two surveys' images are no two measurements
+            bands = {band.sedpy_name: band for band in reversed(bands)}.values()
+            nothing = predictor.measure([], bands=bands)
+            self.bands = predictor.card.spec.read(nothing).bands
+            self.bands_used = np.zeros((len(good), len(self.bands)), bool)
+            self.finds_bands = True
+        super().__init__(coords, good, source, bands, chunk)
+
+    def batches(self, rows):
+        """
+        Yield rows as their cutouts come, measured.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Which rows.
+
+        Yields
+        ------
+        Batch
+            As `CutoutRows`.
+        """
+        for batch in super().batches(rows):
+            if batch.data is None:
+                yield batch
+                continue
+            table = self._predictor.measure(batch.data, bands=self.bands)
+            fluxes = self._predictor.card.spec.read(table)
+            if self.bands is not None:
+                self.bands_used[batch.rows] = fluxes.observed
+            flags = batch.flags | self._predictor.measured_flags(table)
+            yield Batch(batch.rows, fluxes, flags)
 
 
 def _status_flags(statuses):

@@ -102,7 +102,7 @@ class NewColumns:
                 has_data = (pdf.flags & int(Flag.NO_DATA)) == 0
                 draws = pdf.ppf(self._uniform[rows])
                 self._values[name][rows] = np.where(has_data, draws, np.nan)
-            elif definition.value is not None and name != "flags":
+            elif name not in ("flags", BANDS_USED.name):
                 self._values[name][rows] = measure_column(pdf, definition)
 
     def count_flags(self):

@@ -31,7 +31,7 @@ def table_features(
     KeyError, TypeError, ValueError
         As `PhotoZ.add_redshifts` does.
     """
-    found = open_rows(predictor.card, table, source, ra=ra, dec=dec, chunk=chunk)
+    found = open_rows(predictor, table, source, ra=ra, dec=dec, chunk=chunk)
     ebv = find_ebv(table, ebv)
     n_feature = predictor.network.n_features
     features = np.full((len(table), n_feature), np.nan, np.float32)

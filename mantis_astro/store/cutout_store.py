@@ -262,6 +262,14 @@ class CutoutStore:
         return [key for (key,) in rows]
 
     @property
+    def bands(self) -> tuple[Band, ...]:
+        """Bands of which there are images, by name."""
+        rows = self._manifest.fetch(
+            "SELECT DISTINCT band FROM cutouts WHERE state = 'ok' ORDER BY band"
+        )
+        return tuple(get_band(band) for (band,) in rows)
+
+    @property
     def coords(self) -> SkyCoord:
         """A `~astropy.coordinates.SkyCoord` of all objects, in the order of `keys`."""
         rows = self._manifest.fetch("SELECT ra, dec FROM objects ORDER BY id")

@@ -383,7 +383,8 @@ def _as_loss(loss):
 def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed):
     """Bring what was given into arrays, with some galaxies held out."""
     card = photoz.card
-    data = data if isinstance(data, Table) else list(data)
+    if not isinstance(data, Table):
+        data = photoz.measure(data) if card.is_photometric else list(data)
     z = true_redshift(z_spec)
     if z.shape != (len(data),):
         msg = f"'z_spec' must have shape ({len(data)},), as 'data', got {z.shape}"

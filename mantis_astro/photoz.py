@@ -771,7 +771,7 @@ class PhotoZ(Predictor):
         reference: Iterable[BandLike] | None = None,
         n_galaxies: int = 5000,
         n_library: int = 20_000,
-        systematic: float = 0.005,
+        systematic: float = 0.02,
         missing: Sequence[float] = SENTINELS,
         rng: np.random.Generator | int = 0,
     ) -> ZeroPoints:

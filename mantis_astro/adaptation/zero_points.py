@@ -25,7 +25,9 @@ _PRIOR = 0.1  # mag, of a zero point
 _SCATTER = 0.02  # part of the flux, that simulated measurements err beside their errors
 _STEP = 0.02  # mag, for slopes
 _ROUNDS = 4
+_UNUSUAL = 0.25  # share of galaxies of a magnitude that a sample may be like
 _NEAR = 100  # galaxies next in magnitude, of which one is taken
+_AS_BRIGHT = 200  # simulated galaxies among which one is nearer or farther than usual
 
 #: Key of a table's meta that says that zero points were applied.
 _APPLIED = "FLUXZERO"
@@ -43,7 +45,8 @@ class ZeroPoints:
     offset : `~astropy.units.Quantity`
         What each band's magnitudes are too faint by, mag, shape (n_band,).
     offset_err : `~astropy.units.Quantity`
-        Their errors, mag: of the sample's size, and ``systematic`` in quadrature.
+        Their errors, mag: of the sample's size, of simulated colours
+        (``systematic``), and of a sample of galaxies nearer or farther than usual.
     scatter : `~numpy.ndarray`
         Error of a flux beside that of the catalogue, as a part of the flux; 0 where
         the sample scatters no more than simulated galaxies do.
@@ -192,7 +195,7 @@ def fit_zero_points(
     reference=None,
     n_galaxies=5000,
     n_library=20000,
-    systematic=0.005,
+    systematic=0.02,
     rng=0,
 ):
     """
@@ -212,7 +215,7 @@ def fit_zero_points(
     n_library : int, optional
         Simulated galaxies that say what bands show.
     systematic : float, optional
-        Error of the simulated galaxies' colours, mag.
+        Error of the simulated galaxies' colours, mag; by default that of templates.
     rng : int or `~numpy.random.Generator`, optional
         Which galaxies are used, and which are simulated.
 
@@ -238,8 +241,9 @@ def fit_zero_points(
     prior of 0.1 mag about 0.
 
     What the whole sample has in common with errors of the templates, of some 0.02 mag
-    (more in the ultraviolet), is taken for a zero point, too: for redshifts that is as
-    well.
+    (more in the ultraviolet), is taken for a zero point, too. So is what makes a sample
+    unlike the sky, if it is picked by colour or, as radio galaxies, by luminosity:
+    before offsets are applied, redshifts of a few galaxies should say that they help.
     """
     rng = np.random.default_rng(rng)
     flux, error = _without_dust(fluxes, ebv)
@@ -316,12 +320,23 @@ def _simulate(bands, flux, error, n, rng):
         chosen[rows] = order[np.clip(place, 0, len(order) - 1)]
     drawn, sigma = true[chosen], error[like]
     drawn = drawn * (1 + _SCATTER * rng.standard_normal(drawn.shape))
-    return drawn + sigma * rng.standard_normal(drawn.shape), sigma
+    farther = _rank_at_brightness(sources.z[chosen], flux[like, best])
+    return drawn + sigma * rng.standard_normal(drawn.shape), sigma, farther
+
+
+def _rank_at_brightness(z, flux):
+    """Rank of each redshift among those of sources as bright, from 0 to 1."""
+    rank = np.empty(len(z))
+    by_flux = np.argsort(flux)
+    for rows in np.array_split(by_flux, max(len(z) // _AS_BRIGHT, 1)):
+        rank[rows] = z[rows].argsort().argsort() / len(rows)
+    return rank
 
 
 def _fit(sample, simulated, systematic, rng):
     """Offsets, their covariance, and scatter."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    *simulated, farther = simulated
     magnitude, error, shown = _magnitudes(*simulated)
     n_band, n_fit = magnitude.shape[1], len(magnitude) * 4 // 5
     with torch.random.fork_rng(devices=[]):
@@ -331,6 +346,7 @@ def _fit(sample, simulated, systematic, rng):
     network.learn(magnitude[learnt], error[learnt], shown[learnt], generator=generator)
     ideal = network.residuals(magnitude[kept], error[kept], shown[kept])
     expected, width = _centre_and_width(ideal)
+    unlike = _of_other_samples(ideal, farther[kept], expected)
     magnitude, error, shown = _magnitudes(*sample)
     offset = np.zeros(n_band)
 
@@ -350,13 +366,25 @@ def _fit(sample, simulated, systematic, rng):
         )  # by how much each centre falls
         n = np.isfinite(found.numpy()).sum(axis=0).clip(1)
         noise = _covariance(found.numpy(), centre, sample_width) / n.min()
-        noise += np.diag(width**2 / len(ideal) + systematic**2)
+        noise += np.diag(width**2 / len(ideal) + systematic**2) + unlike
         precision = slopes.T @ np.linalg.solve(noise, slopes)
         covariance = np.linalg.inv(precision + np.eye(n_band) / _PRIOR**2)
         pull = slopes.T @ np.linalg.solve(noise, centre - expected)
         offset = offset + covariance @ (pull - offset / _PRIOR**2)
     more = np.sqrt(np.maximum(sample_width**2 - width**2, 0)) / POGSON
     return offset, covariance, more
+
+
+def _of_other_samples(ideal, farther, expected):
+    """
+    Covariance of what residuals are of samples that are nearer or farther than usual.
+
+    A sample may be picked by colour or luminosity, and bands then differ from what they
+    are expected to show as zero points would have it.
+    """
+    parts = ideal[farther < _UNUSUAL], ideal[farther >= 1 - _UNUSUAL]
+    away = [_centre_and_width(part)[0] - expected for part in parts]
+    return np.mean([np.outer(x, x) for x in away], axis=0)
 
 
 def _magnitudes(flux, error):

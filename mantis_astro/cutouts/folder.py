@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -36,6 +36,34 @@ _SUFFIXES = (".fits", ".fits.gz", ".fits.fz", ".fit", ".fts")
 _NOT_IMAGES = ("_mask", "_uncert", "invvar", "weight", "maskbits")
 
 
+class FolderImage(NamedTuple):
+    """
+    An image in one of the files of a folder.
+
+    Attributes
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    hdu : int
+        Its number in the file.
+    band : Band
+        Its band.
+    shape : tuple of int
+        Shape ``(ny, nx)`` in pixels.
+    centre : `~numpy.ndarray`
+        Unit vector to its centre, ICRS.
+    radius : float
+        From there to a corner, as a chord of the unit sphere.
+    """
+
+    path: Path
+    hdu: int
+    band: Band
+    shape: tuple
+    centre: np.ndarray
+    radius: float
+
+
 class FitsFolder:
     """
     The FITS files of a folder as a source of cutouts.
@@ -54,6 +82,8 @@ class FitsFolder:
     ----------
     skipped : dict of `~pathlib.Path` to str
         Files that could not be used, and why.
+    images : list of FolderImage
+        The images that can be.
 
     Raises
     ------
@@ -76,17 +106,16 @@ class FitsFolder:
             msg = f"no folder {self.path}"
             raise NotADirectoryError(msg)
         self.skipped: dict[str, str] = {}
-        # (path, hdu index, band, unit vector of the centre, radius)
-        self._images: list[tuple] = []
+        self.images: list[FolderImage] = []
         for file in sorted(self.path.rglob("*")):
             if file.name.lower().endswith(_SUFFIXES):
                 self._index(file)
-        if not self._images:
+        if not self.images:
             raise FetchError(self._why_empty())
-        log.info("%s: %d images", self.path, len(self._images))
+        log.info("%s: %d images", self.path, len(self.images))
 
     def __len__(self):
-        return len(self._images)
+        return len(self.images)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.path}: {len(self)} images>"
@@ -186,7 +215,9 @@ class FitsFolder:
         if not math.isfinite(radius):
             self._skip(file, "its WCS puts the image nowhere on the sky")
             return
-        self._images += [(file, i, band, centre, radius) for band in bands]
+        self.images += [
+            FolderImage(file, i, band, (ny, nx), centre, radius) for band in bands
+        ]
 
     def _skip(self, file, reason):
         self.skipped[file] = reason
@@ -196,17 +227,17 @@ class FitsFolder:
         """For each position, (path, hdu, band) of the images that may show it."""
         near = [[] for _ in range(len(coords))]
         valid = np.isfinite(coords.icrs.ra.deg) & np.isfinite(coords.icrs.dec.deg)
-        if not self._images or not valid.any():
+        if not self.images or not valid.any():
             return near
         from scipy.spatial import cKDTree
 
         targets = cKDTree(_unit_vectors(coords[valid]))
         indices = np.flatnonzero(valid)
         found = []
-        for path, hdu, band, centre, radius in self._images:
-            for k in targets.query_ball_point(centre, radius * 1.01):
-                distance = np.linalg.norm(targets.data[k] - centre)
-                found.append((distance, indices[k], (path, hdu, band)))
+        for image in self.images:
+            for k in targets.query_ball_point(image.centre, image.radius * 1.01):
+                distance = np.linalg.norm(targets.data[k] - image.centre)
+                found.append((distance, indices[k], image[:3]))
         for _, index, image in sorted(found, key=lambda row: row[0]):
             near[index].append(image)
         return near

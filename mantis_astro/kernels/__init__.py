@@ -29,6 +29,7 @@ from mantis_astro.kernels.losses import (
     root_mean_square,
 )
 from mantis_astro.kernels.nystrom import Nystrom
+from mantis_astro.kernels.pooling import last_token, mean_of_tokens
 from mantis_astro.kernels.projection import ProjectedNTK
 from mantis_astro.kernels.spectrum import EigenvalueDecay, eigenvalue_decay
 from mantis_astro.kernels.streaming import StreamingRidge
@@ -54,8 +55,10 @@ __all__ = [
     "eigenvalue_decay",
     "kernel_logistic_regression",
     "kernel_regression",
+    "last_token",
     "log_loss_bound",
     "logistic_regression",
+    "mean_of_tokens",
     "relative_loss_bounds",
     "relative_test_loss",
     "ridge_path",

@@ -1,8 +1,81 @@
-"""Arrays at the door of the solvers: float64, of the right shape, finite."""
+"""Arrays at the door of the solvers: real, not masked, of the right shape, finite."""
 
 import numpy as np
 
-__all__ = ["as_matrix", "as_weights", "check_alpha", "check_finite"]
+__all__ = [
+    "as_array",
+    "as_matrix",
+    "as_weights",
+    "check_alpha",
+    "check_finite",
+    "refuse_masked",
+]
+
+
+def as_array(values, name):
+    """
+    Turn what holds real numbers into an array.
+
+    Parameters
+    ----------
+    values : array_like or `torch.Tensor`
+        Numbers, none of them masked. Tensors of any precision are read as float64.
+    name : str
+        What to call it in messages.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        The same numbers.
+
+    Raises
+    ------
+    ValueError
+        If a value is masked, or the numbers are complex.
+    """
+    refuse_masked(values, name)
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if values.is_floating_point():  # numpy has no bfloat16
+            values = values.double()
+        values = values.resolve_conj().numpy()
+    array = np.asarray(values)
+    if np.iscomplexobj(array):
+        msg = (
+            f"'{name}' must be real numbers, got {array.dtype}: give real and "
+            "imaginary parts as columns of their own"
+        )
+        raise ValueError(msg)
+    return array
+
+
+def refuse_masked(values, name):
+    """
+    Refuse a masked array of which something is masked.
+
+    Parameters
+    ----------
+    values : object
+        Anything; only arrays with a mask are looked at.
+    name : str
+        What to call it in the message.
+
+    Raises
+    ------
+    ValueError
+        Naming how many rows, and the first.
+    """
+    mask = getattr(values, "mask", None)  # of numpy, and of astropy's Masked
+    if not isinstance(mask, np.ndarray | np.bool_) or not np.any(mask):
+        return
+    mask = np.broadcast_to(mask, np.shape(values))
+    bad = np.atleast_1d(mask).any(axis=tuple(range(1, mask.ndim)))
+    first = int(np.flatnonzero(bad)[0])
+    msg = (
+        f"'{name}' must not be masked: {np.count_nonzero(bad)} of {len(bad)} rows have "
+        f"masked values, the first is row {first}; leave them out first"
+    )
+    raise ValueError(msg)
 
 
 def as_matrix(values, name):
@@ -24,11 +97,9 @@ def as_matrix(values, name):
     Raises
     ------
     ValueError
-        If it is not of two dimensions, empty, or not finite.
+        If it is not of two dimensions, empty, complex, masked, or not finite.
     """
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    matrix = np.asarray(values, np.float64)
+    matrix = np.asarray(as_array(values, name), np.float64)
     if matrix.ndim == 1:
         matrix = matrix[:, None]
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -86,11 +157,12 @@ def as_weights(sample_weight, n):
     Raises
     ------
     ValueError
-        If there are not n weights, one is negative or not finite, or all are zero.
+        If there are not n weights, one is negative, masked or not finite, or all are
+        zero.
     """
     if sample_weight is None:
         return np.ones(n)
-    weights = np.asarray(sample_weight, np.float64)
+    weights = np.asarray(as_array(sample_weight, "sample_weight"), np.float64)
     if weights.shape != (n,):
         msg = (
             "'sample_weight' must have one number for each sample: expected shape "

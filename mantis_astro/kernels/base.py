@@ -64,6 +64,10 @@ class Kernel:
     def __add__(self, other):
         return Sum(self, other) if isinstance(other, Kernel) else NotImplemented
 
+    def __radd__(self, other):
+        # sum() begins with 0
+        return self if _is_number(other) and other == 0 else NotImplemented
+
     def __mul__(self, other):
         if isinstance(other, Kernel):
             return Product(self, other)
@@ -243,7 +247,14 @@ class Linear(Kernel):
             Shape (n, n_feature).
         """
         x = as_tensor(x)
-        x = x if x.is_floating_point() else x.to(torch.get_default_dtype())
+        if x.is_complex():
+            msg = (
+                f"'x' must be real numbers, got {x.dtype}: give real and imaginary "
+                "parts as columns of their own, torch.view_as_real(x)"
+            )
+            raise ValueError(msg)
+        kept = torch.float32, torch.float64
+        x = x if x.dtype in kept else x.to(torch.get_default_dtype())
         return with_bias(x.flatten(1))
 
 

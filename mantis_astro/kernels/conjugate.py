@@ -36,7 +36,8 @@ class ConjugateKernel(Kernel):
     pool : callable, optional
         For a layer that reads more than one vector a sample, such as one for each
         token: called as ``pool(a, x)`` with its input, (n, ..., n_feature), and the
-        samples of the batch; returns (n, n_feature).
+        samples of the batch; returns (n, n_feature). `mean_of_tokens` and `last_token`
+        leave padding out.
 
     Raises
     ------
@@ -66,9 +67,7 @@ class ConjugateKernel(Kernel):
     """
 
     def __init__(self, module, layer, *, dtype=None, batch=256, pool=None):
-        self._function = NetworkFunction(
-            module, dtype=dtype, output=lambda answer: answer
-        )
+        self._function = NetworkFunction(module, dtype=dtype, output=_as_it_is)
         linear = {
             name: part
             for name, part in module.named_modules()
@@ -116,7 +115,7 @@ class ConjugateKernel(Kernel):
             layer is not used once in a forward pass, or it reads more than one vector
             a sample and ``pool`` is not given.
         """
-        self._function.require_deterministic()
+        self._function.require_independent()
         state = self._function.parameters() | self._function.constants()
         parts = []
         for rows in iter_blocks(count_samples(x), self.batch):
@@ -146,7 +145,18 @@ class ConjugateKernel(Kernel):
             msg = (
                 f"layer {self.layer!r} reads {tuple(features.shape)}: more than one "
                 "vector a sample. Say with pool= how to make one of them, e.g. "
-                "pool=lambda a, x: a[:, -1]"
+                "pool=mean_of_tokens or pool=last_token of mantis_astro.kernels, which "
+                "leave out the padding that x['attention_mask'] tells"
+            )
+            raise ValueError(msg)
+        if features.is_complex():
+            msg = (
+                f"layer {self.layer!r} reads {features.dtype}, and features are real "
+                "numbers: name a layer behind the step to real ones"
             )
             raise ValueError(msg)
         return features
+
+
+def _as_it_is(answer):
+    return answer

@@ -8,6 +8,7 @@ This module needs scikit-learn (``pip install "mantis-astro[kernels]"``).
 import numpy as np
 
 from mantis_astro._optional import require
+from mantis_astro.kernels.arrays import refuse_masked
 from mantis_astro.kernels.base import Linear
 from mantis_astro.kernels.linear import ridge_path, ridge_regression
 from mantis_astro.kernels.logistic import logistic_regression
@@ -68,10 +69,13 @@ class KernelRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEstim
         KernelRegressor
             Itself.
         """
+        refuse_masked(X, "X")
+        refuse_masked(y, "y")
         X, y = validation.validate_data(
             self, X, y, multi_output=True, y_numeric=True, dtype=np.float64
         )
         if sample_weight is not None:
+            refuse_masked(sample_weight, "sample_weight")
             sample_weight = validation._check_sample_weight(sample_weight, X)
         features = _features(self.kernel, X)
         if isinstance(self.alpha, str):
@@ -103,8 +107,7 @@ class KernelRegressor(base.MultiOutputMixin, base.RegressorMixin, base.BaseEstim
         `~numpy.ndarray`
             Shape (n,) or (n, n_target); with ``return_std`` a second one of shape (n,).
         """
-        validation.check_is_fitted(self)
-        X = validation.validate_data(self, X, reset=False, dtype=np.float64)
+        X = _checked(self, X)
         features = _features(self.kernel, X)
         predicted = self.solution_.predict(features)
         if not return_std:
@@ -164,9 +167,12 @@ class KernelClassifier(base.ClassifierMixin, base.BaseEstimator):
         KernelClassifier
             Itself.
         """
+        refuse_masked(X, "X")
+        refuse_masked(y, "y")
         X, y = validation.validate_data(self, X, y, dtype=np.float64)
         multiclass.check_classification_targets(y)
         if sample_weight is not None:
+            refuse_masked(sample_weight, "sample_weight")
             sample_weight = validation._check_sample_weight(sample_weight, X)
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -200,8 +206,7 @@ class KernelClassifier(base.ClassifierMixin, base.BaseEstimator):
         `~numpy.ndarray`
             Shape (n, n_class), or (n,) for two classes.
         """
-        validation.check_is_fitted(self)
-        X = validation.validate_data(self, X, reset=False, dtype=np.float64)
+        X = _checked(self, X)
         logits = self.solution_.logits(_features(self.kernel, X))
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
@@ -219,8 +224,7 @@ class KernelClassifier(base.ClassifierMixin, base.BaseEstimator):
         `~numpy.ndarray`
             Shape (n, n_class).
         """
-        validation.check_is_fitted(self)
-        X = validation.validate_data(self, X, reset=False, dtype=np.float64)
+        X = _checked(self, X)
         return self.solution_.predict_probability(_features(self.kernel, X))
 
     def predict(self, X):
@@ -239,6 +243,13 @@ class KernelClassifier(base.ClassifierMixin, base.BaseEstimator):
         """
         validation.check_is_fitted(self)
         return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+
+
+def _checked(estimator, X):
+    """Check samples for an estimator that was fitted before."""
+    validation.check_is_fitted(estimator)
+    refuse_masked(X, "X")
+    return validation.validate_data(estimator, X, reset=False, dtype=np.float64)
 
 
 def _features(kernel, X):

@@ -1,11 +1,14 @@
 """What a kernel reads: samples of any shape, and the module they go through."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call
+
+from mantis_astro.kernels.arrays import refuse_masked
 
 __all__ = [
     "NetworkFunction",
@@ -17,10 +20,7 @@ __all__ = [
 ]
 
 _BATCH_DEPENDENT = nn.modules.batchnorm._BatchNorm
-_RANDOM = (
-    nn.modules.dropout._DropoutNd,
-    nn.MultiheadAttention,  # it has a rate of dropout, and no layer for it
-)
+_COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 
 
 def map_arrays(function, x):
@@ -38,7 +38,18 @@ def map_arrays(function, x):
     -------
     object
         Of the same structure; lists become tuples, mappings dictionaries.
+
+    Raises
+    ------
+    TypeError
+        If it is a list with a mapping for each sample.
     """
+    if isinstance(x, list) and any(isinstance(part, Mapping) for part in x):
+        msg = (
+            f"'x' is a list of {len(x)} mappings: give one mapping of arrays whose "
+            "first axis is the samples, such as torch.utils.data.default_collate(x)"
+        )
+        raise TypeError(msg)
     if isinstance(x, Mapping):
         return {name: map_arrays(function, part) for name, part in x.items()}
     if isinstance(x, tuple | list):
@@ -65,7 +76,13 @@ def as_tensor(array):
     -------
     `torch.Tensor`
         The same numbers.
+
+    Raises
+    ------
+    ValueError
+        If something of a masked array is masked.
     """
+    refuse_masked(array, "x")
     if isinstance(array, np.ndarray) and not array.flags.writeable:
         array = array.copy()
     return torch.as_tensor(array)
@@ -186,8 +203,9 @@ class NetworkFunction:
         """Precision that is computed in."""
         if self._dtype is not None:
             return self._dtype
-        kinds = [p.dtype for p in self.module.parameters() if p.is_floating_point()]
-        return torch.float64 if torch.float64 in kinds else torch.float32
+        kinds = {p.dtype for p in self.module.parameters()}
+        doubles = {torch.float64, torch.complex128}
+        return torch.float64 if kinds & doubles else torch.float32
 
     @property
     def device(self):
@@ -204,7 +222,7 @@ class NetworkFunction:
             Detached, in the precision of the computation.
         """
         return {
-            name: parameter.detach().to(self.dtype)
+            name: self._tensor(parameter)
             for name, parameter in self.module.named_parameters()
             if parameter.requires_grad
         }
@@ -224,17 +242,69 @@ class NetworkFunction:
             if not parameter.requires_grad
         }
         tensors = frozen | dict(self.module.named_buffers())
-        return {name: self._tensor(tensor.detach()) for name, tensor in tensors.items()}
+        return {name: self._tensor(tensor) for name, tensor in tensors.items()}
 
     def __call__(self, parameters, constants, x):
-        """Run the module; its answer as the user's ``output`` picks it."""
+        """
+        Run the module.
+
+        Parameters
+        ----------
+        parameters, constants : dict of str to `torch.Tensor`
+            All of its parameters and buffers.
+        x : tensor, or tuple or dict of such
+            Prepared samples.
+
+        Returns
+        -------
+        object
+            Its answer, as the user's ``output`` picks it.
+
+        Raises
+        ------
+        ValueError
+            If the answer depends on chance.
+        TypeError
+            If the module cannot read the integers that are in ``x``.
+        """
         args, kwargs = (), {}
         if isinstance(x, Mapping):
             kwargs = x
         else:
             args = x if isinstance(x, tuple) else (x,)
-        answer = functional_call(self.module, (parameters, constants), args, kwargs)
+        chance = self._chance()
+        try:
+            answer = functional_call(self.module, (parameters, constants), args, kwargs)
+        except RuntimeError as error:
+            _explain_integers(error, x)
+            raise
+        if not torch.equal(self._chance(), chance):
+            self._refuse_chance()
         return self.output(answer)
+
+    def _chance(self):
+        """State of the generator that dropout draws from."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_rng_state(self.device)
+        return torch.get_rng_state()
+
+    def _refuse_chance(self):
+        training = [
+            name or "module"
+            for name, layer in self.module.named_modules()
+            if layer.training and not any(layer.children())
+        ]
+        how = (
+            f"call module.eval() first (in training mode: {', '.join(training)})"
+            if training
+            else "no layer is in training mode, so look for a functional dropout "
+            "without training=self.training, or for torch.rand, in its forward pass"
+        )
+        msg = (
+            "the module draws random numbers, as dropout in training mode does, and "
+            f"its features are random: {how}"
+        )
+        raise ValueError(msg)
 
     def prepare(self, x):
         """
@@ -254,25 +324,25 @@ class NetworkFunction:
 
     def _tensor(self, array):
         tensor = as_tensor(array).detach().to(self.device)
+        if tensor.is_complex():
+            return tensor.to(_COMPLEX[self.dtype])
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
-    def require_deterministic(self):
+    def require_independent(self):
         """
-        Refuse a module whose answer for a sample depends on the others, or on chance.
+        Refuse a module whose answer for a sample depends on the others.
 
         Raises
         ------
         ValueError
             Naming the layers, and what to do.
         """
-        mixing, random = [], []
+        mixing = []
         for name, layer in self.module.named_modules():
             if isinstance(layer, _BATCH_DEPENDENT) and (
                 layer.training or layer.running_mean is None
             ):
                 mixing.append(name or "module")
-            if isinstance(layer, _RANDOM) and layer.training and _rate(layer) > 0:
-                random.append(name or "module")
         if mixing:
             msg = (
                 f"batch normalisation in training mode ({', '.join(mixing)}) makes a "
@@ -281,16 +351,20 @@ class NetworkFunction:
                 "cannot be used)"
             )
             raise ValueError(msg)
-        if random:
-            msg = (
-                f"dropout in training mode ({', '.join(random)}) makes features "
-                "random: call module.eval() first"
-            )
-            raise ValueError(msg)
 
 
-def _rate(layer):
-    return getattr(layer, "p", None) or getattr(layer, "dropout", 0.0)
+def _explain_integers(error, x):
+    """Raise what a module that cannot read integers should have raised."""
+    kinds = set()
+    map_arrays(lambda part: kinds.add(part.dtype), x)
+    integers = [k for k in kinds if not (k.is_floating_point or k.is_complex)]
+    if integers and re.search(r"dtype|scalar type|Input type", str(error)):
+        names = ", ".join(str(kind).removeprefix("torch.") for kind in integers)
+        msg = (
+            f"the module cannot read integers ({names}): give x as floating point; "
+            "integers stay as they are, as embeddings read them"
+        )
+        raise TypeError(msg) from error
 
 
 def _default_output(answer):

@@ -9,7 +9,7 @@ import scipy.optimize
 import scipy.sparse.linalg
 from scipy.special import logsumexp
 
-from mantis_astro.kernels.arrays import as_matrix, as_weights, check_alpha
+from mantis_astro.kernels.arrays import as_array, as_matrix, as_weights, check_alpha
 
 __all__ = ["LogisticSolution", "kernel_logistic_regression", "logistic_regression"]
 
@@ -348,9 +348,7 @@ def _lbfgs(problem, change, tolerance, max_iterations):
 
 def _as_probability(targets, n, n_classes):
     """Targets as the probability of each class, shape (n, n_class)."""
-    if hasattr(targets, "detach"):
-        targets = targets.detach().cpu().numpy()
-    targets = np.asarray(targets)
+    targets = as_array(targets, "targets")
     if len(targets) != n:
         msg = f"'targets' must have one row for each of {n}, got {len(targets)}"
         raise ValueError(msg)

@@ -95,7 +95,7 @@ class ProjectedNTK(Kernel):
             If the module is in training mode with layers for which that matters, or
             has no gradient.
         """
-        self._function.require_deterministic()
+        self._function.require_independent()
         x = self._function.prepare(x)
         n_out = require_differentiable(self._function, x)
         parameters = self._function.parameters()

@@ -97,8 +97,12 @@ class EmpiricalNTK(Kernel):
 
     @property
     def n_parameters(self):
-        """Number of parameters that require a gradient."""
-        return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
+        """Number of real parameters that require a gradient; a complex one is two."""
+        return sum(
+            real_view(p.detach()).numel()
+            for p in self.module.parameters()
+            if p.requires_grad
+        )
 
     def features(self, x):
         """
@@ -192,7 +196,7 @@ class EmpiricalNTK(Kernel):
         return max(1, n) * torch.finfo(self._function.dtype).bits // 8
 
     def _prepare(self, x):
-        self._function.require_deterministic()
+        self._function.require_independent()
         x = self._function.prepare(x)
         n_out = require_differentiable(self._function, x)
         return x, n_out
@@ -202,11 +206,12 @@ class EmpiricalNTK(Kernel):
         names, size = [], 0
         most = self.memory / self._bytes(n_rows)
         for name, parameter in self._function.parameters().items():
-            if names and size + parameter.numel() > most:
+            count = real_view(parameter).numel()
+            if names and size + count > most:
                 yield names, size
                 names, size = [], 0
             names.append(name)
-            size += parameter.numel()
+            size += count
         yield names, size
 
     def _jacobian(self, x, names, n_out):
@@ -218,7 +223,7 @@ class EmpiricalNTK(Kernel):
         for rows in iter_blocks(count_samples(x), self.batch):
             part = take_samples(x, rows)
             by_name = self._gradients(chosen, constants, part)
-            columns = [by_name[name].flatten(2) for name in names]
+            columns = [real_view(by_name[name]).flatten(2) for name in names]
             parts.append(torch.cat(columns, 2) / n_out**0.5)
         return torch.cat(parts)
 
@@ -278,6 +283,13 @@ def require_differentiable(function, x):
     n = min(1, count_samples(x))
     with torch.enable_grad():
         answer = function(parameters, function.constants(), take_samples(x, slice(n)))
+    if answer.is_complex():
+        msg = (
+            f"the module's output is {answer.dtype}, and a tangent kernel is of real "
+            "functions: pick real numbers with output=, such as "
+            "output=lambda answer: torch.view_as_real(answer)"
+        )
+        raise ValueError(msg)
     if not answer.is_floating_point() or not answer.requires_grad:
         what = str(answer.dtype).removeprefix("torch.")
         msg = (
@@ -293,6 +305,24 @@ def require_differentiable(function, x):
         )
         raise ValueError(msg)
     return answer[0].numel() if n else answer.flatten(1).shape[1]
+
+
+def real_view(tensor):
+    """
+    View complex numbers as pairs of real ones.
+
+    Parameters
+    ----------
+    tensor : `torch.Tensor`
+        Any; a real one is returned as it is.
+
+    Returns
+    -------
+    `torch.Tensor`
+        With a last axis of 2 for real and imaginary parts. The gradient of a real
+        function by a complex parameter is that by its two parts.
+    """
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 def _plain_jacobian(outputs, chosen, sample):

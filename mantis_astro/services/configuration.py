@@ -38,6 +38,17 @@ class Conf(config.ConfigNamespace):
         "https://alasky.cds.unistra.fr/hips-image-services/hips2fits",
         "CDS hips2fits server.",
     )
+    panstarrs_tiles = _item(
+        "https://stpubdata.s3.amazonaws.com/panstarrs/ps1/public",
+        "Address above the folder rings.v3.skycell of Pan-STARRS1's stacks.",
+    )
+    unwise_tiles = _item(
+        "https://unwise.me/data/neo7/unwise-coadds/fulldepth",
+        "Address above the folders of unWISE's coadds.",
+    )
+    unwise_cutouts = _item(
+        "https://unwise.me/cutout_fits", "unWISE's own cutout server."
+    )
     connect_timeout = _item(10.0, "Seconds to wait for a connection.")
     timeout = _item(30.0, "Seconds to wait for the next byte of an answer.")
     answer_timeout = _item(
@@ -64,6 +75,15 @@ class Conf(config.ConfigNamespace):
         0.0, "Requests started per second at one host; 0 for no limit but the above."
     )
     positions_per_list = _item(200, "Positions in one request for PS1's file list.")
+    objects_per_tile = _item(
+        5, "Objects on a tile from which on 'dense tiles' reads it."
+    )
+    tile_gap_bytes = _item(
+        1_000_000, "Bytes of a tile that are read in vain rather than asked around."
+    )
+    tile_cache_bytes = _item(
+        2e9, "Largest size of the parts of tiles that are kept on disk; 0 for none."
+    )
     seconds_per_request = _item(
         0.8, "Typical seconds per answer, for the time that a plan expects."
     )

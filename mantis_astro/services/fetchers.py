@@ -1,17 +1,42 @@
 """How the images of many objects are asked for: which requests, and in which order."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
+
+import numpy as np
 
 from mantis_astro.services.request import HttpRequest, ImageRequest
 from mantis_astro.services.scheduler import Job
 from mantis_astro.services.validation import check_image
 
-__all__ = ["Fetcher", "make_fetcher"]
+__all__ = ["Fetcher", "Foresight", "make_fetcher"]
 
 # How often a server must say that it has nothing, before it is believed; and one of a
 # survey of all the sky
 _TIMES, _TIMES_ALL_SKY = 2, 4
+_HEADER_BYTES = 5760  # of an image as cutout servers write it, typically
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """
+    What some positions will cost at one source.
+
+    Attributes
+    ----------
+    n_requests : int
+        Requests, at least.
+    n_bytes : float
+        Bytes that come back, about.
+    left : `~numpy.ndarray` of bool
+        Positions that are left to the next source from the start, shape (n,).
+    """
+
+    n_requests: int
+    n_bytes: float
+    left: np.ndarray
 
 
 class Fetcher:
@@ -87,6 +112,46 @@ class Fetcher:
             Number of requests.
         """
         return n_positions * len(self._requests(0.0, 0.0, bands))
+
+    def foresee(self, ra, dec, bands, positions_per_list):  # noqa: ARG002
+        """
+        Tell what some positions will cost.
+
+        Parameters
+        ----------
+        ra, dec : `~numpy.ndarray` of float
+            ICRS degrees, all different, shape (n,).
+        bands : tuple of Band
+            Bands wanted.
+        positions_per_list : int
+            Positions in one list, where a server lists files.
+
+        Returns
+        -------
+        Foresight
+            Nothing is left to others.
+        """
+        n_requests = self.count_requests(len(ra), bands, positions_per_list)
+        image = _HEADER_BYTES + 4 * math.prod(self.shape)
+        return Foresight(
+            n_requests, len(ra) * len(bands) * image, np.zeros(len(ra), bool)
+        )
+
+    def prepare(self, ra, dec):  # noqa: ARG002
+        """
+        Look at all positions of a table before the first is asked for.
+
+        Parameters
+        ----------
+        ra, dec : `~numpy.ndarray` of float
+            ICRS degrees, shape (n,); NaN for none.
+
+        Returns
+        -------
+        `~numpy.ndarray` of int
+            Numbers by which objects are best put in order, shape (n,).
+        """
+        return np.zeros(len(ra), int)
 
     def image_url(self, ra, dec, bands, file):  # noqa: ARG002
         """
@@ -199,8 +264,22 @@ class _InOrder:
             for number, service in enumerate(services)
         ]
         preferred = self._sources[0]
-        self.expect, self.count_requests = preferred.expect, preferred.count_requests
+        self.expect, self.prepare = preferred.expect, preferred.prepare
         self.fetch = preferred.fetch
+
+    def foresee(self, ra, dec, bands, positions_per_list):
+        """Address, requests, bytes of each source that is asked if nothing fails."""
+        plans = []
+        for source in self._sources:
+            if not len(ra):
+                break
+            seen = source.foresee(ra, dec, bands, positions_per_list)
+            if seen.n_requests:
+                url = source.image_url(*_first(ra, dec, ~seen.left), bands, None)
+                plans.append((url, seen.n_requests, seen.n_bytes))
+            ra, dec = ra[seen.left], dec[seen.left]
+        url = self._sources[0].image_url(0.0, 0.0, bands, None)
+        return plans or [(url, 0, 0.0)]
 
     def image_url(self, ra, dec, bands, file, source=0):
         return self._sources[source].image_url(ra, dec, bands, file)
@@ -225,6 +304,11 @@ class _InOrder:
             self._sources[number].fetch(targets, wanted)
 
 
+def _first(ra, dec, chosen):
+    i = int(np.argmax(chosen))
+    return float(ra[i]), float(dec[i])
+
+
 def make_fetcher(services, engine, settle, *, size=None, pixel_scale=None):
     """
     Make what fetches the images of one survey.
@@ -245,7 +329,7 @@ def make_fetcher(services, engine, settle, *, size=None, pixel_scale=None):
     Returns
     -------
     object
-        Has ``fetch``, ``expect``, ``count_requests`` and ``image_url``.
+        Has ``fetch``, ``prepare``, ``expect``, ``foresee`` and ``image_url``.
 
     Raises
     ------

@@ -9,14 +9,18 @@ from urllib.parse import urlencode
 import astropy.units as u
 import numpy as np
 from astropy.nddata import CCDData
-from astropy.wcs import WCS
 from astroquery.exceptions import InvalidQueryError
 
 from mantis_astro.bands import get_bands, get_survey
 from mantis_astro.services.base import CutoutServiceClass, parse_one_position
 from mantis_astro.services.configuration import conf
 from mantis_astro.services.inquiry import Inquiry, raise_failure
-from mantis_astro.services.request import HttpRequest, ImageRequest, longest_answer
+from mantis_astro.services.request import (
+    HttpRequest,
+    ImageRequest,
+    longest_answer,
+    north_up,
+)
 from mantis_astro.services.scheduler import Job
 from mantis_astro.services.validation import BadAnswerError, check_status, open_fits
 
@@ -146,7 +150,7 @@ class HiPSClass(CutoutServiceClass):
             One for each band.
         """
         scale = self.survey.pixel_scale if pixel_scale is None else pixel_scale
-        grid = _north_up(ra, dec, shape[0], scale)
+        grid = north_up(ra, dec, shape, scale.to_value(u.deg))
         arcsec = float(scale.to_value(u.arcsec))
         return [
             ImageRequest(
@@ -183,7 +187,7 @@ class HiPSClass(CutoutServiceClass):
         """
         (band,) = request.bands
         scale = request.pixel_scale * u.arcsec
-        grid = _north_up(request.ra, request.dec, request.shape[0], scale)
+        grid = north_up(request.ra, request.dec, request.shape, scale.to_value(u.deg))
         payload = self._args_to_payload(band, grid)
         return {band: self._read(answer, payload=payload, band=band)}
 
@@ -193,7 +197,8 @@ class HiPSClass(CutoutServiceClass):
         n = survey.shape[0]
         if size is not None:
             n = self.settle_shape(size, survey.pixel_scale)[0]
-        return _north_up(coord.ra.deg, coord.dec.deg, n, survey.pixel_scale)
+        step = survey.pixel_scale.to_value(u.deg)
+        return north_up(coord.ra.deg, coord.dec.deg, (n, n), step)
 
     def _args_to_payload(self, band, wcs):
         survey = get_survey(band.survey)
@@ -230,17 +235,6 @@ class HiPSClass(CutoutServiceClass):
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )
-
-
-def _north_up(ra, dec, n, pixel_scale):
-    """Grid of n x n pixels with the position in the middle."""
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval = [ra, dec]
-    wcs.wcs.crpix = [(n + 1) / 2, (n + 1) / 2]
-    wcs.wcs.cdelt = [-pixel_scale.to_value(u.deg), pixel_scale.to_value(u.deg)]
-    wcs.array_shape = (n, n)
-    return wcs
 
 
 def _to_http(payload):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from astroquery import cache_conf
 
 from mantis_astro.atomic import atomic_file
-from mantis_astro.services.transport import Answer
+from mantis_astro.services.answers import Answer
 
 __all__ = ["KeptAnswers"]
 

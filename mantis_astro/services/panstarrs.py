@@ -20,25 +20,12 @@ from mantis_astro.services.request import (
 )
 from mantis_astro.services.scheduler import Job
 from mantis_astro.services.stack_list import read_stack_list
-from mantis_astro.services.validation import check_status
+from mantis_astro.services.validation import bad_fraction, check_status, is_covered
 
 __all__ = ["PanSTARRS", "PanSTARRSClass"]
 
 _LISTS = 3  # lists that must lack a band before it counts as absent
 _LIST_BYTES, _LIST_BYTES_OF_BAND = 100_000, 4000  # rows have 250, skycells overlap
-_WELL_COVERED = 0.01  # share of bad pixels beyond which another skycell is tried
-
-
-def _bad_fraction(image):
-    """Share of the pixels that are masked, from 0 to 1; 1 for None."""
-    if image is None:
-        return 1.0
-    return 0.0 if image.mask is None else float(np.mean(image.mask))
-
-
-def _is_covered(image):
-    """Whether an image covers its field so well that no other skycell is needed."""
-    return _bad_fraction(image) <= _WELL_COVERED
 
 
 class _Lists:
@@ -160,14 +147,14 @@ class _PanSTARRSFetcher(Fetcher):
                 want.files.insert(0, file)
                 self._ask_image(want)
                 return
-            if _bad_fraction(image) < _bad_fraction(want.best):
+            if bad_fraction(image) < bad_fraction(want.best):
                 want.best, want.file = image, file
-        if want.files and not _is_covered(want.best):
+        if want.files and not is_covered(want.best):
             want.is_doubted = False
             self._ask_image(want)
             return
         result = want.best
-        if want.error is not None and not _is_covered(want.best):
+        if want.error is not None and not is_covered(want.best):
             result = want.error  # the skycell that failed may be the better one
         self._settle_all(want.group, want.band, result, want.file or file)
 

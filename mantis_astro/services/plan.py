@@ -22,6 +22,8 @@ class HostPlan:
         Surveys that it serves here.
     n_requests : int
         Requests, at least: more where skycells overlap or something fails.
+    n_bytes : float
+        Bytes that come back, about.
     duration : `~astropy.units.Quantity`
         Expected time.
     """
@@ -29,6 +31,7 @@ class HostPlan:
     host: str
     surveys: tuple
     n_requests: int
+    n_bytes: float
     duration: u.Quantity
 
 
@@ -52,7 +55,7 @@ class RequestPlan:
     >>> from mantis_astro.services import SurveyCutouts
     >>> coords = SkyCoord([10, 10], [-40, 40], unit="deg")
     >>> print(SurveyCutouts().plan(coords, ["ps1.g", "galex.NUV"]))
-    2 objects, 4 requests, about 0.0067 min
+    2 objects, 4 requests, 0.14 MB, about 0.0067 min
     ps1images.stsci.edu: 2 requests for ps1 (1 object outside)
     www.legacysurvey.org: 2 requests for galex
     """
@@ -63,7 +66,10 @@ class RequestPlan:
 
     def __str__(self):
         minutes = self.duration.to_value(u.min)
-        total = f"{self.n_objects} objects, {self.n_requests} requests"
+        total = (
+            f"{self.n_objects} objects, {self.n_requests} requests, "
+            f"{self.n_bytes / 1e6:.2g} MB"
+        )
         lines = [f"{total}, about {minutes:.2g} min"]
         for host in self.hosts:
             outside = sum(self.n_outside[survey] for survey in host.surveys)
@@ -78,6 +84,11 @@ class RequestPlan:
         return sum(host.n_requests for host in self.hosts)
 
     @property
+    def n_bytes(self):
+        """Bytes that come back, about, a float."""
+        return float(sum(host.n_bytes for host in self.hosts))
+
+    @property
     def duration(self):
         """Expected time, a `~astropy.units.Quantity`: hosts are asked side by side."""
         return max((host.duration for host in self.hosts), default=0 * u.min)
@@ -89,13 +100,15 @@ class RequestPlan:
         Returns
         -------
         `~astropy.table.QTable`
-            Columns ``host``, ``surveys``, ``n_requests`` and ``duration``.
+            Columns ``host``, ``surveys``, ``n_requests``, ``n_bytes`` and
+            ``duration``.
         """
         return QTable(
             {
                 "host": [host.host for host in self.hosts],
                 "surveys": [", ".join(host.surveys) for host in self.hosts],
                 "n_requests": [host.n_requests for host in self.hosts],
+                "n_bytes": [host.n_bytes for host in self.hosts],
                 "duration": u.Quantity([h.duration for h in self.hosts] or [] * u.min),
             }
         )
@@ -108,8 +121,8 @@ def make_plan(counts, n_objects, *, connections, rate, seconds):
     Parameters
     ----------
     counts : list of tuple
-        For each survey: its name, the address of its server, its number of requests
-        and the number of objects outside its footprint.
+        For each survey and source: its name, the address of its server, its number of
+        requests and bytes, and the number of objects outside its footprint.
     n_objects : int
         Objects asked for.
     connections : int
@@ -125,13 +138,15 @@ def make_plan(counts, n_objects, *, connections, rate, seconds):
         The plan.
     """
     by_host = {}
-    for name, url, n_requests, _ in counts:
-        by_host.setdefault(urlsplit(url).netloc, []).append((name, n_requests))
+    for name, url, n_requests, n_bytes, _ in counts:
+        host = urlsplit(url).netloc or "this machine"
+        by_host.setdefault(host, []).append((name, n_requests, n_bytes))
     hosts = []
     for host, rows in by_host.items():
-        n_requests = sum(n for _, n in rows)
-        duration = n_requests * max(seconds / connections, 1 / rate if rate else 0.0)
-        names = tuple(name for name, _ in rows)
-        hosts.append(HostPlan(host, names, n_requests, (duration / 60) * u.min))
+        names, requests, sizes = zip(*rows, strict=True)
+        n_requests = sum(requests)
+        wait = n_requests * max(seconds / connections, 1 / rate if rate else 0.0) / 60
+        names = tuple(dict.fromkeys(names))
+        hosts.append(HostPlan(host, names, n_requests, sum(sizes), wait * u.min))
     outside = {name: n_outside for name, *_, n_outside in counts}
     return RequestPlan(tuple(hosts), n_objects, outside)

@@ -1,6 +1,6 @@
 """The list of services: which server gives the images of which survey."""
 
-from functools import cache
+from functools import cache, partial
 
 from astroquery.exceptions import InvalidQueryError
 
@@ -8,8 +8,11 @@ from mantis_astro.bands import get_survey
 from mantis_astro.services.hips import HiPSClass
 from mantis_astro.services.legacy_survey import LegacySurveyClass
 from mantis_astro.services.panstarrs import PanSTARRSClass
+from mantis_astro.services.tiles.service import TileServiceClass
+from mantis_astro.services.unwise_cutouts import UnwiseCutoutsClass
 
 __all__ = [
+    "choose_services",
     "get_service",
     "get_services",
     "list_services",
@@ -109,7 +112,7 @@ def list_services():
     --------
     >>> from mantis_astro.services import list_services
     >>> list(list_services())
-    ['legacy_survey', 'panstarrs', 'hips']
+    ['legacy_survey', 'panstarrs', 'hips', 'unwise_cutouts', 'tiles', 'dense tiles']
     """
     return dict(_services)
 
@@ -172,6 +175,58 @@ def get_service(survey):
     return get_services(survey)[0]
 
 
+def choose_services(survey, chosen=None):
+    """
+    Return the services that are asked for a survey's images.
+
+    Parameters
+    ----------
+    survey : Survey or str
+        The survey.
+    chosen : str, service or sequence of them, optional
+        Name of a service, or one, which the usual ones follow; a sequence is all.
+
+    Returns
+    -------
+    tuple of CutoutServiceClass
+        In order of preference.
+
+    Raises
+    ------
+    InvalidQueryError
+        If a name is not known, or a service is one of another survey.
+
+    Examples
+    --------
+    >>> from mantis_astro.services.registry import choose_services
+    >>> [type(service).__name__ for service in choose_services("ps1", "tiles")]
+    ['TileServiceClass', 'PanSTARRSClass']
+    """
+    survey = get_survey(survey)
+    if chosen is None:
+        return get_services(survey)
+    is_all = isinstance(chosen, list | tuple)
+    services = [_settle(one, survey) for one in (chosen if is_all else [chosen])]
+    if not is_all:
+        services += [one for one in get_services(survey) if one not in services]
+    if not services:
+        msg = f"'sources' of {survey.title} must name at least one service"
+        raise InvalidQueryError(msg)
+    return tuple(services)
+
+
+def _settle(chosen, survey):
+    if isinstance(chosen, str):
+        if chosen not in _services:
+            msg = f"no service {chosen!r} for {survey.title}; there are {_names()}"
+            raise InvalidQueryError(msg)
+        return _make(chosen, survey)
+    if getattr(chosen, "survey", None) != survey:
+        msg = f"{chosen!r} is no service of {survey.title}, and no name of one"
+        raise InvalidQueryError(msg)
+    return chosen
+
+
 @cache
 def _make(name, survey):
     return _services[name](survey)
@@ -184,3 +239,6 @@ def _names(left_out=None):
 register_service("legacy_survey", LegacySurveyClass)
 register_service("panstarrs", PanSTARRSClass)
 register_service("hips", HiPSClass)
+register_service("unwise_cutouts", UnwiseCutoutsClass)
+register_service("tiles", TileServiceClass)
+register_service("dense tiles", partial(TileServiceClass, least=None))

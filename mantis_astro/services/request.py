@@ -4,7 +4,16 @@ import math
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-__all__ = ["HttpRequest", "ImageRequest", "build_url", "degrees_text", "longest_answer"]
+from astropy.wcs import WCS
+
+__all__ = [
+    "HttpRequest",
+    "ImageRequest",
+    "build_url",
+    "degrees_text",
+    "longest_answer",
+    "north_up",
+]
 
 _FEW = 3  # answers stop at a few times the expected size
 _HEADERS = 100_000  # bytes; those of real images have 10,000
@@ -28,6 +37,8 @@ class HttpRequest:
         that is sent again must send them again.
     max_bytes : int or None
         Length beyond which a body cannot be an answer to this; None for no limit.
+    headers : dict of str to str, or None
+        Headers besides those that all requests have.
     """
 
     url: str
@@ -35,6 +46,7 @@ class HttpRequest:
     data: dict | None = None
     files: dict | None = None
     max_bytes: int | None = None
+    headers: dict | None = None
 
     @property
     def host(self):
@@ -140,3 +152,30 @@ def longest_answer(shape, n_planes=1):
     149152
     """
     return _HEADERS + _FEW * 8 * n_planes * math.prod(shape)
+
+
+def north_up(ra, dec, shape, pixel_scale):
+    """
+    Make the grid of an image with north up and a position in the middle.
+
+    Parameters
+    ----------
+    ra, dec : float
+        ICRS degrees.
+    shape : tuple of int
+        Shape ``(ny, nx)`` in pixels.
+    pixel_scale : float
+        Side of a pixel in degrees.
+
+    Returns
+    -------
+    `~astropy.wcs.WCS`
+        A tangent plane, with its ``array_shape``.
+    """
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = [ra, dec]
+    wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
+    wcs.wcs.cdelt = [-pixel_scale, pixel_scale]
+    wcs.array_shape = tuple(shape)
+    return wcs

@@ -79,9 +79,6 @@ class Run:
         self._clock = clock
         self._ra, self._dec = coords.icrs.ra.deg, coords.icrs.dec.deg
         self._order = np.arange(len(coords))
-        if not ordered:
-            strip = np.floor(self._dec / _STRIP)
-            self._order = np.lexsort((self._dec, self._ra, strip))
         self._chunk = conf.positions_per_list
         self._twins = _Twins(self._ra, self._dec, 2 * self._chunk)
         self._n_admitted = self._n_handed_over = 0
@@ -116,6 +113,9 @@ class Run:
             survey: make_fetcher(survey, scheduler, self._settle)
             for survey in self.groups
         }
+        tiles = [f.prepare(self._ra, self._dec) for f in self._fetchers.values()]
+        if not self._ordered:
+            self._order = self._arrange(tiles)
         if deadline is not None:
             self._until = self._clock.now() + deadline
             self._deadline = deadline
@@ -201,6 +201,12 @@ class Run:
             if self._scheduler is not None:
                 self._scheduler.close()
             self._save()
+
+    def _arrange(self, tiles):
+        """Order in which tiles are read one after the other, large ones foremost."""
+        tiles = sorted(tiles, key=lambda some: -len(np.unique(some)))
+        strip = np.floor(self._dec / _STRIP)
+        return np.lexsort((self._dec, self._ra, strip, *tiles))
 
     def _save(self):
         """Put on disk what was fetched since the last time, of all objects together."""

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mantis_astro.politeness import backoff, retry_after
+from mantis_astro.services.answers import TransportError
 from mantis_astro.services.configuration import conf
 from mantis_astro.services.request import HttpRequest
-from mantis_astro.services.transport import HttpTransport, TransportError
+from mantis_astro.services.transport import HttpTransport
 from mantis_astro.services.validation import BadAnswerError
 
 __all__ = ["Clock", "Job", "RetryPolicy", "Scheduler", "make_scheduler"]

@@ -22,7 +22,7 @@ from mantis_astro.services.fetchers import make_fetcher
 from mantis_astro.services.footprint import Footprints
 from mantis_astro.services.interruption import DeferredInterrupt
 from mantis_astro.services.plan import make_plan
-from mantis_astro.services.registry import get_services
+from mantis_astro.services.registry import choose_services
 from mantis_astro.services.run import Run
 from mantis_astro.services.scheduler import Clock, make_scheduler
 from mantis_astro.tables.coordinates import find_coordinates
@@ -56,6 +56,12 @@ class SurveyCutouts:
         published network reads it.
     pixel_scale : mapping of survey to `~astropy.units.Quantity`, optional
         Side of a pixel, where the server can choose it (the Legacy Survey viewer).
+    sources : mapping of survey to str, service or sequence of them, optional
+        Where a survey's images come from. A name (of
+        `~mantis_astro.services.list_services`) or a service is asked first, and the
+        usual ones for what it fails to give; of a sequence nothing but its members are
+        asked, in their order. ``{"ps1": "tiles"}`` reads whole tiles, and ``{"ps1":
+        "dense tiles"}`` those that show ``conf.objects_per_tile`` objects or more.
     coverage : mapping of survey to `mocpy.MOC` or path, optional
         Coverage maps: positions outside are ``no_coverage`` and cost no request.
     store : CutoutSource, optional
@@ -90,6 +96,8 @@ class SurveyCutouts:
         If a coverage map is a file and mocpy is not installed.
     ValueError
         If a limit is not positive, or ``offline`` is given without a store.
+    InvalidQueryError
+        If a source is not known, or cannot serve a survey.
 
     Examples
     --------
@@ -110,6 +118,7 @@ class SurveyCutouts:
         *,
         size: u.Quantity | Mapping | None = None,
         pixel_scale: Mapping | None = None,
+        sources: Mapping | None = None,
         coverage: Mapping | None = None,
         store: CutoutSource | None = None,
         offline: bool = False,
@@ -149,6 +158,11 @@ class SurveyCutouts:
         self._pixel_scale = {
             get_survey(name): scale for name, scale in (pixel_scale or {}).items()
         }
+        self._sources = {
+            get_survey(name): chosen for name, chosen in (sources or {}).items()
+        }
+        for survey, chosen in self._sources.items():
+            choose_services(survey, chosen)  # a wrong one is an error here and now
         self._footprints = Footprints(coverage)
         self._connections = connections_per_host
         self._rate = requests_per_second
@@ -203,10 +217,12 @@ class SurveyCutouts:
             fetcher = self._make_fetcher(survey)
             inside = self._footprints.contain(survey, ra, dec)
             good = inside & np.isfinite(ra) & np.isfinite(dec)
-            n = len(np.unique(np.stack([ra, dec])[:, good], axis=1).T)
-            n_requests = fetcher.count_requests(n, group, conf.positions_per_list)
-            url = fetcher.image_url(0.0, 0.0, group, None)
-            counts.append((survey.name, url, n_requests, int(np.sum(~inside))))
+            unique = np.unique(np.stack([ra, dec])[:, good], axis=1)
+            n_outside = int(np.sum(~inside))
+            counts += [
+                (survey.name, *seen, n_outside)
+                for seen in fetcher.foresee(*unique, group, conf.positions_per_list)
+            ]
         return make_plan(
             counts,
             len(coords),
@@ -390,7 +406,7 @@ class SurveyCutouts:
         if isinstance(size, Mapping):
             size = {get_survey(name): angle for name, angle in size.items()}.get(survey)
         return make_fetcher(
-            get_services(survey),
+            choose_services(survey, self._sources.get(survey)),
             lambda _: scheduler,
             settle,
             size=size,

@@ -5,9 +5,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -21,7 +19,9 @@ from urllib3.exceptions import (
 from urllib3.util.connection import allowed_gai_family
 
 from mantis_astro.politeness import user_agent
+from mantis_astro.services.answers import Answer, TransportError
 from mantis_astro.services.configuration import conf
+from mantis_astro.services.file_reading import read_file
 
 __all__ = ["Answer", "HttpTransport", "TransportError"]
 
@@ -29,49 +29,12 @@ _WATCH_INTERVAL = 0.05  # s
 _CHUNK = 1 << 14  # bytes read at a time: a gzip bomb makes a thousand times as many
 
 
-class TransportError(OSError):
-    """
-    No answer came, or not all of it; asking again may help.
-
-    Parameters
-    ----------
-    message : str
-        What happened, in a sentence.
-    timed_out : bool, optional
-        Whether the server was too slow.
-    unreachable : bool, optional
-        Whether there was not even a connection.
-    """
-
-    def __init__(self, message, *, timed_out=False, unreachable=False):
-        super().__init__(message)
-        self.timed_out = timed_out
-        self.unreachable = unreachable
-
-
-@dataclass(slots=True)
-class Answer:
-    """
-    What came back.
-
-    Attributes
-    ----------
-    status : int
-        HTTP status.
-    content : bytes or mapping of Band to `~astropy.nddata.CCDData`
-        Body; or images, from a transport that has them ready.
-    headers : mapping of str to str
-        Headers.
-    """
-
-    status: int = 200
-    content: bytes | Mapping = b""
-    headers: Mapping = field(default_factory=dict)
-
-
 class HttpTransport:
     """
     Sends requests with time-outs that hold, whatever a server does.
+
+    An address that is none of HTTP is a file: on this machine, or in cloud storage, by
+    fsspec.
 
     A read time-out alone does not end an answer that comes byte by byte, and nothing
     wakes a thread that waits for a silent server: each request is watched. When its
@@ -117,6 +80,9 @@ class HttpTransport:
         TransportError
             If there is no whole answer, or it has more than ``http.max_bytes``.
         """
+        if not http.url.startswith(("http://", "https://")):
+            self._check_open()
+            return read_file(http)
         flight = _Flight(time.monotonic() + seconds)
         _this_thread.flight = flight
         self._take_off(flight)
@@ -158,6 +124,7 @@ class HttpTransport:
             http.url,
             data=http.data,
             files=http.files,
+            headers=http.headers,
             timeout=self._timeout,
             stream=True,
         )

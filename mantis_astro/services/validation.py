@@ -22,15 +22,18 @@ from mantis_astro.exceptions import InputSpecError
 
 __all__ = [
     "BadAnswerError",
+    "bad_fraction",
     "check_geometry",
     "check_image",
     "check_status",
+    "is_covered",
     "open_fits",
     "read_images",
 ]
 
 CENTRE_TOLERANCE = 1.5  # pixels, from the centre of the image to the position
 SCALE_TOLERANCE = 0.01  # of the pixel scale, as `judge` takes it
+_WELL_COVERED = 0.01  # share of bad pixels beyond which another image is tried
 _FITS_BLOCK = 2880
 # The viewer says this and no more, with status 200 or 400, off the edge of a survey.
 _NO_OVERLAP = re.compile(r"(error:? *)?no overlap\b[^<>]{0,80}", re.IGNORECASE)
@@ -253,6 +256,42 @@ def check_geometry(image, band, request):
     if problem is not None:
         msg = f"{band}: {problem}"
         raise BadAnswerError(msg)
+
+
+def bad_fraction(image):
+    """
+    Tell which share of an image has no data.
+
+    Parameters
+    ----------
+    image : `~astropy.nddata.CCDData` or None
+        The image.
+
+    Returns
+    -------
+    float
+        Share of the pixels that are masked, from 0 to 1; 1 for None.
+    """
+    if image is None:
+        return 1.0
+    return 0.0 if image.mask is None else float(np.mean(image.mask))
+
+
+def is_covered(image):
+    """
+    Tell whether an image covers its field so well that no other is needed.
+
+    Parameters
+    ----------
+    image : `~astropy.nddata.CCDData` or None
+        The image.
+
+    Returns
+    -------
+    bool
+        Whether no more than 1 % of its pixels lack data.
+    """
+    return bad_fraction(image) <= _WELL_COVERED
 
 
 def _provenance(image, band, request):

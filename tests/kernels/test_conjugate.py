@@ -169,7 +169,14 @@ def test_batch_normalisation_without_statistics_is_refused():
             "2",
             torch.zeros(2, 3),
         ),
-        (Tokens(), "score", {"input_ids": torch.zeros(2, 3, dtype=torch.int64)}),
+        (
+            Tokens(),
+            "score",
+            {
+                "input_ids": torch.zeros(2, 3, dtype=torch.int64),
+                "attention_mask": torch.ones(2, 3, dtype=torch.int64),
+            },
+        ),
     ],
 )
 def test_dropout_in_training_mode_is_refused(network, layer, x):

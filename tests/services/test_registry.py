@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astroquery.exceptions import RemoteServiceError
@@ -116,9 +117,12 @@ class _Nowhere:
 
 @pytest.mark.parametrize("name", list(list_services()))
 def test_every_service_names_its_requests_without_sending_any(name):
-    survey = {"panstarrs": "ps1", "hips": "ps1"}.get(name, "galex")
+    survey = {"legacy_survey": "galex", "unwise_cutouts": "unwise"}.get(name, "ps1")
     service = list_services()[name](survey)
     fetcher = service.fetcher(service, None, None, size=None, pixel_scale=None)
     bands = service.survey.bands
     assert fetcher.image_url(RA, DEC, bands, None).startswith("https://")
-    assert fetcher.count_requests(10, bands, 200) >= 10
+    ra = np.linspace(0, 300, 10)
+    seen = fetcher.foresee(ra, np.zeros(10), bands, 200)
+    assert seen.n_requests >= 10 or seen.left.all()
+    assert seen.n_bytes >= 10 * 4 * 32**2 or seen.left.all()

@@ -34,6 +34,10 @@ FAULTS = {
     "duplicate_rows": "every row of the PS1 file list comes twice",
     "missing_rows": "every second position of the PS1 file list has no rows",
     "shuffled_rows": "the rows of the PS1 file list come in random order",
+    "no_ranges": "status 200 and the whole file, though a range was asked for",
+    "short_range": "status 206 and half of the bytes that it announces",
+    "wrong_range": "status 206 and other bytes of the file, which it says",
+    "unnamed_range": "status 206 and no word of which bytes they are",
 }
 
 _IMAGE_FAULTS = (
@@ -45,6 +49,7 @@ _IMAGE_FAULTS = (
     "blank",
 )
 _LIST_FAULTS = ("duplicate_rows", "missing_rows", "shuffled_rows")
+_RANGE_FAULTS = ("no_ranges", "short_range", "wrong_range", "unnamed_range")
 _STATUSES = (429, 500, 502, 503, 504)
 _LIST_PATH = "ps1filenames"
 
@@ -119,8 +124,11 @@ class Fault:
         Returns
         -------
         bool
-            False for rows of a list that is an image, and the reverse.
+            False for rows of a list that is an image, and the reverse, and for ranges
+            of what is no file.
         """
+        if self.kind in _RANGE_FAULTS:
+            return path.endswith((".fits", ".fits.gz"))
         if _LIST_PATH in path:
             return self.kind not in _IMAGE_FAULTS
         return self.kind not in _LIST_FAULTS
@@ -282,6 +290,36 @@ def spoil_image(kind, content):
         spoiled = io.BytesIO()
         hdus.writeto(spoiled, output_verify="ignore")
     return spoiled.getvalue()
+
+
+def spoil_range(kind, answer):
+    """
+    Cut an answer to a request for a range, or send another range.
+
+    Parameters
+    ----------
+    kind : str or int or None
+        Kind of the fault.
+    answer : Answer
+        The right answer.
+
+    Returns
+    -------
+    Answer
+        The answer, spoiled; the same if it is no range.
+    """
+    if answer.status != 206 or kind not in _RANGE_FAULTS:
+        return answer
+    headers = dict(answer.headers)
+    told = headers.pop("Content-Range")
+    if kind == "short_range":
+        half = answer.body[: len(answer.body) // 2]
+        return replace(answer, body=half)
+    if kind == "wrong_range":
+        first, last, total = map(int, re.findall(r"\d+", told))
+        headers["Content-Range"] = f"bytes {first + 1}-{last}/{total}"
+        return replace(answer, body=answer.body[1:], headers=headers)
+    return replace(answer, headers=headers)
 
 
 def spoil_rows(kind, text, seed):

@@ -16,6 +16,7 @@ from mantis_astro.simulation.server.faults import (
     choose_fault,
     spoil_image,
     spoil_query,
+    spoil_range,
     spoil_rows,
 )
 from mantis_astro.simulation.server.protocols import Answer, cut_range, text_answer
@@ -183,8 +184,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             answer.body = spoil_image(kind, answer.body)
         if kind is not None and kind.endswith("_rows"):
             answer.body = spoil_rows(kind, answer.body.decode(), 0).encode()
-        if "Range" in self.headers:
-            answer = cut_range(answer, self.headers["Range"])
+        if "Range" in self.headers and kind != "no_ranges":
+            answer = spoil_range(kind, cut_range(answer, self.headers["Range"]))
         return answer
 
     def _send(self, request, answer, fault=None):

@@ -6,6 +6,7 @@ of shape ``(..., n_bins)``. `mantis_astro.pdf.RedshiftPDF` calls these functions
 """
 
 from mantis_astro.pdf_io.converters import (
+    density_on_grid,
     edges_around,
     weights_from_gaussians,
     weights_from_grid,
@@ -22,6 +23,7 @@ from mantis_astro.pdf_io.files import (
 
 __all__ = [
     "PDFParts",
+    "density_on_grid",
     "edges_around",
     "from_ensemble",
     "parts_from_table",

@@ -1,5 +1,5 @@
 """
-Weights of redshift bins from samples, quantiles and Gaussians.
+Weights of redshift bins from samples, quantiles, Gaussians and grids, and to grids.
 
 The weights of a row need not sum to 1: what lies outside the bins is left out. A row
 from which no density can be made holds NaN.
@@ -10,6 +10,7 @@ import numpy as np
 from mantis_astro import binned
 
 __all__ = [
+    "density_on_grid",
     "edges_around",
     "weights_from_gaussians",
     "weights_from_grid",
@@ -240,6 +241,39 @@ def weights_from_grid(bin_edges, z, density):
     below = np.concatenate([np.zeros_like(mass[..., :1]), mass.cumsum(axis=-1)], -1)
     weights = np.diff(below[..., np.searchsorted(nodes, edges)], axis=-1)
     return np.where(good, weights, np.nan)
+
+
+def density_on_grid(bin_edges, probability, z):
+    """
+    Give binned densities at points, for those who join them by straight lines.
+
+    Parameters
+    ----------
+    bin_edges : ndarray
+        Shape ``(n_bins + 1,)``.
+    probability : ndarray
+        Probability of each bin, shape ``(..., n_bins)``.
+    z : ndarray
+        Redshifts of the points, increasing, shape ``(n,)`` with at least two.
+
+    Returns
+    -------
+    ndarray
+        Mean density half-way to the neighbours of each point, shape ``(..., n)``: the
+        integral over the straight lines is the probability between first and last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.pdf_io import density_on_grid
+    >>> density = density_on_grid(np.array([0, 1, 4]), [0.25, 0.75], np.arange(4))
+    >>> density
+    array([0.25, 0.25, 0.25, 0.25])
+    >>> np.trapezoid(density)
+    np.float64(0.75)
+    """
+    edges = np.concatenate([z[:1], (z[1:] + z[:-1]) / 2, z[-1:]])
+    return probability @ binned.overlap(bin_edges, edges) / np.diff(edges)
 
 
 def _interpolate(nodes, q, z):

@@ -11,11 +11,12 @@ from astropy.table import QTable
 from mantis_astro import PhotoZ, RedshiftPDF
 from mantis_astro.calibration import PITRecalibration
 from mantis_astro.exceptions import InputSpecError
+from mantis_astro.kernels.splitting import assign_folds, hold_out
 from mantis_astro.metrics import log_score, sigma_nmad
 from mantis_astro.refitting import RefitReport, feature_table
 from mantis_astro.refitting.acceptance import compare
 from mantis_astro.refitting.heads import fit_head, last_layer, soft_targets
-from mantis_astro.refitting.splitting import assign_folds, group_objects, hold_out
+from mantis_astro.refitting.splitting import group_objects
 from mantis_astro.simulation.server.made_spectra import draw_made_galaxies, made_fluxes
 
 from .made import MadeSky, make_galaxy

@@ -7,6 +7,7 @@ has a finite feature map; regression and classification happen there.
 
 from mantis_astro.kernels.base import Kernel, Linear, Product, Scaled, Sum
 from mantis_astro.kernels.conjugate import ConjugateKernel
+from mantis_astro.kernels.last_layer import LastLayer, LastLayerReport
 from mantis_astro.kernels.linear import (
     KernelRegression,
     RidgePath,
@@ -18,8 +19,12 @@ from mantis_astro.kernels.linear import (
 )
 from mantis_astro.kernels.logistic import (
     LogisticSolution,
-    kernel_logistic_regression,
     logistic_regression,
+)
+from mantis_astro.kernels.logistic_path import (
+    LogisticPath,
+    kernel_logistic_regression,
+    logistic_path,
 )
 from mantis_astro.kernels.losses import (
     LossBounds,
@@ -29,6 +34,7 @@ from mantis_astro.kernels.losses import (
     root_mean_square,
 )
 from mantis_astro.kernels.nystrom import Nystrom
+from mantis_astro.kernels.outputs import ClassLogit, ClassMargin
 from mantis_astro.kernels.pooling import last_token, mean_of_tokens
 from mantis_astro.kernels.projection import ProjectedNTK
 from mantis_astro.kernels.spectrum import EigenvalueDecay, eigenvalue_decay
@@ -36,12 +42,17 @@ from mantis_astro.kernels.streaming import StreamingRidge
 from mantis_astro.kernels.tangent import EmpiricalNTK
 
 __all__ = [
+    "ClassLogit",
+    "ClassMargin",
     "ConjugateKernel",
     "EigenvalueDecay",
     "EmpiricalNTK",
     "Kernel",
     "KernelRegression",
+    "LastLayer",
+    "LastLayerReport",
     "Linear",
+    "LogisticPath",
     "LogisticSolution",
     "LossBounds",
     "Nystrom",
@@ -57,6 +68,7 @@ __all__ = [
     "kernel_regression",
     "last_token",
     "log_loss_bound",
+    "logistic_path",
     "logistic_regression",
     "mean_of_tokens",
     "relative_loss_bounds",

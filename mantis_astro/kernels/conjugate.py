@@ -85,7 +85,7 @@ class ConjugateKernel(Kernel):
             raise ValueError(msg)
         self.module, self.layer, self.pool = module, layer, pool
         self.batch = batch
-        self._linear = linear[layer]
+        self.linear = linear[layer]
 
     def __repr__(self):
         name = type(self.module).__name__
@@ -125,7 +125,7 @@ class ConjugateKernel(Kernel):
 
     def _layer_input(self, state, x):
         seen = []
-        hook = self._linear.register_forward_pre_hook(
+        hook = self.linear.register_forward_pre_hook(
             lambda _, args: seen.append(args[0])
         )
         try:

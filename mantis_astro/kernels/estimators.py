@@ -12,6 +12,7 @@ from mantis_astro.kernels.arrays import refuse_masked
 from mantis_astro.kernels.base import Linear
 from mantis_astro.kernels.linear import ridge_path, ridge_regression
 from mantis_astro.kernels.logistic import logistic_regression
+from mantis_astro.kernels.logistic_path import logistic_path
 
 base = require("sklearn.base", extra="kernels")
 multiclass = require("sklearn.utils.multiclass", extra="kernels")
@@ -123,8 +124,9 @@ class KernelClassifier(base.ClassifierMixin, base.BaseEstimator):
     ----------
     kernel : Kernel, optional
         Such as a `ConjugateKernel`; by default ``x @ y + 1``.
-    alpha : float, optional
-        Penalty, ``1 / C`` of scikit-learn's LogisticRegression on the same features.
+    alpha : float or str, optional
+        Penalty, ``1 / C`` of scikit-learn's LogisticRegression on the same features, or
+        ``"cv"`` for that of least loss in cross-validation, see `logistic_path`.
     tolerance : float, optional
         Largest entry of the gradient at the solution, as a share of the weights' sum.
 
@@ -134,6 +136,8 @@ class KernelClassifier(base.ClassifierMixin, base.BaseEstimator):
         The classes.
     solution_ : LogisticSolution
         Solution in the feature space of the kernel.
+    alpha_ : float
+        The penalty used.
 
     Examples
     --------
@@ -181,15 +185,17 @@ class KernelClassifier(base.ClassifierMixin, base.BaseEstimator):
                 f"{self.classes_[0]!r}"
             )
             raise ValueError(msg)
+        features = _features(self.kernel, X)
         # two columns of weights share what scikit-learn's one column bears alone
-        alpha = self.alpha * (2 if len(self.classes_) == 2 else 1)
-        self.solution_ = logistic_regression(
-            _features(self.kernel, X),
-            index,
-            alpha=alpha,
-            sample_weight=sample_weight,
-            tolerance=self.tolerance,
-        )
+        columns = 2 if len(self.classes_) == 2 else 1
+        options = {"sample_weight": sample_weight, "tolerance": self.tolerance}
+        if self.alpha == "cv":
+            self.solution_ = logistic_path(features, index, **options).best
+        else:
+            self.solution_ = logistic_regression(
+                features, index, alpha=columns * self.alpha, **options
+            )
+        self.alpha_ = self.solution_.alpha / columns
         return self
 
     def decision_function(self, X):

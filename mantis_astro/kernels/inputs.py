@@ -15,6 +15,7 @@ __all__ = [
     "as_tensor",
     "count_samples",
     "iter_blocks",
+    "logits_of",
     "map_arrays",
     "take_samples",
 ]
@@ -195,8 +196,26 @@ class NetworkFunction:
             msg = f"'dtype' must be torch.float32 or torch.float64, got {dtype}"
             raise ValueError(msg)
         self.module = module
-        self.output = output or _default_output
+        self.output = output or logits_of
         self._dtype = dtype
+
+    def mixed(self):
+        """
+        Make the same function with one output, a fixed sum of all.
+
+        Returns
+        -------
+        NetworkFunction
+            Its output of a sample is one number.
+        """
+
+        def output(answer):
+            outputs = self.output(answer).flatten(1)
+            n_out = outputs.shape[1]
+            signs = torch.cos(torch.arange(n_out, device=outputs.device))
+            return outputs @ signs.to(outputs)[:, None]
+
+        return NetworkFunction(self.module, dtype=self._dtype, output=output)
 
     @property
     def dtype(self):
@@ -367,7 +386,25 @@ def _explain_integers(error, x):
         raise TypeError(msg) from error
 
 
-def _default_output(answer):
+def logits_of(answer):
+    """
+    Pick the tensor from what a module returns.
+
+    Parameters
+    ----------
+    answer : `torch.Tensor` or object
+        A tensor, or what has ``logits`` as transformers have them.
+
+    Returns
+    -------
+    `torch.Tensor`
+        That.
+
+    Raises
+    ------
+    TypeError
+        If there is none.
+    """
     answer = getattr(answer, "logits", answer)
     if not isinstance(answer, torch.Tensor):
         msg = (

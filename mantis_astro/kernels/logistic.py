@@ -11,7 +11,14 @@ from scipy.special import logsumexp
 
 from mantis_astro.kernels.arrays import as_array, as_matrix, as_weights, check_alpha
 
-__all__ = ["LogisticSolution", "kernel_logistic_regression", "logistic_regression"]
+__all__ = [
+    "LogisticSolution",
+    "LogisticTask",
+    "log_loss",
+    "logistic_regression",
+    "minimize",
+    "span",
+]
 
 log = logging.getLogger(__name__)
 
@@ -152,27 +159,155 @@ def logistic_regression(
     array([[0.5, 0.5]])
     """
     alpha = check_alpha(alpha, zero=False)
-    features = as_matrix(features, "features")
-    n, d = features.shape
-    toward = None if toward is None else as_matrix(toward, "toward")
-    if n_classes is None and toward is not None:
-        n_classes = toward.shape[1]
-    share = _as_probability(targets, n, n_classes)
-    shape = (d, share.shape[1])
-    toward = np.zeros(shape) if toward is None else _of_shape(toward, shape, "toward")
-    start = toward if start is None else _of_shape(start, shape, "start")
-    weights = as_weights(sample_weight, n)
-    rotation = None
-    reduced = features
-    if d > n:
-        # rows of Q span those of the features: B - B0 at the minimum lies in them
-        rotation, upper = scipy.linalg.qr(features.T, mode="economic")
-        reduced = upper.T  # (n, n)
-    problem = _Problem(
-        reduced, share * weights[:, None], weights, features @ toward, alpha
+    task = LogisticTask.of(
+        features,
+        targets,
+        n_classes=n_classes,
+        sample_weight=sample_weight,
+        toward=toward,
     )
-    change = start - toward
-    change = change if rotation is None else rotation.T @ change
+    shape = task.toward.shape
+    start = task.toward if start is None else _of_shape(start, shape, "start")
+    change, *facts = minimize(
+        task.features,
+        task.share,
+        task.weights,
+        offset=task.features @ task.toward,
+        alpha=alpha,
+        start=start - task.toward,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
+    return LogisticSolution(task.toward + change, alpha, *facts)
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticTask:
+    """
+    Checked arguments of a logistic regression.
+
+    Attributes
+    ----------
+    features : `~numpy.ndarray`
+        Shape (n, n_feature).
+    share : `~numpy.ndarray`
+        Probability of each class, shape (n, n_class).
+    weights : `~numpy.ndarray`
+        Weights of the rows, shape (n,).
+    toward : `~numpy.ndarray`
+        Weights that the penalty pulls to, shape (n_feature, n_class).
+    """
+
+    features: np.ndarray
+    share: np.ndarray
+    weights: np.ndarray
+    toward: np.ndarray
+
+    @classmethod
+    def of(cls, features, targets, *, n_classes, sample_weight, toward):
+        """
+        Check the arguments of `logistic_regression`.
+
+        Parameters
+        ----------
+        features, targets, n_classes, sample_weight, toward
+            As for `logistic_regression`.
+
+        Returns
+        -------
+        LogisticTask
+            The same, as arrays that fit each other.
+        """
+        features = as_matrix(features, "features")
+        n, d = features.shape
+        toward = None if toward is None else as_matrix(toward, "toward")
+        if n_classes is None and toward is not None:
+            n_classes = toward.shape[1]
+        share = _as_probability(targets, n, n_classes)
+        shape = (d, share.shape[1])
+        toward = (
+            np.zeros(shape) if toward is None else _of_shape(toward, shape, "toward")
+        )
+        return cls(features, share, as_weights(sample_weight, n), toward)
+
+
+def log_loss(logits, share):
+    """
+    Log loss of each row.
+
+    Parameters
+    ----------
+    logits : `~numpy.ndarray`
+        Shape (n, n_class).
+    share : `~numpy.ndarray`
+        Probability of each class, shape (n, n_class).
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        In nats, shape (n,).
+    """
+    return logsumexp(logits, axis=1) - np.sum(share * logits, axis=1)
+
+
+def span(features):
+    """
+    Rotate features into the span of their rows, where there are more of them than rows.
+
+    Parameters
+    ----------
+    features : `~numpy.ndarray`
+        Shape (n, n_feature).
+
+    Returns
+    -------
+    rotation : `~numpy.ndarray` or None
+        Orthonormal columns, shape (n_feature, n), in whose span the weights at any
+        minimum lie; None if there are no more features than rows.
+    reduced : `~numpy.ndarray`
+        ``features @ rotation``, shape (n, n); or the features themselves.
+    """
+    if features.shape[1] <= len(features):
+        return None, features
+    rotation, upper = scipy.linalg.qr(features.T, mode="economic")
+    return rotation, upper.T
+
+
+def minimize(
+    features, share, weights, *, offset, alpha, start, tolerance, max_iterations
+):
+    """
+    Find the change of the weights at the minimum.
+
+    Parameters
+    ----------
+    features : `~numpy.ndarray`
+        Shape (n, n_feature).
+    share : `~numpy.ndarray`
+        Probability of each class, shape (n, n_class).
+    weights : `~numpy.ndarray`
+        Weights of the rows, shape (n,).
+    offset : `~numpy.ndarray`
+        Logits without the change, shape (n, n_class).
+    alpha : float
+        Penalty of the change.
+    start : `~numpy.ndarray`
+        Change to begin from, shape (n_feature, n_class).
+    tolerance, max_iterations
+        As for `logistic_regression`.
+
+    Returns
+    -------
+    change : `~numpy.ndarray`
+        Shape (n_feature, n_class).
+    loss, gradient : float
+        Value there, and the largest entry of its gradient.
+    converged : bool
+        Whether that is below the tolerance.
+    """
+    rotation, reduced = span(features)
+    problem = _Problem(reduced, share * weights[:, None], weights, offset, alpha)
+    change = start if rotation is None else rotation.T @ start
     limit = tolerance * weights.sum()
     if change.size > _NEWTON_SIZE:
         change, used = _lbfgs(problem, change, limit, max_iterations)
@@ -184,59 +319,7 @@ def logistic_regression(
     if not converged:
         log.info("logistic regression stopped at a gradient of %.2g", largest)
     change = change if rotation is None else rotation @ change
-    return LogisticSolution(toward + change, alpha, loss, largest, converged)
-
-
-def kernel_logistic_regression(
-    kernel,
-    x,
-    targets,
-    *,
-    alpha,
-    n_classes=None,
-    sample_weight=None,
-    toward=None,
-    start=None,
-    tolerance=1e-8,
-    max_iterations=1000,
-):
-    """
-    Logistic regression in the feature space of a kernel.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        The kernel.
-    x : tensor, array, or tuple or mapping of such
-        What it reads; first axes n.
-    targets : array_like or `torch.Tensor`
-        As for `logistic_regression`.
-    alpha : float
-        Penalty of the squared norm of the function in the kernel's space.
-    n_classes, sample_weight, toward, start, tolerance, max_iterations
-        As for `logistic_regression`.
-
-    Returns
-    -------
-    LogisticSolution
-        Give ``kernel.features(x)`` to its methods.
-
-    Raises
-    ------
-    ValueError
-        As `logistic_regression`.
-    """
-    return logistic_regression(
-        kernel.features(x),
-        targets,
-        alpha=alpha,
-        n_classes=n_classes,
-        sample_weight=sample_weight,
-        toward=toward,
-        start=start,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-    )
+    return change, loss, largest, converged
 
 
 class _Problem:

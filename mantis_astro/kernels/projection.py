@@ -1,18 +1,20 @@
 """The tangent kernel of networks of any size, by random projection of gradients."""
 
-import warnings
-
 import torch
-from torch.func import jvp
 
 from mantis_astro.kernels.base import Kernel
+from mantis_astro.kernels.gradients import (
+    Gradients,
+    real_view,
+    require_differentiable,
+)
 from mantis_astro.kernels.inputs import (
     NetworkFunction,
     count_samples,
     iter_blocks,
     take_samples,
 )
-from mantis_astro.kernels.tangent import require_differentiable
+from mantis_astro.kernels.sketch import Sketch
 
 __all__ = ["ProjectedNTK"]
 
@@ -33,9 +35,13 @@ class ProjectedNTK(Kernel):
         ``torch.float32`` or ``torch.float64``; by default the module's own, and
         float32 for a module in half precision.
     output : callable, optional
-        Picks the tensor from what the module returns; see `EmpiricalNTK`.
+        Picks the tensor from what the module returns; see `EmpiricalNTK`. Every output
+        costs a backward pass: of a language model, pick one number a text.
     batch : int, optional
-        Samples that go through the network at once.
+        Samples whose gradients are computed at once.
+    memory : float, optional
+        Bytes that gradients may take at a time. Where those of one sample do not fit,
+        they are taken one output at a time, by an ordinary backward pass.
 
     Raises
     ------
@@ -46,10 +52,11 @@ class ProjectedNTK(Kernel):
 
     Notes
     -----
-    With entries of v that are +1 or -1 at random, ``E[(J v)(J v)^T] = J J^T``: the
-    features ``J v_k / sqrt(n_directions n_out)`` have the tangent kernel as the mean
-    of their Gram matrix. ``J v`` is one forward pass with tangents
-    (`torch.func.jvp`), so no gradient is ever held.
+    The features ``J v_k / sqrt(n_out)``, with random directions v_k, have the tangent
+    kernel as the mean of their Gram matrix. Gradients come from backward passes, as in
+    TRAK (Park et al. 2023, arXiv:2303.14186), so that every module that can be trained
+    has the kernel; each is projected and forgotten. A projection costs one addition a
+    parameter, whatever the number of directions.
 
     Examples
     --------
@@ -66,14 +73,27 @@ class ProjectedNTK(Kernel):
     """
 
     def __init__(
-        self, module, *, n_directions, seed, dtype=None, output=None, batch=256
+        self,
+        module,
+        *,
+        n_directions,
+        seed,
+        dtype=None,
+        output=None,
+        batch=64,
+        memory=2e9,
     ):
         if n_directions < 1:
             msg = f"'n_directions' must be positive, got {n_directions}"
             raise ValueError(msg)
         self._function = NetworkFunction(module, dtype=dtype, output=output)
+        self._gradients = Gradients(self._function)
         self.module, self.n_directions, self.seed = module, n_directions, seed
-        self.batch = batch
+        self.batch, self.memory = batch, memory
+
+    def __repr__(self):
+        name = type(self.module).__name__
+        return f"<{type(self).__name__} of {name}, {self.n_directions} directions>"
 
     def features(self, x):
         """
@@ -97,39 +117,32 @@ class ProjectedNTK(Kernel):
         """
         self._function.require_independent()
         x = self._function.prepare(x)
-        n_out = require_differentiable(self._function, x)
-        parameters = self._function.parameters()
-        constants = self._function.constants()
-        generator = torch.Generator().manual_seed(self.seed)
-        n = count_samples(x)
-        features = torch.empty(
-            n,
-            self.n_directions,
-            n_out,
-            dtype=self._function.dtype,
-            device=self._function.device,
-        )
-        for k in range(self.n_directions):
-            direction = {
-                name: _signs(value, generator) for name, value in parameters.items()
-            }
-            for rows in iter_blocks(n, self.batch):
-                part = take_samples(x, rows)
-                features[rows, k] = _derivative(
-                    lambda p, part=part: self._function(p, constants, part),
-                    parameters,
-                    direction,
-                ).flatten(1)
-        return features.flatten(1) / (self.n_directions * n_out) ** 0.5
+        n, n_out = count_samples(x), require_differentiable(self._function, x)
+        dtype, device = self._function.dtype, self._function.device
+        sizes = {
+            name: real_view(value).numel()
+            for name, value in self._function.parameters().items()
+        }
+        sketch = Sketch(sizes, self.n_directions, seed=self.seed, device=device)
+        features = torch.empty(n, n_out, self.n_directions, dtype=dtype, device=device)
+        numbers = n_out * (sum(sizes.values()) + sketch.scratch)  # for each sample
+        fitting = int(self.memory / (numbers * torch.finfo(dtype).bits // 8))
+        if fitting < 2:
+            for i, o, gradients in self._gradients.one_by_one(x, list(sizes)):
+                features[i, o] = sketch(_flat(gradients))[0]
+        else:
+            for rows in iter_blocks(n, min(self.batch, fitting)):
+                gradients = self._gradients.of_all(take_samples(x, rows), list(sizes))
+                short = sketch(_flat(gradients))
+                features[rows] = short.reshape(
+                    rows.stop - rows.start, n_out, self.n_directions
+                )
+        return features.flatten(1) / n_out**0.5
 
 
-def _derivative(function, parameters, direction):
-    with warnings.catch_warnings():  # torch warns of itself when it first gets here
-        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
-        return jvp(function, (parameters,), (direction,))[1]
-
-
-def _signs(like, generator):
-    """+1 and -1 at random; the same on every device."""
-    bits = torch.randint(0, 2, like.shape, generator=generator, dtype=torch.int8)
-    return (2 * bits - 1).to(like)
+def _flat(gradients):
+    """Gradients as vectors, (n * n_out, size)."""
+    return {
+        name: real_view(value).flatten(2).flatten(0, 1)
+        for name, value in gradients.items()
+    }

@@ -3,22 +3,27 @@
 import logging
 
 import torch
-from torch.func import jacrev, vmap
 
 from mantis_astro.kernels.base import Kernel
+from mantis_astro.kernels.gradients import (
+    Gradients,
+    real_view,
+    require_differentiable,
+)
 from mantis_astro.kernels.inputs import (
     NetworkFunction,
     count_samples,
     iter_blocks,
-    map_arrays,
     take_samples,
 )
+from mantis_astro.kernels.layers import factors, layered_parameters
 
-__all__ = ["MAX_PARAMETERS", "EmpiricalNTK", "require_differentiable"]
+__all__ = ["MAX_PARAMETERS", "EmpiricalNTK"]
 
 log = logging.getLogger(__name__)
 
-#: Above as many parameters the full kernel is refused: 160 MB for one gradient.
+#: Above as many parameters outside known layers the full kernel is refused: 160 MB for
+#: one gradient.
 MAX_PARAMETERS = 20_000_000
 
 
@@ -52,14 +57,20 @@ class EmpiricalNTK(Kernel):
     TypeError
         If ``module`` is no module.
     ValueError
-        If it has more than 2e7 parameters, or none that require a gradient.
+        If it has more than 2e7 parameters outside of known layers, or none that require
+        a gradient.
 
     Notes
     -----
     Jacot et al. 2018 (arXiv:1806.07572); Novak et al. 2022 (arXiv:2206.08720) for the
-    trace. By `torch.func`; a module that `torch.func.vmap` cannot run is differentiated
-    sample by sample, with a log message. `ConjugateKernel` is its last layer's term,
-    `ProjectedNTK` an estimate of it for networks of any size.
+    trace. For the parameters of layers of known kinds (``Linear``, ``Conv2d``,
+    ``Embedding``, ``LayerNorm``) the Gram matrix comes from what they read and what
+    comes back to them, ``sum_l (a_{l-1}(x).a_{l-1}(x'))(B_l(x).B_l(x'))``, without a
+    gradient by a weight; that this is right for the module is checked with the first
+    samples of every call. All others are differentiated by `torch.func`, or sample by
+    sample where `torch.func.vmap` cannot run the module, with a log message.
+    `ConjugateKernel` is the last layer's term, `ProjectedNTK` an estimate for networks
+    of any size and kind.
 
     Examples
     --------
@@ -75,7 +86,7 @@ class EmpiricalNTK(Kernel):
     def __init__(self, module, *, dtype=None, output=None, batch=64, memory=2e9):
         self._function = NetworkFunction(module, dtype=dtype, output=output)
         self.module, self.batch, self.memory = module, batch, memory
-        self._by_vmap = True
+        self._gradients = Gradients(self._function)
         n = self.n_parameters
         if n == 0:
             msg = (
@@ -83,13 +94,7 @@ class EmpiricalNTK(Kernel):
                 "kernel: call module.requires_grad_(True) first"
             )
             raise ValueError(msg)
-        if n > MAX_PARAMETERS:
-            msg = (
-                f"the module has {n:,} parameters, and the full tangent kernel is "
-                f"refused above {MAX_PARAMETERS:,}: use ProjectedNTK, or "
-                "ConjugateKernel, or freeze some with requires_grad_(False)"
-            )
-            raise ValueError(msg)
+        self._refuse_many(set(layered_parameters(module)))
 
     def __repr__(self):
         name = type(self.module).__name__
@@ -160,33 +165,94 @@ class EmpiricalNTK(Kernel):
             has no gradient.
         """
         x, n_out = self._prepare(x)
-        symmetric = y is None
-        y = x if symmetric else self._function.prepare(y)
-        n, m = count_samples(x), count_samples(y)
-        total = 0 if symmetric else m
-        gram = torch.zeros(n, m, dtype=self._function.dtype, device=self._device)
-        for names, size in self._groups((n + total) * n_out):
-            block = max(1, int(self.memory / self._bytes(n_out * size) / 2))
-            if n + total <= 2 * block:
-                block = max(n, m, 1)
-            for rows in iter_blocks(n, block):
-                left = self._jacobian(take_samples(x, rows), names, n_out).flatten(1)
-                for columns in iter_blocks(m, block):
-                    same = symmetric and rows == columns
-                    if symmetric and columns.start < rows.start:
-                        continue  # it is the transpose of one that was computed
-                    right = (
-                        left
-                        if same
-                        else self._jacobian(
-                            take_samples(y, columns), names, n_out
-                        ).flatten(1)
-                    )
-                    part = left @ right.T
-                    gram[rows, columns] += part
-                    if symmetric and not same:
-                        gram[columns, rows] += part.T
+        y = None if y is None else self._function.prepare(y)
+        n, m = count_samples(x), 0 if y is None else count_samples(y)
+        layered, size = self._layered(x, n_out)
+
+        def factors_of(part):
+            made = factors(self._function, part, n_out)
+            if not set(layered) <= set(made.parts):
+                raise _LayersDifferError
+            return made
+
+        def layer_products(left, right):
+            return left.gram(right, layered) / n_out
+
+        shape = n, m if y is not None else n
+        gram = torch.zeros(shape, dtype=self._function.dtype, device=self._device)
+        try:
+            if layered:
+                self._add(gram, x, y, factors_of, layer_products, size)
+        except _LayersDifferError:  # other samples go other ways
+            gram.zero_()
+            layered = []
+        self._refuse_many(layered)
+        rest = [name for name in self._function.parameters() if name not in layered]
+        for names, count in self._groups(rest, (n + m) * n_out):
+
+            def gradients_of(part, names=names):
+                return self._jacobian(part, names, n_out).flatten(1)
+
+            self._add(gram, x, y, gradients_of, _inner_products, n_out * count)
         return gram
+
+    def _add(self, gram, x, y, made_of, products, size):
+        """Add products of what is made of samples, a block of both at a time."""
+        symmetric = y is None
+        y = x if symmetric else y
+        n, m = count_samples(x), count_samples(y)
+        block = max(1, int(self.memory / self._bytes(size) / 2))
+        if n + (0 if symmetric else m) <= 2 * block:
+            block = max(n, m, 1)
+        for rows in iter_blocks(n, block):
+            left = made_of(take_samples(x, rows))
+            for columns in iter_blocks(m, block):
+                same = symmetric and rows == columns
+                if symmetric and columns.start < rows.start:
+                    continue  # it is the transpose of one that was computed
+                right = left if same else made_of(take_samples(y, columns))
+                part = products(left, right)
+                gram[rows, columns] += part
+                if symmetric and not same:
+                    gram[columns, rows] += part.T
+
+    def _layered(self, x, n_out):
+        """Parameters whose layers say all, as the first samples show; their size."""
+        few = take_samples(x, slice(2))
+        n = count_samples(few)
+        if not n or not layered_parameters(self.module):
+            return [], 0
+        mixed = self._function.mixed()  # one output, for one backward pass a sample
+        made = factors(mixed, few, 1)
+        names = list(made.parts)
+        if not names:
+            return [], 0
+        norms = torch.zeros(n, dtype=mixed.dtype)
+        for i, _, gradients in Gradients(mixed).one_by_one(few, names):
+            norms[i] = sum(float(g.square().sum()) for g in gradients.values())
+        by_layers = made.gram(made, names).diagonal().cpu()
+        if torch.allclose(by_layers, norms, rtol=1e-3, atol=0):
+            return names, max(1, n_out * made.size // n)
+        log.info(
+            "layers of %r do not tell its gradients: they are computed themselves",
+            type(self.module).__name__,
+        )
+        return [], 0
+
+    def _refuse_many(self, layered):
+        n = sum(
+            real_view(parameter.detach()).numel()
+            for name, parameter in self.module.named_parameters()
+            if parameter.requires_grad and name not in layered
+        )
+        if n > MAX_PARAMETERS:
+            msg = (
+                f"the module has {n:,} parameters outside of known layers, and the "
+                f"full tangent kernel is refused above {MAX_PARAMETERS:,}: use "
+                "ProjectedNTK, or ConjugateKernel, or freeze some with "
+                "requires_grad_(False)"
+            )
+            raise ValueError(msg)
 
     @property
     def _device(self):
@@ -201,147 +267,34 @@ class EmpiricalNTK(Kernel):
         n_out = require_differentiable(self._function, x)
         return x, n_out
 
-    def _groups(self, n_rows):
+    def _groups(self, chosen, n_rows):
         """Yield names and size of groups of parameters that fit for all samples."""
         names, size = [], 0
         most = self.memory / self._bytes(n_rows)
-        for name, parameter in self._function.parameters().items():
-            count = real_view(parameter).numel()
+        parameters = self._function.parameters()
+        for name in chosen:
+            count = real_view(parameters[name]).numel()
             if names and size + count > most:
                 yield names, size
                 names, size = [], 0
             names.append(name)
             size += count
-        yield names, size
+        if names:
+            yield names, size
 
     def _jacobian(self, x, names, n_out):
         """Gradients by the named parameters over sqrt(n_out): (n, n_out, n_chosen)."""
-        parameters = self._function.parameters()
-        chosen = {name: parameters.pop(name) for name in names}
-        constants = self._function.constants() | parameters
         parts = []
         for rows in iter_blocks(count_samples(x), self.batch):
-            part = take_samples(x, rows)
-            by_name = self._gradients(chosen, constants, part)
+            by_name = self._gradients.of_all(take_samples(x, rows), names)
             columns = [real_view(by_name[name]).flatten(2) for name in names]
             parts.append(torch.cat(columns, 2) / n_out**0.5)
         return torch.cat(parts)
 
-    def _gradients(self, chosen, constants, x):
-        """Gradients of each output of each sample: name to (n, n_out, *shape)."""
 
-        def outputs(parameters, sample):
-            batch = map_arrays(lambda part: part[None], sample)
-            return self._function(parameters, constants, batch).flatten()
-
-        jacobian = jacrev(outputs)
-        if self._by_vmap and count_samples(x):
-            try:
-                return vmap(jacobian, in_dims=(None, 0))(chosen, x)
-            except (RuntimeError, NotImplementedError) as error:
-                log.info(
-                    "%r cannot be vectorised, so gradients are taken one by one (%s)",
-                    type(self.module).__name__,
-                    str(error).splitlines()[0],
-                )
-                self._by_vmap = False
-        samples = [
-            _plain_jacobian(outputs, chosen, take_samples(x, i))
-            for i in range(count_samples(x))
-        ]
-        if not samples:
-            return {name: value[None, None][:0] for name, value in chosen.items()}
-        return {name: torch.stack([s[name] for s in samples]) for name in chosen}
+class _LayersDifferError(Exception):
+    """Layers were not used as for the first samples."""
 
 
-def require_differentiable(function, x):
-    """
-    Check that the outputs have gradients, on the first sample.
-
-    Parameters
-    ----------
-    function : NetworkFunction
-        The network.
-    x : tensor, or tuple or dict of such
-        Prepared samples.
-
-    Returns
-    -------
-    int
-        Number of outputs of a sample.
-
-    Raises
-    ------
-    ValueError
-        If the outputs are not numbers of floating point that depend on the parameters
-        in a way that torch can differentiate, or not one row for each sample.
-    """
-    parameters = {
-        name: value.clone().requires_grad_()
-        for name, value in function.parameters().items()
-    }
-    n = min(1, count_samples(x))
-    with torch.enable_grad():
-        answer = function(parameters, function.constants(), take_samples(x, slice(n)))
-    if answer.is_complex():
-        msg = (
-            f"the module's output is {answer.dtype}, and a tangent kernel is of real "
-            "functions: pick real numbers with output=, such as "
-            "output=lambda answer: torch.view_as_real(answer)"
-        )
-        raise ValueError(msg)
-    if not answer.is_floating_point() or not answer.requires_grad:
-        what = str(answer.dtype).removeprefix("torch.")
-        msg = (
-            f"the module's output ({what}) does not depend on its parameters in a way "
-            "that can be differentiated, so it has no tangent kernel: look for argmax, "
-            "rounding, detach() or no_grad() in its forward pass"
-        )
-        raise ValueError(msg)
-    if answer.ndim == 0 or len(answer) != n:
-        msg = (
-            f"the module's output for {n} sample has shape {tuple(answer.shape)}: "
-            "its first axis must be the samples; pick a tensor with output="
-        )
-        raise ValueError(msg)
-    return answer[0].numel() if n else answer.flatten(1).shape[1]
-
-
-def real_view(tensor):
-    """
-    View complex numbers as pairs of real ones.
-
-    Parameters
-    ----------
-    tensor : `torch.Tensor`
-        Any; a real one is returned as it is.
-
-    Returns
-    -------
-    `torch.Tensor`
-        With a last axis of 2 for real and imaginary parts. The gradient of a real
-        function by a complex parameter is that by its two parts.
-    """
-    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-
-
-def _plain_jacobian(outputs, chosen, sample):
-    """Gradients of one sample's outputs, by ordinary backward passes."""
-    leaves = {name: value.clone().requires_grad_() for name, value in chosen.items()}
-    with torch.enable_grad():
-        values = outputs(leaves, sample)
-        rows = [
-            torch.autograd.grad(
-                value, list(leaves.values()), retain_graph=True, allow_unused=True
-            )
-            for value in values
-        ]
-    return {
-        name: torch.stack(
-            [
-                torch.zeros_like(leaf) if row[i] is None else row[i].detach()
-                for row in rows
-            ]
-        )
-        for i, (name, leaf) in enumerate(leaves.items())
-    }
+def _inner_products(left, right):
+    return left @ right.T

@@ -8,7 +8,8 @@ from scipy.special import ndtr
 from torch import nn
 
 from mantis_astro import binned
-from mantis_astro.kernels import logistic_regression, ridge_solutions
+from mantis_astro.kernels import logistic_path, ridge_solutions
+from mantis_astro.kernels.last_layer import read_layer
 from mantis_astro.models.heads import with_modules
 
 __all__ = ["HeadFit", "fit_head", "last_layer", "soft_targets", "with_last_layer"]
@@ -31,13 +32,10 @@ class HeadFit:
         Weights with the bias as the last row, shape (n_feature + 1, n_bins).
     alpha : float
         Penalty that cross-validation chose; infinite if it chose the layer as it was.
-    scores : dict
-        Mean log score of cross-validation for each choice.
     """
 
     coef: np.ndarray
     alpha: float
-    scores: dict
 
 
 def last_layer(network):
@@ -54,9 +52,7 @@ def last_layer(network):
     `~numpy.ndarray`
         Weights with the bias as the last row, shape (n_feature + 1, n_bins), float64.
     """
-    layer = network.last_layer
-    rows = torch.cat([layer.weight.detach().T, layer.bias.detach()[None]])
-    return rows.to("cpu", torch.float64).numpy()
+    return read_layer(network.last_layer)
 
 
 def with_last_layer(network, coef):
@@ -157,51 +153,58 @@ def fit_head(
     """
     targets = soft_targets(bin_edges, z, smoothing)
     alphas = sorted(_PENALTIES if alphas is None else alphas, reverse=True)
-    solve = _logistic_path if method == "logistic" else _ridge_path
-    away = [folds != fold for fold in np.unique(folds)]
-    paths = [
-        solve(features[rest], targets[rest], head, alphas, weights[rest])
-        for rest in away
-    ]
-    stay = _log_scores(bin_edges, features @ head, z) @ weights / weights.sum()
-    scores, best = {}, (np.inf, 0.0)
-    scores[best] = float(stay)
-    for steps in zip(*paths, strict=True):
-        choice = steps[0][0]
-        total = 0.0
-        for (_, change), rest in zip(steps, away, strict=True):
-            logits = features[~rest] @ (head + change)
-            total += _log_scores(bin_edges, logits, z[~rest]) @ weights[~rest]
-        scores[choice] = float(total / weights.sum())
-        if scores[choice] > scores[best]:
-            best = choice
-        elif method == "logistic" and np.isfinite(best[0]):
-            break  # past the best penalty; smaller ones take longer and longer
-    if np.isinf(best[0]):
-        return HeadFit(head, np.inf, scores)
-    for choice, change in solve(features, targets, head, alphas, weights):
-        if choice == best:
-            return HeadFit(head + change, best[0], scores)
-    raise AssertionError(best)
+    fit = _fit_logistic if method == "logistic" else _fit_ridge
+
+    def loss(logits, rows):
+        return -_log_scores(bin_edges, logits, z[rows])
+
+    return fit(features, targets, head, alphas, weights, folds, loss)
 
 
-def _logistic_path(features, targets, head, alphas, weights):
-    """Yield each penalty and the change it allows, the largest first."""
+def _fit_logistic(features, targets, head, alphas, weights, folds, loss):
+    """Logistic regression toward the layer, from the layer as it is on."""
     size = _mean_square(features, weights)
-    start = head
-    for alpha in alphas:
-        fit = logistic_regression(
-            features,
-            targets,
-            alpha=alpha * size,
-            sample_weight=weights,
-            toward=head,
-            start=start,
-            tolerance=1e-4,
-            max_iterations=100,
+    shares = np.array([np.inf, *alphas])
+    path = logistic_path(
+        features,
+        targets,
+        alphas=shares * size,
+        sample_weight=weights,
+        toward=head,
+        folds=folds,
+        loss=loss,
+        patience=1,  # smaller penalties take longer and longer
+        tolerance=1e-4,
+        max_iterations=100,
+    )
+    return HeadFit(path.best.coef, float(shares[np.nanargmin(path.losses)]))
+
+
+def _fit_ridge(features, targets, head, alphas, weights, folds, loss):
+    """One step along a ridge regression, of the length that helps most."""
+    judged = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    paths = [
+        _ridge_path(
+            *(np.delete(part, rows, axis=0) for part in (features, targets)),
+            head,
+            alphas,
+            np.delete(weights, rows),
         )
-        start = fit.coef
-        yield (alpha, 0.0), fit.coef - head
+        for rows in judged
+    ]
+    every = np.arange(len(features))
+    least, best = loss(features @ head, every) @ weights, None
+    for steps in zip(*paths, strict=True):
+        total = sum(
+            loss(features[rows] @ (head + change), rows) @ weights[rows]
+            for (_, change), rows in zip(steps, judged, strict=True)
+        )
+        if total < least:
+            least, best = total, steps[0][0]
+    if best is None:
+        return HeadFit(head, np.inf)
+    changes = dict(_ridge_path(features, targets, head, alphas, weights))
+    return HeadFit(head + changes[best], best[0])
 
 
 def _ridge_path(features, targets, head, alphas, weights):

@@ -10,12 +10,13 @@ from mantis_astro import binned
 from mantis_astro.calibration import TemperatureScaling, out_of_fold
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.kernels.arrays import as_weights
+from mantis_astro.kernels.splitting import assign_folds, hold_out
 from mantis_astro.models import Committee
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.refitting.acceptance import RefitReport, compare
 from mantis_astro.refitting.heads import fit_head, last_layer, with_last_layer
 from mantis_astro.refitting.samples import label
-from mantis_astro.refitting.splitting import assign_folds, group_objects, hold_out
+from mantis_astro.refitting.splitting import group_objects
 
 __all__ = ["refit"]
 

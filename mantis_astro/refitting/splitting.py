@@ -1,4 +1,4 @@
-"""Splits that keep together what belongs together: a patch of sky, one galaxy twice."""
+"""Groups of what belongs together: a patch of sky, one galaxy twice."""
 
 import logging
 
@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import ICRS
 
-__all__ = ["assign_folds", "group_objects", "hold_out"]
+__all__ = ["group_objects"]
 
 log = logging.getLogger(__name__)
 
@@ -60,57 +60,3 @@ def _pixels(coords, nside):
         sphere.lon[good] % (360 * u.deg), sphere.lat[good]
     )
     return np.unique(pixels, return_inverse=True)[1]
-
-
-def hold_out(groups, fraction, rng):
-    """
-    Choose whole groups at random until they hold a share of the objects.
-
-    Parameters
-    ----------
-    groups : `~numpy.ndarray`
-        Number of each object's group, shape (n,).
-    fraction : float
-        Share of the objects.
-    rng : `numpy.random.Generator`
-        Source of randomness.
-
-    Returns
-    -------
-    `~numpy.ndarray` of bool
-        True for those held out; never all, and none only if there is one group.
-    """
-    counts = np.bincount(groups)
-    order = rng.permutation(len(counts))
-    before = np.cumsum(counts[order]) - counts[order]
-    chosen = order[before + counts[order] / 2 <= fraction * len(groups)]
-    if not len(chosen) and len(order) > 1:
-        chosen = order[:1]
-    return np.isin(groups, chosen)
-
-
-def assign_folds(groups, n_folds, rng):
-    """
-    Spread whole groups over folds of about equal size.
-
-    Parameters
-    ----------
-    groups : `~numpy.ndarray`
-        Number of each object's group, shape (n,).
-    n_folds : int
-        How many folds.
-    rng : `numpy.random.Generator`
-        Source of randomness.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Number of each object's fold, shape (n,).
-    """
-    numbers, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    fold, size = np.empty(len(numbers), int), np.zeros(n_folds)
-    order = rng.permutation(len(numbers))
-    for number in order[np.argsort(-counts[order], kind="stable")]:
-        fold[number] = np.argmin(size)
-        size[fold[number]] += counts[number]
-    return fold[index]

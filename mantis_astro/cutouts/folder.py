@@ -123,7 +123,7 @@ class FitsFolder:
     @property
     def bands(self) -> tuple[Band, ...]:
         """Bands of the images, each once."""
-        return tuple(dict.fromkeys(get_bands(image[2] for image in self._images)))
+        return tuple(dict.fromkeys(get_bands(image.band for image in self.images)))
 
     def iter_cutouts(
         self, coords: SkyCoord, bands: Iterable[BandLike]

@@ -23,6 +23,7 @@ __all__ = [
     "map_rows",
     "mean",
     "mode",
+    "multiply_rows",
     "normalize",
     "overlap",
     "pdf",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 BLOCK = 1 << 17  # elements: 1 MB of float64
+_ROWS_AT_ONCE = 48  # a multiple of the rows that BLAS takes at once, on any processor
 _FARTHEST = 30.0  # redshift that no spectrum of a galaxy has
 
 
@@ -189,6 +191,40 @@ def map_rows(function, probability, *others, block=BLOCK):
             for part in _blocks(rows.shape, block)
         ]
     )
+
+
+def multiply_rows(rows, matrix):
+    """
+    Multiply each row by a matrix; the product does not depend on the other rows.
+
+    A plain product does, in the last bit: how BLAS adds up depends on the number of
+    rows.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Shape (n, m), float64.
+    matrix : ndarray
+        Shape (m, k), float64.
+
+    Returns
+    -------
+    ndarray
+        Shape (n, k).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.binned import multiply_rows
+    >>> multiply_rows(np.array([[1.0, 2.0]]), np.eye(2))
+    array([[1., 2.]])
+    """
+    n, m = rows.shape
+    n_block = -(-n // _ROWS_AT_ONCE)
+    padded = np.zeros((n_block * _ROWS_AT_ONCE, m))
+    padded[:n] = rows
+    product = padded.reshape(n_block, _ROWS_AT_ONCE, m) @ matrix
+    return product.reshape(len(padded), matrix.shape[1])[:n]
 
 
 def _blocks(shape, block=BLOCK):

@@ -137,6 +137,7 @@ def test_a_method_that_passes_a_job_on_has_the_same_keywords():
         assert missing <= {"predictor", "photoz", "reference", "target"} | {
             # what travels with the model has these
             *("z_spec", "distance"),
+            "domain",  # of tables that are part of a sample
         }
 
 

@@ -115,3 +115,14 @@ def test_sentinels_are_no_redshifts():
     z = [0.3, 0, -0.002, -1, -99, -9999, np.nan]
     expected = [0.3, 0, -0.002, *[np.nan] * 4]
     np.testing.assert_array_equal(binned.true_redshift(z), expected)
+
+
+@pytest.mark.parametrize("first", [0, 5])
+@pytest.mark.parametrize("n", [0, 1, 7, 48, 130])
+def test_a_row_is_multiplied_alike_among_any_others(first, n):
+    rng = np.random.default_rng(0)
+    rows, matrix = rng.random((150, 400)), rng.random((400, 330))
+    whole = binned.multiply_rows(rows, matrix)
+    part = slice(first, first + n)
+    np.testing.assert_array_equal(binned.multiply_rows(rows[part], matrix), whole[part])
+    np.testing.assert_allclose(whole, rows @ matrix)

@@ -108,13 +108,19 @@ def find_source(options):
 def load_photoz(model, *, device=None, for_tables=False):
     """Load a model by its name or its file."""
     from mantis_astro import PhotoZ
-    from mantis_astro.models import default_table_model
 
-    if model is None and for_tables:
-        model = default_table_model()
+    if model is None:
+        model = default_model(for_tables=for_tables)
     if model is not None and (Path(model).suffix or Path(model).exists()):
         return PhotoZ.from_file(model, device=device)
     return PhotoZ.from_pretrained(model, device=device)
+
+
+def default_model(*, for_tables):
+    """Name the embedded model of images, or of tables of fluxes."""
+    from mantis_astro.models import DEFAULT_MODEL, default_table_model
+
+    return default_table_model() if for_tables else DEFAULT_MODEL
 
 
 def split(text):

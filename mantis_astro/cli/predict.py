@@ -11,6 +11,7 @@ from mantis_astro.cli.options import (
     add_source_arguments,
     add_table_arguments,
     check_output,
+    default_model,
     find_source,
     load_photoz,
     number_or_name,
@@ -52,15 +53,25 @@ def add_arguments(sub):
     )
     sub.add_argument("--device", help="where to compute, e.g. cuda")
     sub.add_argument("--chunk", type=int, default=64, help="objects at once")
+    sub.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="share the rows among N processes, and read and write the table in "
+        "pieces: FITS, Parquet and CSV may be larger than memory",
+    )
     sub.epilog = (
         "Finished rows are kept in OUTPUT.rows until the table is written: after a "
         "crash or Ctrl-C run the same command again. With another model, table or "
-        "option those rows are set aside as OUTPUT.rows.1, and all is computed anew."
+        "option those rows are set aside as OUTPUT.rows.1, and all is computed anew. "
+        "With --workers they are in the folder OUTPUT.parts."
     )
 
 
 def run(options):
     """Run the command."""
+    if options.workers is not None:
+        return _run_in_pieces(options)
     from mantis_astro.tables import write_table
     from mantis_astro.tables.journal import AnotherRunError, set_aside
 
@@ -81,15 +92,9 @@ def run(options):
         photoz.add_redshifts,
         table,
         source,
-        ra=options.ra,
-        dec=options.dec,
-        ebv=number_or_name(options.ebv),
-        prefix=options.prefix,
-        columns=split(options.columns) if options.columns else None,
-        dihedral=options.dihedral,
-        chunk=options.chunk,
         progress=not options.quiet,
         resume=journal,
+        **_arguments(options),
     )
     try:
         try:
@@ -106,6 +111,63 @@ def run(options):
         journal.unlink(missing_ok=True)  # there is none if no row was finished
         log.info("%d rows in %s", len(table), options.output)
     return INCOMPLETE if _any_failed(table, options.prefix) else DONE
+
+
+def _run_in_pieces(options):
+    """Predict a table by several processes."""
+    from mantis_astro.scale import predict_file
+    from mantis_astro.tables.journal import AnotherRunError, set_aside
+    from mantis_astro.tables.pieces import TablePieces
+
+    if "-" in (options.table, options.output):
+        msg = "--workers needs files to read and to write, not -"
+        raise ValueError(msg)
+    table = options.table
+    if reads_photometry(options):  # what its numbers are, is told by all of them
+        table = read_galaxies(table, options)
+    asked = next(iter(TablePieces(table))).copy(copy_data=False)
+    asked[f"{options.prefix}flags"] = 0
+    check_output(options.output, replace=options.overwrite, table=asked)
+    source = find_source(options)
+    model = options.model
+    if model is None:
+        model = default_model(for_tables=reads_photometry(options))
+    predict = partial(
+        predict_file,
+        table,
+        model,
+        options.output,
+        source,
+        workers=options.workers,
+        overwrite=options.overwrite,
+        device=options.device,
+        progress=not options.quiet,
+        **_arguments(options),
+    )
+    parts = Path(f"{options.output}.parts")
+    try:
+        n_failed = predict()
+    except AnotherRunError as error:  # raised before any work
+        log.warning("%s. It is kept as %s", error, set_aside(parts))
+        n_failed = predict()
+    except KeyboardInterrupt:
+        log.warning("finished rows are in %s: the same command goes on", parts)
+        raise
+    log.info("%s is written", options.output)
+    return INCOMPLETE if n_failed else DONE
+
+
+def _arguments(options):
+    """Arguments that are those of add_redshifts."""
+    return {
+        "ra": options.ra,
+        "dec": options.dec,
+        "ebv": number_or_name(options.ebv),
+        "prefix": options.prefix,
+        "columns": split(options.columns) if options.columns else None,
+        "dihedral": options.dihedral,
+        "chunk": options.chunk,
+    }
 
 
 def _any_failed(table, prefix):

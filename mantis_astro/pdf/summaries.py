@@ -240,7 +240,7 @@ def minimize_risk(bin_edges, gamma):
     gain = _gain(bin_edges, np.expm1(grid), gamma).T  # (n_bins, n_grid)
 
     def _best(probability):
-        risk = 1 - probability @ gain  # (n_row, n_grid)
+        risk = 1 - binned.multiply_rows(probability, gain)  # (n_row, n_grid)
         slope = (risk[:, 2:] - risk[:, :-2]) / 2
         bend = risk[:, 2:] - 2 * risk[:, 1:-1] + risk[:, :-2]
         is_minimum = np.abs(slope) <= bend / 2  # lower than both neighbours

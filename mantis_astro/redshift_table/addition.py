@@ -39,6 +39,7 @@ def add_redshifts(
     chunk=64,
     progress=False,
     resume=None,
+    domain=None,
 ):
     """
     Add redshift columns to a table of galaxies.
@@ -51,6 +52,9 @@ def add_redshifts(
         As for `PhotoZ.add_redshifts`.
     progress, resume
         As for `PhotoZ.add_redshifts`.
+    domain : DomainWatch, optional
+        Takes note of the rows, where the table is a part of a sample that is judged
+        elsewhere. By default the table is the sample, and is judged here.
 
     Returns
     -------
@@ -76,7 +80,9 @@ def add_redshifts(
     ebv = find_ebv(output, ebv)
     resolve_ebv(ebv, len(output), card.ebv_maps)  # raises now, not after an hour
     predictor.check_dihedral(dihedral)
-    domain = DomainWatch(card.reference, len(output))
+    is_whole = domain is None
+    if is_whole:
+        domain = DomainWatch(card.reference, len(output))
     todo = found.good.copy()
     identity = {
         "model": card.name,
@@ -122,7 +128,7 @@ def add_redshifts(
                 update(finished)
 
     has_data = (new.flags & int(Flag.NO_DATA)) == 0
-    if domain.is_shifted(has_data):
+    if is_whole and domain.is_shifted(has_data):
         new.flags[has_data] |= int(Flag.OOD_DOMAIN)
     for count, description in new.count_flags():
         log.info("%d of %d rows: %s", count, len(output), description)

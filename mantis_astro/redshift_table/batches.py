@@ -221,6 +221,8 @@ class CutoutRows:
         ValueError
             If the source answers twice.
         """
+        if not len(rows):
+            return  # a source need not be asked for nothing
         awaited = np.ones(len(rows), bool)
         answers = iter(self._source.iter_cutouts(self._coords[rows], self._bands))
         with contextlib.ExitStack() as stack:

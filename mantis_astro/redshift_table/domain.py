@@ -26,11 +26,18 @@ class DomainWatch:
     reference : `~mantis_astro.shift.ReferenceStatistics` or None
         Of the training set; without it no shift is ever found.
     n_row : int
-        Length of the table. Of more than 2,000 rows as many, evenly spaced, are kept.
+        Length of the sample. Of more than 2,000 rows as many, evenly spaced, are kept.
+    first : int, optional
+        Number in the sample of the first row of the table at hand.
+
+    Attributes
+    ----------
+    n_component : int
+        How many numbers are kept of a row.
     """
 
-    def __init__(self, reference, n_row):
-        self._reference = reference
+    def __init__(self, reference, n_row, first=0):
+        self._reference, self._first = reference, first
         self.n_component = 0 if reference is None else reference.n_component
         rows = np.linspace(0, max(n_row - 1, 0), min(n_row, _WATCHED)).astype(int)
         self._rows = np.unique(rows)
@@ -48,8 +55,24 @@ class DomainWatch:
         components : ndarray, shape (n, n_component)
             `~mantis_astro.shift.ReferenceStatistics.components` of their features.
         """
+        rows = np.asarray(rows) + self._first
         _, place, index = np.intersect1d(self._rows, rows, return_indices=True)
         self._components[place] = components[index]
+
+    @property
+    def noted(self):
+        """
+        What is noted.
+
+        Returns
+        -------
+        rows : ndarray of int, shape (n,)
+            Numbers in the sample.
+        components : ndarray, shape (n, n_component)
+            As they were added.
+        """
+        there = np.isfinite(self._components).any(1)
+        return self._rows[there], self._components[there]
 
     def is_shifted(self, usable):
         """

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mantis_astro.binned import multiply_rows
 from mantis_astro.shift.scores import ledoit_wolf, nearest
 
 __all__ = ["Neighbourhood", "Neighbours"]
@@ -74,7 +75,9 @@ class Neighbours:
         Neighbourhood
             Distance of the 5 nearest, redshifts of the 10 nearest vectors.
         """
-        squared, rows = nearest(scaled @ self._axes, self._members, _N_LABELLED)
+        squared, rows = nearest(
+            multiply_rows(scaled, self._axes), self._members, _N_LABELLED
+        )
         # Half way to a local outlier factor (Breunig et al. 2000, SIGMOD, p. 93): an
         # object in a sparse region is not as far out as one beside a dense one.
         own = self._own[rows[:, :_N_NEAR]].mean(1)

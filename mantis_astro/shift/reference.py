@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mantis_astro.binned import true_redshift
+from mantis_astro.binned import multiply_rows, true_redshift
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.shift.expected_error import ExpectedError
 from mantis_astro.shift.features import as_features, check_same, drop_duplicates
@@ -332,7 +332,7 @@ class ReferenceStatistics:
             At most 16 components of unit variance, shape (n, n_component), float32.
         """
         scaled = _halved(self.scaled(features)).astype(float)  # as the vectors are
-        return (scaled @ self._basis).astype(np.float32)
+        return multiply_rows(scaled, self._basis).astype(np.float32)
 
     @property
     def n_component(self):

@@ -21,7 +21,16 @@ from mantis_astro.tables.formats import (
     with_text,
 )
 
-__all__ = ["check_writable", "read_table", "write_table"]
+__all__ = [
+    "check_writable",
+    "head_beside",
+    "layout_of",
+    "read_content",
+    "read_head",
+    "read_table",
+    "write_head",
+    "write_table",
+]
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +90,37 @@ def read_table(path):
         if not lines:  # astropy's reader falls over it
             msg = "cannot read standard input as ascii: there is nothing in it"
             raise ValueError(msg)
-        return _read(lines, "ascii", "standard input")
+        return read_content(lines, "ascii", "standard input")
+    layout = layout_of(path)
+    head = read_head(path) if layout in FLAT_FORMATS else None
+    if head is None:
+        return read_content(Path(path), layout, path)
+    texts = [name for name in head.colnames if is_text(head[name])]
+    table = read_content(Path(path), layout, path, texts=texts, has_head=True)
+    return restored(table, head)
+
+
+def layout_of(path):
+    """
+    Tell the format of a file by its name.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    str
+        Name of the format.
+
+    Raises
+    ------
+    ImportError
+        If it needs a package that is not installed.
+    OSError
+        If there is no such file.
+    """
     path = Path(path)
     if not path.is_file():
         msg = f"no file {path}"
@@ -91,22 +130,62 @@ def read_table(path):
     if layout in _NEEDS:
         package, extra = _NEEDS[layout]
         require(package, extra=extra)
-    if layout not in FLAT_FORMATS or not _head_beside(path).is_file():
-        return _read(path, layout, path)
-    head = _read(_head_beside(path), "ascii.ecsv", _head_beside(path))
-    texts = [name for name in head.colnames if is_text(head[name])]
-    return restored(_read(path, layout, path, texts=texts), head)
+    return layout
 
 
-def _read(content, layout, name, *, texts=None):
+def read_head(path):
+    """
+    Read what lies beside a flat file: types, units and meta.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The flat file.
+
+    Returns
+    -------
+    `~astropy.table.QTable` or None
+        A table without rows; None if there is no such file.
+    """
+    head = head_beside(Path(path))
+    return read_content(head, "ascii.ecsv", head) if head.is_file() else None
+
+
+def read_content(content, layout, name, *, texts=(), has_head=False):
+    """
+    Read a table of a known format.
+
+    Parameters
+    ----------
+    content : path-like, list of str or HDU
+        What astropy reads.
+    layout : str
+        Name of the format.
+    name : str or path-like
+        What to call it in messages.
+    texts : sequence of str, optional
+        Columns of CSV that are text, whatever they look like.
+    has_head : bool, optional
+        Whether we wrote it: other software has words for what is missing.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If it is not such a table.
+    """
     options = {}
     if layout == "fits":
         options["astropy_native"] = True  # or times would be two numbers each
     elif layout in ("ascii.csv", "ascii") and isinstance(content, Path):
         options["encoding"] = "utf-8-sig"  # with or without a byte-order mark
-    if layout == "ascii.csv" and texts is None:  # written by other software
+    if layout == "ascii.csv" and not has_head:
         options["fill_values"] = [(word, "0") for word in _MISSING_WORDS]
-    elif layout == "ascii.csv":  # 007 is a name
+    if layout == "ascii.csv" and texts:  # 007 is a name
         as_text = [text_formats.convert_numpy(str)]
         options["converters"] = dict.fromkeys(texts, as_text)
     readers = {"parquet": read_parquet, "hdf5": read_hdf5}
@@ -155,17 +234,34 @@ def write_table(table, path, *, overwrite=False):
         return
     path = Path(path)
     layout = check_writable(path, overwrite=overwrite)
-    if layout in FLAT_FORMATS:
-        header = _head_beside(path)
-        _write(table[:0], header, "ascii.ecsv")
-        log.warning(
-            "%s leaves out %s and the meta, which are in %s; ECSV, FITS and Parquet "
-            "keep everything",
-            path,
-            ", ".join(multidimensional(table)) or "no column",
-            header,
-        )
+    write_head(table, path, layout)
     _write(fitted(table, layout), path, layout)
+
+
+def write_head(table, path, layout):
+    """
+    Write beside a flat file what it does not hold; nothing for other formats.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table, or some of its rows.
+    path : `~pathlib.Path`
+        The flat file.
+    layout : str
+        Name of its format.
+    """
+    if layout not in FLAT_FORMATS:
+        return
+    header = head_beside(path)
+    _write(table[:0], header, "ascii.ecsv")
+    log.warning(
+        "%s leaves out %s and the meta, which are in %s; ECSV, FITS and Parquet "
+        "keep everything",
+        path,
+        ", ".join(multidimensional(table)) or "no column",
+        header,
+    )
 
 
 def check_writable(path, *, overwrite=False):
@@ -220,6 +316,18 @@ def _write(table, path, layout):
         table.write(temporary, format=layout, **options)
 
 
-def _head_beside(path):
-    """Where types, units and meta of a flat file are."""
+def head_beside(path):
+    """
+    Tell where types, units and meta of a flat file are.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The flat file.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        A file of ECSV beside it.
+    """
     return path.with_name(f"{path.name}.meta.ecsv")

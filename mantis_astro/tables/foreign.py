@@ -6,7 +6,7 @@ from astropy.time import Time
 
 from mantis_astro._optional import require
 
-__all__ = ["read_hdf5", "read_parquet"]
+__all__ = ["read_hdf5", "read_parquet", "table_of_arrow"]
 
 
 def read_parquet(path):
@@ -32,7 +32,28 @@ def read_parquet(path):
     facts = parquet.read_schema(path).metadata or {}
     if b"table_meta_yaml" in facts:
         return QTable.read(path, format="parquet")
-    content = parquet.read_table(path)
+    return table_of_arrow(parquet.read_table(path))
+
+
+def table_of_arrow(content):
+    """
+    Make a table of one in the memory of pyarrow.
+
+    Parameters
+    ----------
+    content : `pyarrow.Table`
+        The columns.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        What is null is masked; an index that pandas made is left out.
+
+    Raises
+    ------
+    ValueError
+        If a column holds what no column of a table can be.
+    """
     table = QTable()
     for name, values in zip(content.column_names, content.columns, strict=True):
         if not name.startswith("__index_level_"):
@@ -54,6 +75,8 @@ def _column_of(name, values):
         plain = np.array([bool(value) for value in values.to_pylist()], dtype=bool)
     elif types.is_integer(kind) or types.is_floating(kind):
         plain = np.asarray(values.fill_null(0), dtype=kind.to_pandas_dtype())
+    elif types.is_null(kind):
+        plain = np.full(len(values), np.nan)
     elif types.is_timestamp(kind) or types.is_date(kind):
         plain = np.asarray(values.cast("timestamp[ns]"))
         times = Time(np.where(null, np.datetime64(0, "ns"), plain), format="datetime64")

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FLAT_FORMATS = ("ascii.csv", "votable")
 
 
-def fitted(table, layout):
+def fitted(table, layout, *, tell=True):
     """
     Make a table fit a format, and say what is lost.
 
@@ -35,6 +35,8 @@ def fitted(table, layout):
         The table; not changed.
     layout : str
         Name of the format.
+    tell : bool, optional
+        Whether the log says what is lost of texts.
 
     Returns
     -------
@@ -48,11 +50,11 @@ def fitted(table, layout):
         If the format cannot hold the table.
     """
     fit = QTable(table, copy=False)
-    if layout in ("ascii.ecsv", "fits", *FLAT_FORMATS):
+    if tell and layout in ("ascii.ecsv", "fits", *FLAT_FORMATS):
         _tell_of_empty_text(fit, layout)
     if layout == "fits":
         return _for_fits(fit)
-    if layout == "votable":
+    if tell and layout == "votable":
         _tell_of_masked_text(fit)
     return _flattened(fit) if layout in FLAT_FORMATS else fit
 
@@ -75,7 +77,7 @@ def check_ascii(table):
         if not name.isascii():
             msg = f"FITS holds ASCII alone: the name of column '{name}' is not"
             raise ValueError(msg)
-        if _kind(table[name]) != "U":
+        if _kind(table[name]) != "U" or not len(table):
             continue
         text = np.ma.filled(np.ma.asarray(table[name]), "").ravel()
         letters = np.ascontiguousarray(text).view(np.uint32).reshape(len(text), -1)

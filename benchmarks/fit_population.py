@@ -73,15 +73,14 @@ STRIPE82 = {
 # (Ilbert et al. 2009, ApJ 690, 1236, table 1). 2MASS stays as it is, though its totals
 # of galaxies lose about as much as the templates have too much in JHK.
 SHIFTED = ("zCOSMOS",)
-# E(B-V) where the table gives none: of the COSMOS field, of the strip
-EBV = {"zCOSMOS": 0.018, "Stripe 82": 0.03}
+EBV_STRIPE82 = 0.03  # of which the table gives none
 MOST = {"SDSS": 1400, "zCOSMOS": 1600}
 
 
 def photometry(table, bands):
     """Magnitudes without Galactic dust, and their errors; NaN where there is none."""
     mag = magnitudes(table, bands)
-    ebv = np.nan_to_num(table["ebv"], nan=EBV.get(table.meta["name"], 0.0))
+    ebv = np.nan_to_num(table["ebv"], nan=EBV_STRIPE82)
     mag -= ebv[:, None] * np.array(list(extinction_coefficients(bands).values()))
     names = [f"flux_err_{band.replace('.', '_')}" for band in bands]
     err = np.stack([np.asarray(table[name].filled(np.nan).value) for name in names], 1)

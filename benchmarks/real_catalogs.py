@@ -28,6 +28,8 @@ BESIDE = Path(__file__).parents[2] / "shared" / "data"
 REAL_DATA = Path(os.environ.get("MANTIS_ASTRO_REAL_DATA", BESIDE))
 RAIL_DATA = Path(os.environ.get("MANTIS_ASTRO_RAIL_DATA", REAL_DATA / "rail"))
 
+EBV_COSMOS = 0.018  # from end to end of two square degrees
+
 # name: filter in sedpy, pivot in Angstrom, PSF in arcsec, AB minus the catalogue's zero
 _SURVEYS = {
     "des": {
@@ -143,14 +145,14 @@ def read_zcosmos(folder=REAL_DATA):
 
     Secure: class ``cc % 10 >= 3`` and ``cc < 10``; z > 0.01 leaves out stars. -99 and
     -99.9 are no measurement. It is one field: half of it knows of the other's walls
-    and clusters, whatever the split.
+    and clusters, whatever the split. E(B-V) is that of the field.
     """
     data = Table.read(folder / "catalogs/zcosmos_west_half.csv", format="ascii.csv")
     cc, z = np.asarray(data["cc"]), np.asarray(data["zpec"])
     has_photometry = ~np.ma.getmaskarray(data["id"]) & (np.ma.filled(data["r"], -1) > 0)
     secure = (cc % 10 >= 3) & (cc < 10)
     data = data[secure & has_photometry & (z > 0.01) & (z < 1.6)]
-    table = _start(data["alpha"], data["delta"], data["zpec"])
+    table = _start(data["alpha"], data["delta"], data["zpec"], ebv=EBV_COSMOS)
     bands = [("galex.NUV", "nuv"), ("galex.FUV", "fuv")]
     bands += [(f"cosmos.{b}", b.lower()) for b in _SURVEYS["cosmos"]]
     for band, name in bands:

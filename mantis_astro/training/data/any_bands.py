@@ -125,8 +125,8 @@ class SimulatedCatalogs:
     """
 
     prior = (
-        "n(z) at each magnitude of the simulated galaxies and quasars, about that of a "
-        "magnitude-limited sample"
+        "n(z) at each magnitude of the simulated galaxies and quasars: about that of a "
+        "magnitude-limited sample, with more of the luminous and red ones"
     )
 
     def __init__(self, record, spec, *, z_edges, n_validation, seed=0):

@@ -121,7 +121,11 @@ def run_bpz(_, galaxies, z_max, __):
     from rail.estimation.algos import bpz_lite as code
     from rail.utils.path_utils import find_rail_file
 
-    bands = galaxies.meta["bands"]
+    bands = [
+        band for band in galaxies.meta["bands"] if get_band(band).pivot < 2.4 * u.um
+    ]
+    galaxies = galaxies.copy()
+    galaxies.meta["bands"] = bands  # the templates end at 2.56 micron
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         sed = Path(find_rail_file("examples_data/estimation_data/data/SED/CWWSB4.list"))

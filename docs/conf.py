@@ -53,6 +53,7 @@ OTHERS = {
     "numpy",
     "photutils",
     "prospect",
+    "pyarrow",
     "qp",
     "reproject",
     "scipy",

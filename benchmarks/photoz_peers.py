@@ -8,7 +8,8 @@ of `any_band.py`, and their documented defaults; `peer_codes.py` calls them.
 
 ``python benchmarks/photoz_peers.py --keep FOLDER`` needs an environment with RAIL, eazy
 and this package. Each result is kept in the folder; ``--methods any-band`` alone runs
-ours again, and prints all that is kept. One thread each: set ``OMP_NUM_THREADS=1``.
+ours again, and prints all that is kept. One thread each, and no processes of their
+own: set ``OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1``.
 """
 
 import argparse

@@ -17,6 +17,8 @@ def _serve(pipe, options):
 def _answer(sky, name, arguments):
     if name == "requests":
         return len(sky.requests)
+    if name == "traffic":
+        return len(sky.requests), sum(request.n_bytes for request in sky.requests)
     if name == "identify":
         return [sky.identify(image) for image in arguments]
     if name == "bans":
@@ -55,6 +57,10 @@ class RemoteSky:
     def n_requests(self):
         """Requests so far."""
         return self._ask("requests", None)
+
+    def traffic(self):
+        """Requests, and bytes of answers, so far."""
+        return self._ask("traffic", None)
 
     def most_repeats(self):
         """How often the most repeated request came."""

@@ -278,8 +278,9 @@ class _InOrder:
                 url = source.image_url(*_first(ra, dec, ~seen.left), bands, None)
                 plans.append((url, seen.n_requests, seen.n_bytes))
             ra, dec = ra[seen.left], dec[seen.left]
-        url = self._sources[0].image_url(0.0, 0.0, bands, None)
-        return plans or [(url, 0, 0.0)]
+        if not plans:
+            plans = [(self._sources[0].image_url(0.0, 0.0, bands, None), 0, 0.0)]
+        return plans
 
     def image_url(self, ra, dec, bands, file, source=0):
         return self._sources[source].image_url(ra, dec, bands, file)

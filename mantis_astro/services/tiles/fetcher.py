@@ -43,12 +43,16 @@ class TileFetcher(Fetcher):
 
     Parameters
     ----------
-    *args, **kwargs
+    service : TileServiceClass
+        Describes the tiles.
+    engine, settle, size, pixel_scale, rest
         As for `Fetcher`.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, service, engine, settle, *, size, pixel_scale, rest=None):
+        super().__init__(
+            service, engine, settle, size=size, pixel_scale=pixel_scale, rest=rest
+        )
         self._tiles = self.service.tiles
         self._cache = self.service.open_cache()
         self._counts = None  # number of a tile -> objects of the whole table on it

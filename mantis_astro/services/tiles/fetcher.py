@@ -380,7 +380,7 @@ class _Reading:
         self.wants = wants
         self._pieces = {}  # start -> bytes
         self._total = None
-        self._is_packed = re.search(r"\.f?gz$", tile.url) is not None
+        self._is_packed = re.search(r"\.gz$", tile.url) is not None
         self._is_kept = False  # whether anything came from the cache
 
     def advance(self):

@@ -423,6 +423,7 @@ def _counting(asked, stop_after=np.inf):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # processes begin with importing torch
 def test_workers_of_dask_of_which_one_is_killed(frame, catalog, expected, tmp_path):
     """The same answers as of one process, and each worker has loaded the model once."""
     from distributed import Client, LocalCluster

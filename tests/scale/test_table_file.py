@@ -259,6 +259,7 @@ def _kill_always(path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # processes begin with importing torch
 def test_a_process_that_is_killed_is_replaced(tmp_path):
     tasks = [(name, (tmp_path / name,)) for name in "abc"]
     found = [
@@ -268,6 +269,7 @@ def test_a_process_that_is_killed_is_replaced(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # processes begin with importing torch
 def test_a_task_that_kills_each_time_is_named(tmp_path):
     tasks = [("rows 0 to 9", (tmp_path / "a",))]
     with pytest.raises(PartitionError, match="killed 2 times at rows 0 to 9"):
@@ -275,6 +277,7 @@ def test_a_task_that_kills_each_time_is_named(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # processes begin with importing torch
 def test_two_processes_killed_and_started_again(galaxies, expected, tmp_path):
     write_table(as_table(galaxies), tmp_path / "in.fits")
     command = [sys.executable, "-m", "mantis_astro", "predict", tmp_path / "in.fits"]

@@ -7,6 +7,7 @@ import threading
 import warnings
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import connection
 
 from mantis_astro.scale.row_predictor import PartitionError
@@ -61,10 +62,12 @@ def run_tasks(function, tasks, *, workers, tries):
         try:
             while True:
                 while len(running) < 2 * workers:
-                    task = waiting.pop(0) if waiting else next(tasks, None)
-                    if task is None:
+                    waiting = waiting or [*islice(tasks, 1)]
+                    if not waiting:
                         break
-                    running[pool.submit(function, *task[1])] = task
+                    # raises if the pool is broken: the task still waits then
+                    running[pool.submit(function, *waiting[0][1])] = waiting[0]
+                    del waiting[0]
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

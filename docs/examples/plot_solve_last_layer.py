@@ -36,7 +36,7 @@ def sentences(module):
     for name in sorted(vars(module)):
         text = inspect.getdoc(getattr(module, name)) or ""
         body = re.sub(r"\s+", " ", text.split("\n\n", 1)[-1])
-        for sentence in re.split(r"(?<=[.:]) ", body)[:8]:
+        for sentence in re.split(r"(?<=[.:]) ", body)[:2]:
             words = re.findall(r"[a-z]+", sentence.lower())
             kept = [word for word in words if word not in ("numpy", "np", "torch")]
             if len(kept) > 5:
@@ -121,7 +121,7 @@ def loss_of(coef):
 
 
 losses = []
-for _ in range(5):
+for _ in range(4):
     network.train()
     for batch in train[torch.randperm(len(train))].split(64):
         optimizer.zero_grad()

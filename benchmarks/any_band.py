@@ -34,7 +34,8 @@ NINE = "simulated-photometric"
 N_BOOTSTRAP = 100
 POINT = ("bias_median", "sigma_nmad", "outlier_fraction_005", "outlier_fraction_015")
 DENSITY = ("coverage_68", "pit_ks", "cde_loss", "crps")
-COLUMNS = ("sample", "method", "n", *POINT, "coverage_68", "cov_err", *DENSITY[1:])
+COLUMNS = ("sample", "method", "n", "bias", "sigma_nmad", "out_005", "out_015")
+COLUMNS += ("cov_68", "cov_err", "pit_ks", "cde_loss", "crps")
 
 
 def main():

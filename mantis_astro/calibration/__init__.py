@@ -6,8 +6,9 @@ what they do to both sides, calibration and point accuracy, and folds for sample
 are their own test.
 """
 
-from mantis_astro.calibration.choice import BestRecalibration, compare_log_scores
+from mantis_astro.calibration.choice import BestRecalibration
 from mantis_astro.calibration.folds import out_of_fold
+from mantis_astro.calibration.ladder import compare_log_scores
 from mantis_astro.calibration.local import LocalRecalibration, density_features
 from mantis_astro.calibration.pit_map import PITRecalibration
 from mantis_astro.calibration.plain import recalibrator_from_plain

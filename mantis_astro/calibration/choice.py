@@ -1,25 +1,14 @@
 """`BestRecalibration`: a temperature, a map or a local map, as galaxies decide."""
 
-import warnings
-from functools import partial
-
-import numpy as np
-
-from mantis_astro.calibration.folds import out_of_fold
+from mantis_astro.calibration.ladder import COMMON, climb, read_common
 from mantis_astro.calibration.local import LocalRecalibration
-from mantis_astro.calibration.pit_map import PITRecalibration
 from mantis_astro.calibration.recalibrator import check_fitted, transformed
-from mantis_astro.calibration.temperature import TemperatureScaling
 from mantis_astro.calibration.truths import select_truths
-from mantis_astro.exceptions import CalibrationWarning
 
-__all__ = ["BestRecalibration", "compare_log_scores"]
+__all__ = ["BestRecalibration"]
 
 _MINIMUM = 20  # galaxies
 _FOR_MAP, _FOR_LOCAL = 40, 360  # that the fits of the cross-validation have
-_CLASSES = (TemperatureScaling, PITRecalibration, LocalRecalibration)
-_KINDS = {cls.kind: cls for cls in _CLASSES}
-_ANYWHERE = 1e-3  # share of galaxies that may be at any redshift, so that none rules
 
 
 class BestRecalibration:
@@ -120,53 +109,25 @@ class BestRecalibration:
             If true redshifts lie outside of the bins.
         """
         truths = select_truths(pdf, z_spec, sample_weight, minimum=_MINIMUM)
-        given = {"sample_weight": sample_weight, "groups": groups}
-        self.chosen_, self.recalibrator_, self.held_out_ = "none", None, pdf
-        self.gains_, self.n_fit_ = {}, len(truths)
-        for name, make in self._ladder(truths).items():
-            properties = {"features": features} if name == "local" else {}
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CalibrationWarning)
-                after = self._left_out(make(), pdf, z_spec, **given, **properties)
-                self.gains_[name] = self._gain(pdf, after, z_spec, sample_weight)
-                gain, error = self._gain(self.held_out_, after, z_spec, sample_weight)
-                if not gain > error:
-                    continue
-                fitted = make().fit(
-                    pdf, z_spec, sample_weight=sample_weight, **properties
-                )
-            if getattr(fitted, "is_local_", True):
-                self.chosen_, self.recalibrator_ = name, fitted
-                self.held_out_ = after
-        return self
-
-    def _ladder(self, truths):
-        """List what there are galaxies enough for, the least free first."""
         n = truths.weight.sum() * (1 - 1 / self.n_folds)
-        ladder = {"temperature": partial(TemperatureScaling, floor=True)}
-        if n >= _FOR_MAP:
-            ladder["pit"] = PITRecalibration
+        ladder = dict(COMMON)
+        if n < _FOR_MAP:
+            del ladder["pit"]
         if n >= _FOR_LOCAL:
-            ladder["local"] = LocalRecalibration
-        return ladder
-
-    def _left_out(self, recalibrator, pdf, z_spec, *, groups, **given):
-        if groups is not None:
-            _, counts = np.unique(groups, return_counts=True)
-            if counts.max() * self.n_folds > len(pdf):  # the others would be too few
-                groups = None
-        return out_of_fold(
-            recalibrator,
+            ladder[LocalRecalibration.kind] = LocalRecalibration
+        found = climb(
+            ladder,
             pdf,
             z_spec,
+            features=features,
+            sample_weight=sample_weight,
             groups=groups,
             n_folds=self.n_folds,
             rng=self.rng,
-            **given,
         )
-
-    def _gain(self, before, after, z_spec, weight):
-        return compare_log_scores(before, after, z_spec, sample_weight=weight)
+        self.chosen_, self.recalibrator_, self.held_out_, self.gains_ = found
+        self.n_fit_ = len(truths)
+        return self
 
     def transform(self, pdf, *, features=None):
         """
@@ -247,44 +208,8 @@ class BestRecalibration:
         self = cls()
         self.chosen_, self.n_fit_ = str(plain["chosen_"]), int(plain["n_fit_"])
         chosen = plain["recalibrator_"]
-        if chosen is not None:
-            chosen = _KINDS[self.chosen_].from_plain(chosen)
-        self.recalibrator_ = chosen
+        is_local = self.chosen_ == LocalRecalibration.kind
+        read = LocalRecalibration.from_plain if is_local else read_common
+        self.recalibrator_ = read(chosen)
         self.gains_ = {name: tuple(gain) for name, gain in plain["gains_"].items()}
         return self
-
-
-def compare_log_scores(before, after, z_spec, *, sample_weight=None):
-    """
-    Compare two sets of p(z) for the same galaxies by their log score.
-
-    Parameters
-    ----------
-    before, after : RedshiftPDF
-        Densities, shape (n,).
-    z_spec : array_like or `~astropy.units.Quantity`
-        True redshifts, shape (n,); galaxies where it is NaN, masked or outside of the
-        bins do not count.
-    sample_weight : array_like, optional
-        Weight of each galaxy, shape (n,).
-
-    Returns
-    -------
-    gain : float
-        Growth of the mean log score. One galaxy in a thousand may be anywhere.
-    error : float
-        Its standard error.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CalibrationWarning)
-        truths = select_truths(before, z_spec, sample_weight, minimum=0)
-    uniform = 1 / (truths.bin_edges[-1] - truths.bin_edges[0])
-    place, width = (truths.rows, truths.bins), np.diff(truths.bin_edges)[truths.bins]
-    first, second = (
-        np.log((1 - _ANYWHERE) * pdf.probability[place] / width + _ANYWHERE * uniform)
-        for pdf in (before, after)
-    )
-    difference = second - first
-    gain = np.average(difference, weights=truths.weight)
-    variance = np.average((difference - gain) ** 2, weights=truths.weight)
-    return float(gain), float(np.sqrt(variance / max(truths.weight.sum(), 1)))

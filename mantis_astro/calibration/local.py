@@ -14,6 +14,7 @@ from mantis_astro.calibration.conditional import (
     find_cells,
     fit_coefficients,
 )
+from mantis_astro.calibration.ladder import COMMON, climb, read_common
 from mantis_astro.calibration.pit_map import PITRecalibration
 from mantis_astro.calibration.recalibrator import check_fitted, remap, transformed
 from mantis_astro.calibration.strength import choose_strength, penalty
@@ -57,7 +58,7 @@ class LocalRecalibration:
     Attributes
     ----------
     is_local_ : bool
-        Whether properties are used; False where the common map does as well.
+        Whether properties are used; False where what is common to all does as well.
     coefficients_ : `~numpy.ndarray`
         Shape (n_column, n_term); all zero if ``is_local_`` is False.
     strength_ : float
@@ -66,8 +67,10 @@ class LocalRecalibration:
         For each strength, on galaxies left out: ``gain`` of the mean log density of
         the PIT value over a map common to all, its standard error ``gain_err``, and
         ``sigma_nmad_ratio``, after over before.
-    common_ : PITRecalibration
-        The map common to all, after the local one.
+    common_ : Recalibrator or None
+        The map common to all, after the local one. If ``is_local_`` is False, a
+        temperature or a map, whichever predicts redshifts left out better, or None if
+        neither does.
     n_fit_ : int
         Number of galaxies it was fitted on.
 
@@ -112,7 +115,7 @@ class LocalRecalibration:
         strengths=(3000.0, 300.0, 30.0, 3.0),
         n_folds=5,
         tolerance=0.02,
-        shrinkage=20.0,
+        shrinkage=3.0,
         rng=0,
     ):
         if n_knots < 0 or n_knots != int(n_knots):
@@ -163,7 +166,8 @@ class LocalRecalibration:
         Warns
         -----
         CalibrationWarning
-            If the map common to all is used alone, with the reason; if a property is
+            If there is no local map, with the reason, and what is there in its place;
+            if a property is
             constant; if true redshifts lie outside of the bins.
         """
         truths = select_truths(pdf, z_spec, sample_weight, minimum=_MINIMUM)
@@ -178,8 +182,13 @@ class LocalRecalibration:
             self.basis_ = AdditiveBasis([], [], [])
             self.strength_ = np.inf
             self.coefficients_ = np.zeros((self.basis_.n_columns, N_TERMS))
-            msg = f"the map common to all galaxies is used alone: {reason}"
+            found = climb(
+                COMMON, pdf, z_spec, sample_weight=sample_weight, rng=self.rng
+            )
+            self.common_ = found.recalibrator
+            msg = f"there is no local map, but {self._common_note}: {reason}"
             warnings.warn(msg, CalibrationWarning, stacklevel=2)
+            return self
         design = self.basis_.design(properties[:, self.used_])
         probability = binned.map_rows(self._local, truths.probability, design)
         after = replace(truths, probability=probability)
@@ -233,8 +242,6 @@ class LocalRecalibration:
         return reason
 
     def _local(self, rows, design):
-        if not self.is_local_:
-            return rows
         return remap(rows, conditional_map(design, self.coefficients_))
 
     def transform(self, pdf, *, features=None):
@@ -273,6 +280,10 @@ class LocalRecalibration:
                 f"given, got {properties.shape[1]}"
             )
             raise ValueError(msg)
+        if not self.is_local_:
+            if self.common_ is None:
+                return transformed(pdf, lambda rows: rows, note=self.note)
+            return self.common_.transform(pdf)
         design = self.basis_.design(properties[:, self.used_])
         common = self.common_._cdf()
 
@@ -285,9 +296,17 @@ class LocalRecalibration:
     def note(self):
         """What was found, in a sentence; `transform` adds it to ``meta``."""
         check_fitted(self, "common_")
+        if not self.is_local_:
+            return self._common_note
         n = len(self.used_)
-        what = f"by {n} {'property' if n == 1 else 'properties'}" if n else "of all"
+        what = f"by {n} {'property' if n == 1 else 'properties'}"
         return f"PIT map {what}, fitted on {self.n_fit_} galaxies"
+
+    @property
+    def _common_note(self):
+        if self.common_ is None:
+            return f"left as it is: {self.n_fit_} galaxies show no better"
+        return self.common_.note
 
     def to_plain(self):
         """
@@ -310,7 +329,7 @@ class LocalRecalibration:
             "validation_": self.validation_,
             "basis_": self.basis_.to_plain(),
             "coefficients_": self.coefficients_.tolist(),
-            "common_": self.common_.to_plain(),
+            "common_": None if self.common_ is None else self.common_.to_plain(),
         }
 
     @classmethod
@@ -337,7 +356,7 @@ class LocalRecalibration:
         self.validation_ = [dict(choice) for choice in plain["validation_"]]
         self.basis_ = AdditiveBasis(**plain["basis_"])
         self.coefficients_ = np.asarray(plain["coefficients_"], float)
-        self.common_ = PITRecalibration.from_plain(plain["common_"])
+        self.common_ = read_common(plain["common_"])
         return self
 
 

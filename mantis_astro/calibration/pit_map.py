@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special
 from scipy.optimize import minimize
 
-from mantis_astro.calibration.monotone import fit_masses, make_nodes, map_through
+from mantis_astro.calibration.monotone import fit_map, map_through
 from mantis_astro.calibration.recalibrator import check_fitted, remap, transformed
 from mantis_astro.calibration.truths import select_truths
 
@@ -27,15 +27,18 @@ class PITRecalibration:
     ----------
     method : {"monotone", "beta"}, optional
         A monotone cubic with nodes where galaxies are (at most 20 in the middle, more
-        towards both ends), or the cumulative beta distribution, with two parameters.
+        towards both ends) around the map of Gaussian p(z) of wrong place and width; or
+        the cumulative beta distribution, with two parameters.
     shrinkage : float, optional
         Number of calibrated galaxies that are added to those given: pulls the map
-        towards the identity.
+        towards the identity. How far the monotone map may leave that of Gaussian p(z)
+        is found beside it, by evidence.
 
     Attributes
     ----------
     nodes_, values_ : `~numpy.ndarray`
-        The map of ``"monotone"``, shape (n_nodes,).
+        The map of ``"monotone"``, shape (n_nodes,): probabilities and those they are
+        sent to, as quantiles of the normal distribution, for the tails' sake.
     a_, b_ : float
         Parameters of ``"beta"``; 1 and 1 are the identity.
     n_fit_ : int
@@ -70,7 +73,7 @@ class PITRecalibration:
 
     kind = "pit"
 
-    def __init__(self, *, method="monotone", shrinkage=20.0):
+    def __init__(self, *, method="monotone", shrinkage=3.0):
         if method not in _METHODS:
             msg = f"'method' must be one of {', '.join(_METHODS)}, got {method!r}"
             raise ValueError(msg)
@@ -119,10 +122,9 @@ class PITRecalibration:
         if self.method == "beta":
             self.a_, self.b_ = _fit_beta(intervals, weight, self.shrinkage)
         else:
-            nodes = make_nodes(weight.sum())
-            mass = fit_masses(intervals, weight, nodes, shrinkage=self.shrinkage)
-            self.nodes_ = nodes
-            self.values_ = np.r_[0, np.cumsum(mass)[:-1], 1]
+            self.nodes_, self.values_ = fit_map(
+                intervals, weight, shrinkage=self.shrinkage
+            )
         self.n_fit_ = len(intervals)
         return self
 
@@ -197,7 +199,7 @@ class PITRecalibration:
         if self.method == "beta":
             fitted = {"a_": self.a_, "b_": self.b_}
         else:
-            fitted = {"nodes_": self.nodes_.tolist(), "values_": self.values_.tolist()}
+            fitted = {"quantiles_": [self.nodes_.tolist(), self.values_.tolist()]}
         return {"recalibrator": self.kind, **options, **fitted, "n_fit_": self.n_fit_}
 
     @classmethod
@@ -218,9 +220,13 @@ class PITRecalibration:
         self = cls(method=plain["method"], shrinkage=plain["shrinkage"])
         if self.method == "beta":
             self.a_, self.b_ = float(plain["a_"]), float(plain["b_"])
+        elif "nodes_" in plain:  # of older files: probabilities
+            nodes, values = plain["nodes_"][1:-1], plain["values_"][1:-1]
+            self.nodes_, self.values_ = (
+                special.ndtri(np.asarray(u, float)) for u in (nodes, values)
+            )
         else:
-            self.nodes_ = np.asarray(plain["nodes_"], float)
-            self.values_ = np.asarray(plain["values_"], float)
+            self.nodes_, self.values_ = np.asarray(plain["quantiles_"], float)
         self.n_fit_ = int(plain["n_fit_"])
         return self
 

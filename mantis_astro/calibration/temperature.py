@@ -1,5 +1,6 @@
 """`TemperatureScaling`: all p(z) broader or narrower by one number."""
 
+import logging
 import warnings
 
 import numpy as np
@@ -12,7 +13,10 @@ from mantis_astro.exceptions import CalibrationWarning
 
 __all__ = ["TemperatureScaling", "tempered_at_truth"]
 
+log = logging.getLogger(__name__)
+
 _RANGE = 20.0  # temperatures from 1/20 to 20
+_AT_BOUND = 0.02  # in ln T
 _MINIMUM = 10  # galaxies for one or two numbers
 _LARGEST_FLOOR = 0.5
 
@@ -121,7 +125,17 @@ class TemperatureScaling:
         self.temperature_ = float(np.exp(best.x))
         self.floor_ = float(fit_floor(best.x)[0])
         self.n_fit_ = len(truths)
+        if self._is_at_bound:
+            log.warning(
+                "the temperature is at its bound, %.3g: these p(z) are wrong in more "
+                "than their widths (units, offsets, another sample?)",
+                self.temperature_,
+            )
         return self
+
+    @property
+    def _is_at_bound(self):
+        return abs(np.log(self.temperature_)) > np.log(_RANGE) - _AT_BOUND
 
     def transform(self, pdf):
         """
@@ -157,7 +171,8 @@ class TemperatureScaling:
         """What was found, in a sentence; `transform` adds it to ``meta``."""
         check_fitted(self, "temperature_")
         floor = f", uniform floor {self.floor_:.3g}" if self.floor else ""
-        what = f"temperature {self.temperature_:.4g}{floor}"
+        bound = " (at its bound)" if self._is_at_bound else ""
+        what = f"temperature {self.temperature_:.4g}{bound}{floor}"
         return f"{what}, fitted on {self.n_fit_} galaxies"
 
     def to_plain(self):

@@ -7,8 +7,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mantis_astro import RedshiftPDF, metrics
-from mantis_astro.calibration import PITRecalibration
-from mantis_astro.calibration.monotone import fit_masses, make_nodes, map_through
+from mantis_astro.calibration import (
+    PITRecalibration,
+    TemperatureScaling,
+    recalibrator_from_plain,
+)
+from mantis_astro.calibration.monotone import (
+    fit_map,
+    make_nodes,
+    map_through,
+    to_quantiles,
+)
 
 from .toys import make_toy
 
@@ -105,28 +114,94 @@ def test_nodes_are_symmetric_and_leave_galaxies_in_each_tail(n):
     assert nodes[1] * n >= 10
 
 
-def test_masses_of_points_are_a_histogram_with_the_prior_added():
-    nodes = np.array([0, 0.25, 1])
-    points = np.array([0.1, 0.2, 0.5])
-    mass = fit_masses(
-        np.stack([points, 1 - points], axis=1), np.ones(3), nodes, shrinkage=4.0
+def intervals_of(t, width=0.0):
+    """Intervals of PIT around quantiles, from both ends."""
+    return np.stack([stats.norm.cdf(t - width), stats.norm.sf(t + width)], axis=1)
+
+
+def test_quantiles_keep_the_digits_of_both_tails():
+    t = np.array([-30.0, -8.0, 0.0, 8.0, 30.0])
+    np.testing.assert_allclose(
+        to_quantiles(intervals_of(t)), t[:, None] + [0, 0], atol=1e-6
     )
-    np.testing.assert_allclose(mass, [(2 + 1) / 7, (1 + 3) / 7])
+
+
+def test_p_of_z_of_wrong_place_and_width_have_a_straight_map():
+    """Of quantiles (t - 0.5) / 2, into the tails and beyond all galaxies."""
+    t = np.random.default_rng(1).normal(0.5, 2.0, 20_000)
+    nodes, values = fit_map(intervals_of(t), np.ones(len(t)), shrinkage=3.0)
+    assert nodes[0] < -5.5  # where galaxies are, not where they would be
+    np.testing.assert_allclose(values, (nodes - 0.5) / 2, atol=0.1)
+    cdf = map_through(nodes, values)
+    u = stats.norm.cdf([-9.0, -3.0, 0.0, 3.0])
+    mapped = stats.norm.ppf(cdf(u, upper=False))
+    np.testing.assert_allclose(mapped, [-4.75, -1.75, -0.25, 1.25], atol=0.2)
 
 
 def test_an_interval_over_all_says_nothing():
-    nodes = np.linspace(0, 1, 5)
-    everything = np.zeros((10, 2))
-    mass = fit_masses(everything, np.ones(10), nodes, shrinkage=1.0)
-    np.testing.assert_allclose(mass, 0.25)
+    nodes, values = fit_map(np.zeros((100, 2)), np.ones(100), shrinkage=3.0)
+    np.testing.assert_allclose(values, nodes, atol=1e-3)
+
+
+def test_what_is_no_gaussian_is_found_too():
+    """Half of the truths far out on one side, half in the middle."""
+    rng = np.random.default_rng(2)
+    t = np.r_[rng.normal(0, 0.3, 5000), rng.normal(5, 0.3, 5000)]
+    cdf = map_through(*fit_map(intervals_of(t), np.ones(len(t)), shrinkage=3.0))
+    at = stats.norm.cdf([-1.0, 0.0, 2.5, 4.0])
+    mapped = cdf(at, upper=False)
+    np.testing.assert_allclose(mapped, [0, 0.25, 0.5, 0.5], atol=0.03)
+    above = cdf(stats.norm.sf([5.0]), upper=True)
+    np.testing.assert_allclose(above, 0.25, atol=0.02)
+
+
+@pytest.mark.parametrize("n", [60, 300, 3000])
+def test_p_of_z_too_narrow_by_two_are_repaired(n):
+    """No worse than the better of a temperature and the plain distribution."""
+    test = make_toy(4000, seed=99, width=0.5, floor=1e-6)
+    scores = {"pit": [], "temperature": [], "plain": []}
+    for seed in range(4):
+        fit = make_toy(n, seed=seed, width=0.5, floor=1e-6)
+        for name, recalibrator in (
+            ("pit", PITRecalibration()),
+            ("temperature", TemperatureScaling()),
+        ):
+            after = recalibrator.fit(fit.pdf, fit.z_spec).transform(test.pdf)
+            scores[name].append(metrics.pit_ks(metrics.pit(after, test.z_spec)))
+        seen = np.sort(metrics.pit(fit.pdf, fit.z_spec))
+        mapped = np.searchsorted(seen, metrics.pit(test.pdf, test.z_spec)) / n
+        scores["plain"].append(metrics.pit_ks(mapped))
+    mean = {name: np.mean(values) for name, values in scores.items()}
+    noise = 0.5 / np.sqrt(n)  # scatter of the distance between distributions of n
+    assert mean["pit"] < min(mean["temperature"], mean["plain"]) + noise
+    assert mean["pit"] < mean["plain"] + 0.005
+
+
+def test_the_tails_hold_what_they_should():
+    fit, test = (make_toy(3000, seed=s, width=0.5, floor=1e-6) for s in (7, 8))
+    after = PITRecalibration().fit(fit.pdf, fit.z_spec).transform(test.pdf)
+    for level in (0.68, 0.95, 0.99):
+        error = np.sqrt(2 * level * (1 - level) / 3000)  # of fit and test
+        coverage = metrics.coverage(after, test.z_spec, level=level)
+        assert coverage == pytest.approx(level, abs=3 * error)
+    tempered = TemperatureScaling().fit(fit.pdf, fit.z_spec).transform(test.pdf)
+    gain = metrics.log_score(after, test.z_spec)
+    assert gain > metrics.log_score(tempered, test.z_spec) - 0.02
+
+
+def test_older_files_are_read():
+    u = np.r_[0, np.geomspace(0.01, 0.9, 20), 1]
+    plain = {"recalibrator": "pit", "method": "monotone", "shrinkage": 20.0}
+    plain |= {"nodes_": u, "values_": u**2, "n_fit_": 5}
+    again = recalibrator_from_plain(plain)
+    np.testing.assert_allclose(again.map(u), u**2, atol=1e-4)
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=2, max_size=12))
 @settings(max_examples=50)
 def test_the_map_from_above_is_the_map_from_below_turned(weights):
-    values = np.r_[0, np.cumsum(weights) / np.sum(weights)]
-    values[-1] = 1
-    cdf = map_through(np.linspace(0, 1, len(values)), values)
+    values = np.cumsum(weights)
+    cdf = map_through(np.linspace(-2, 2, len(values)), values - values.mean())
     u = np.linspace(0, 1, 41)
     np.testing.assert_allclose(
         cdf(u, upper=True), 1 - cdf(1 - u, upper=False), atol=1e-12

@@ -13,6 +13,7 @@ from mantis_astro.flags import Flag
 
 lsdb = pytest.importorskip("lsdb")
 
+import dask  # noqa: E402
 import pandas as pd  # noqa: E402
 import pyarrow as pa  # noqa: E402
 from pyarrow import parquet  # noqa: E402
@@ -330,7 +331,9 @@ class TestParquet:
         target = "mantis_astro.scale.row_predictor.redshift_table.add_redshifts"
         with monkeypatch.context() as patch:
             patch.setattr(target, _counting([], stop_after=1))
-            with pytest.raises(MantisError, match="failed 1 times: broken off"):
+            one_by_one = dask.config.set(scheduler="synchronous")
+            broken_off = pytest.raises(MantisError, match="failed 1 times: broken off")
+            with one_by_one, broken_off:
                 predict_parquet(folder, MODEL, tmp_path / "out", tries=1)
         there = len(list((tmp_path / "out").glob("*.parquet")))
         asked = []

@@ -41,6 +41,9 @@ nitpick_ignore = [
     ("py:obj", "mantis_astro.priors.prospector_prior.TabulatedRedshiftPrior"),
     ("py:obj", "mantis_astro.services.scheduler.Clock"),
     ("py:obj", "mantis_astro.services.transport.HttpTransport"),
+    # of packages whose pages are not searched
+    ("py:obj", "lsdb.Catalog"),
+    ("py:obj", "pyarrow.Table"),
 ]
 numpydoc_xref_param_type = False
 autodoc_typehints = "none"  # docstrings say more: shapes and units

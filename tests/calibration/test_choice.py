@@ -33,7 +33,8 @@ def case(request):
 def test_it_chooses_what_is_called_for(case):
     name, _, best = case
     # of Gaussians of a wrong width a map mends as much as a temperature
-    fits = {"temperature": {"temperature", "pit"}, "none": {"none", "temperature"}}
+    fits = {"temperature": {"temperature", "pit"}}
+    fits["none"] = {"none", "temperature", "pit"}  # which is harmless, see below
     assert best.chosen_ in fits.get(name, {name})
 
 

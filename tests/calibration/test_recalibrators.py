@@ -136,7 +136,7 @@ def test_integer_weights_count_galaxies_as_often(fresh, toy):
     repeated = fresh.fit(toy.pdf[rows], toy.z_spec[rows]).transform(toy.pdf[:100])
     # the effective numbers, and so pulls and nodes, differ a little
     np.testing.assert_allclose(weighted.median(), repeated.median(), atol=0.003)
-    np.testing.assert_allclose(weighted.std(), repeated.std(), rtol=0.05)
+    np.testing.assert_allclose(weighted.std(), repeated.std(), rtol=0.07)
 
 
 def test_weights_of_zero_leave_galaxies_out(fresh, toy):

@@ -173,11 +173,11 @@ def test_mistakes_are_named(toy, photoz, change, match):
         finetune(photoz, table, **options)
 
 
-def test_what_the_model_does_not_read(photoz):
-    from tests.made import make_galaxy
-
-    with pytest.raises(TypeError, match="reads a table of fluxes, got cutouts"):
-        finetune(photoz, [make_galaxy()] * 30, np.full(30, 0.5))
+def test_what_the_model_does_not_read(toy):
+    table = off(toy.table(30, seed=5))
+    images = PhotoZ.from_pretrained("simulated-early")
+    with pytest.raises(TypeError, match="reads cutouts"):
+        finetune(images, table, table["z_spec"])
 
 
 def test_an_ensemble_is_one_model(toy, photoz, tmp_path):

@@ -26,6 +26,22 @@ def _one_torch_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _torch_seed():
+    """Weights that a module's fixtures draw do not hang on which test came before."""
+    import torch
+
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _torch_seed_of_a_test(_torch_seed):
+    """Nor do those that a test draws."""
+    import torch
+
+    torch.manual_seed(1)
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder of real survey files, or skip."""

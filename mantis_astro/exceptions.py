@@ -14,6 +14,7 @@ __all__ = [
     "FailedFitWarning",
     "FetchError",
     "FetchWarning",
+    "FewDrawsWarning",
     "InputSpecError",
     "MantisError",
     "MantisWarning",
@@ -66,6 +67,10 @@ class FailedFitWarning(MantisWarning):
 
 class FetchWarning(MantisWarning):
     """A server could not be reached, and what it has is missing."""
+
+
+class FewDrawsWarning(MantisWarning):
+    """Few of many draws have nearly all the weight."""
 
 
 class NoDataWarning(MantisWarning):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from mantis_astro import binned
-from mantis_astro.exceptions import FailedFitWarning, NoDataWarning
+from mantis_astro.exceptions import FailedFitWarning, FewDrawsWarning, NoDataWarning
 from mantis_astro.flags import Flag
+from mantis_astro.priors.importance import ImportanceSampler, effective_number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -24,6 +24,12 @@ class _Density(Protocol):
 
     def ppf(self, q: ArrayLike) -> float | np.ndarray: ...
 
+    def pdf(self, z: ArrayLike) -> float | np.ndarray: ...
+
+
+# Fits, in units of the first n, after which no more are added by default.
+_MOST_FITS = 5
+
 
 @dataclass(frozen=True)
 class MarginalizedFit:
@@ -33,7 +39,7 @@ class MarginalizedFit:
     Attributes
     ----------
     z : ndarray
-        Redshifts of the fits, shape ``(n,)``.
+        Redshifts of the fits, increasing, shape ``(n,)``.
     weights : ndarray
         Weight of each fit, shape ``(n,)``, sum 1.
     samples : ndarray
@@ -52,6 +58,11 @@ class MarginalizedFit:
     z_samples: np.ndarray
     sample_weights: np.ndarray
     failures: tuple[tuple[float, Exception], ...] = ()
+
+    @property
+    def effective_number(self):
+        """Number of fits of equal weight that would be as good: 1 if one has it all."""
+        return effective_number(self.weights)
 
     def mean(self):
         """
@@ -123,25 +134,30 @@ def marginalize(
     n: int = 20,
     *,
     rng: np.random.Generator | int,
+    n_max: int | None = None,
 ) -> MarginalizedFit:
     """
     Run a fit at redshifts drawn from p(z), and pool what it returns.
 
     For codes that take a fixed redshift only (Blast, SBI++, CIGALE). The draws are
-    stratified, one from each n-th of the probability: 20 to 50 of them do.
+    stratified, one from each n-th of the probability: 20 to 50 of them do. If the
+    evidences leave the weight to few of them, more are drawn where the weight is.
 
     Parameters
     ----------
     fit_function : callable
         Takes a redshift (float). Returns posterior samples, shape ``(n_sample,)`` or
         ``(n_sample, n_parameter)``; or a tuple of these and the natural logarithm of
-        the evidence.
+        the evidence, ``-inf`` where the data exclude the redshift (the samples are
+        not looked at then).
     pdf : RedshiftPDF or RedshiftPrior
-        Of one galaxy; or another density with a method ``ppf``.
+        Of one galaxy; or another density with the methods ``ppf`` and ``pdf``.
     n : int, optional
-        Number of fits.
+        Number of fits at first, and twice the effective number that is wanted.
     rng : `numpy.random.Generator` or int
         Source of randomness, or a seed.
+    n_max : int, optional
+        Largest number of fits, by default ``5 * n``; ``n`` to add none.
 
     Returns
     -------
@@ -153,8 +169,8 @@ def marginalize(
     Raises
     ------
     ValueError
-        If ``n`` is less than 1, ``pdf`` is of several galaxies, or only some fits
-        return evidences.
+        If ``n`` is less than 1, ``n_max`` less than ``n``, ``pdf`` is of several
+        galaxies, only some fits return evidences, or all evidences are 0.
     Exception
         If every fit fails: that of the first.
 
@@ -163,8 +179,23 @@ def marginalize(
     FailedFitWarning
         If some fits raise an error, or return no samples or values that are not finite:
         the result is of the others, see ``failures``.
+    FewDrawsWarning
+        If the effective number of fits is below ``n / 2`` after ``n_max`` of them: few
+        decide, p(z) and the data disagree.
     NoDataWarning
         If p(z) is flagged ``NO_DATA``: redshifts are then drawn from a flat density.
+
+    Notes
+    -----
+    With evidences this is adaptive multiple importance sampling [1]_: a later round
+    draws from the posterior as the fits so far know it, a histogram with a bin between
+    neighbouring fits, and a tenth evenly over the support of p(z). All fits are weighed
+    with the mixture of all rounds, so that the result stays that of p(z) times
+    evidence.
+
+    References
+    ----------
+    .. [1] Cornuet, Marin, Mira & Robert 2012, Scand. J. Stat. 39, 798
 
     Examples
     --------
@@ -180,32 +211,42 @@ def marginalize(
     >>> print(f"{fits.mean():.2f} +- {fits.std():.2f}")  # sqrt(0.1**2 + 0.4**2 / 12)
     11.00 +- 0.15
     """
+    n_max = _MOST_FITS * n if n_max is None else n_max
     if n < 1:
         msg = f"'n' must be at least 1, got {n}"
+        raise ValueError(msg)
+    if n_max < n:
+        msg = f"'n_max' must be at least 'n' = {n}, got {n_max}"
         raise ValueError(msg)
     if shape := getattr(pdf, "shape", ()):
         msg = f"'pdf' must be of one galaxy, got shape {shape}: take pdf[0]"
         raise ValueError(msg)
-    u = (np.arange(n) + np.random.default_rng(rng).random(n)) / n
-    z = binned.as_redshift(pdf.ppf(u))
     if not _has_data(pdf):
         msg = (
             "this p(z) was made of no data (flag NO_DATA): redshifts are drawn from a "
             "flat density"
         )
         warnings.warn(msg, NoDataWarning, stacklevel=2)
-    z, answers, failures = _run_all(fit_function, z)
-    samples, ln_evidence = zip(*answers, strict=True)
-    weights = _weights(ln_evidence)
-    sizes = [len(part) for part in samples]
-    return MarginalizedFit(
-        failures=failures,
-        z=z,
-        weights=weights,
-        samples=np.concatenate(samples),
-        z_samples=np.repeat(z, sizes),
-        sample_weights=np.repeat(weights / sizes, sizes),
-    )
+    sampler = ImportanceSampler(pdf, np.random.default_rng(rng))
+    fits = _Fits(fit_function)
+    fits.run(sampler.first(n))
+    wanted = n / 2
+    weights = fits.weigh(sampler)
+    while effective_number(weights) < wanted and fits.n_tried < n_max:
+        more = min(max(n // 2, 1), n_max - fits.n_tried)
+        fits.run(sampler.next(more, np.array(fits.z), weights))
+        weights = fits.weigh(sampler)
+    fits.warn_of_failures(stacklevel=3)
+    result = fits.pool(weights)
+    if result.effective_number < wanted:
+        msg = (
+            f"the effective number of fits is {result.effective_number:.1f} of "
+            f"{len(fits.z)}, below {wanted:g}: the weight is at z = "
+            f"{result.z[result.weights.argmax()]:.4f}, where p(z) has few draws; "
+            f"p(z) and the data disagree, or n_max={n_max} is too few"
+        )
+        warnings.warn(msg, FewDrawsWarning, stacklevel=2)
+    return result
 
 
 def _has_data(pdf):
@@ -215,31 +256,85 @@ def _has_data(pdf):
     )
 
 
-def _run_all(fit_function, z):
-    """Run all fits: redshifts and answers of those that work, errors of the others."""
-    worked, answers, failures = [], [], []
-    for x in z.tolist():
-        try:
-            answers.append(_run(fit_function, x))
-            worked.append(x)
-        except Exception as error:  # noqa: BLE001  whatever a sampler raises
-            failures.append((x, error))
-    if not answers:
-        raise failures[0][1]
-    if failures:
-        where, first = failures[0]
+class _Fits:
+    """All fits so far: redshifts and answers of those that worked, errors of others."""
+
+    def __init__(self, fit_function):
+        self._fit_function = fit_function
+        self.z, self._samples, self._ln_evidence, self._failures = [], [], [], []
+
+    @property
+    def n_tried(self):
+        return len(self.z) + len(self._failures)
+
+    def run(self, z):
+        """Run fits at some redshifts; raise the first error if none has worked."""
+        for x in z.tolist():
+            try:
+                samples, ln_evidence = _run(self._fit_function, x)
+            except Exception as error:  # noqa: BLE001  whatever a sampler raises
+                self._failures.append((x, error))
+                continue
+            self.z.append(x)
+            self._samples.append(samples)
+            self._ln_evidence.append(ln_evidence)
+        if not self.z:
+            raise self._failures[0][1]
+
+    def weigh(self, sampler):
+        """Weight of each fit, sum 1; all 0 where all evidences are."""
+        known = [value is not None for value in self._ln_evidence]
+        if not any(known):
+            return np.full(len(known), 1 / len(known))
+        if not all(known):
+            msg = (
+                f"'fit_function' returned an evidence at {sum(known)} of {len(known)} "
+                "redshifts: it must at all or none"
+            )
+            raise ValueError(msg)
+        return sampler.weigh(np.array(self.z), np.array(self._ln_evidence, float))
+
+    def warn_of_failures(self, stacklevel):
+        if not self._failures:
+            return
+        where, first = self._failures[0]
         msg = (
-            f"{len(failures)} of {len(z)} fits failed, the first at z = {where:.4f} "
-            f"({type(first).__name__}: {first}); the result is of the others"
+            f"{len(self._failures)} of {self.n_tried} fits failed, the first at z = "
+            f"{where:.4f} ({type(first).__name__}: {first}); the result is of the "
+            "others"
         )
-        warnings.warn(msg, FailedFitWarning, stacklevel=3)
-    return np.array(worked), answers, tuple(failures)
+        warnings.warn(msg, FailedFitWarning, stacklevel=stacklevel)
+
+    def pool(self, weights):
+        """Put the samples together, in the order of redshift."""
+        if not weights.any():
+            msg = (
+                f"all {len(weights)} fits returned an evidence of 0 (its logarithm is "
+                f"-inf), at z = {min(self.z):.4f} to {max(self.z):.4f}: the data "
+                "exclude all of p(z), or the fit is wrong"
+            )
+            raise ValueError(msg)
+        order = np.argsort(self.z, kind="stable")
+        z, weights = np.array(self.z)[order], weights[order]
+        used = [self._samples[i] for i in order if self._samples[i] is not None]
+        sizes = np.array([len(part) for part in used])
+        has_samples = [self._samples[i] is not None for i in order]
+        return MarginalizedFit(
+            z=z,
+            weights=weights,
+            samples=np.concatenate(used),
+            z_samples=np.repeat(z[has_samples], sizes),
+            sample_weights=np.repeat(weights[has_samples] / sizes, sizes),
+            failures=tuple(self._failures),
+        )
 
 
 def _run(fit_function, z):
     """Run one fit: its samples, checked, and its evidence or None."""
     answer = fit_function(z)
     samples, ln_evidence = answer if isinstance(answer, tuple) else (answer, None)
+    if ln_evidence is not None and ln_evidence == -np.inf:
+        return None, ln_evidence
     samples = np.asarray(samples, dtype=float)
     if samples.ndim not in {1, 2} or not len(samples):
         msg = (
@@ -251,17 +346,3 @@ def _run(fit_function, z):
         msg = f"'fit_function' returned values that are not finite at z = {z:.4f}"
         raise ValueError(msg)
     return samples, ln_evidence
-
-
-def _weights(ln_evidence):
-    known = [value is not None for value in ln_evidence]
-    if not any(known):
-        return np.full(len(known), 1 / len(known))
-    if not all(known):
-        msg = (
-            f"'fit_function' returned an evidence at {sum(known)} of {len(known)} "
-            "redshifts: it must at all or none"
-        )
-        raise ValueError(msg)
-    weights = np.exp(np.array(ln_evidence, dtype=float) - max(ln_evidence))
-    return weights / weights.sum()

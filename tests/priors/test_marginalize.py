@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import norm
 
 from mantis_astro import RedshiftPDF, RedshiftPrior, marginalize
-from mantis_astro.exceptions import FailedFitWarning, NoDataWarning
+from mantis_astro.exceptions import FailedFitWarning, FewDrawsWarning, NoDataWarning
 
 EDGES = np.linspace(0, 1.6, 401)
 PDF = RedshiftPDF.from_gaussians(EDGES, 0.8, 0.05)
@@ -43,7 +43,92 @@ def test_evidence_makes_p_of_z_a_prior():
 def test_huge_evidences_do_not_overflow():
     fits = marginalize(lambda z: (np.full(2, z), 1e5 * z), PDF, 10, rng=1)
     assert fits.weights.sum() == pytest.approx(1)
-    assert fits.weights.argmax() == 9
+    assert fits.mean() > fits.z[:-9].max()
+
+
+class TestCollapse:
+    """Data far from p(z), or much sharper: one first draw has all the weight."""
+
+    def posterior(self, prior, *likelihood):
+        """Mean and standard deviation by brute force."""
+        z = np.linspace(0.001, 1.599, 100_000)
+        weights = prior.pdf(z) * norm.pdf(z, *likelihood)
+        mean = np.average(z, weights=weights)
+        return mean, np.sqrt(np.average((z - mean) ** 2, weights=weights))
+
+    @pytest.mark.parametrize("likelihood", [(0.9, 0.02), (0.9, 0.002), (0.5, 1e-4)])
+    @pytest.mark.parametrize("floor", [0, 1e-3])
+    def test_draws_are_added_where_the_weight_is(self, likelihood, floor):
+        prior = RedshiftPDF.from_gaussians(EDGES, 0.5, 0.08).to_prior(floor=floor)
+
+        def fit(z):
+            return [z], norm.logpdf(z, *likelihood)
+
+        many = [marginalize(fit, prior, rng=seed) for seed in range(6)]
+        assert all(fits.effective_number >= 10 for fits in many)
+        assert all(20 < len(fits.z) <= 100 for fits in many)
+        mean, std = self.posterior(prior, *likelihood)
+        # six means of 10 draws or more, stratified
+        assert np.mean([f.mean() for f in many]) == pytest.approx(mean, abs=0.1 * std)
+        assert np.mean([f.std() for f in many]) == pytest.approx(std, rel=0.1)
+
+    def test_if_none_may_be_added_a_warning_tells(self):
+        prior = RedshiftPDF.from_gaussians(EDGES, 0.5, 0.08)
+
+        def fit(z):
+            return [z], norm.logpdf(z, 0.9, 0.02)
+
+        with pytest.warns(
+            FewDrawsWarning, match="effective number of fits is 1.0 of 20"
+        ):
+            fits = marginalize(fit, prior, rng=1, n_max=20)
+        assert fits.effective_number == pytest.approx(1, abs=1e-3)
+
+    def test_two_peaks_keep_their_shares(self):
+        def fit(z):
+            return [z], np.logaddexp(
+                norm.logpdf(z, 0.7, 0.003), norm.logpdf(z, 0.9, 0.003)
+            )
+
+        shares = [
+            np.sum(fits.weights[fits.z > 0.8])
+            for fits in (marginalize(fit, PDF, 40, rng=seed) for seed in range(5))
+        ]
+        assert np.mean(shares) == pytest.approx(0.5, abs=0.1)
+
+    def test_a_density_of_scipy_without_ends(self):
+        def fit(z):
+            return [z], norm.logpdf(z, 0.9, 0.02)
+
+        fits = marginalize(fit, norm(0.5, 0.08), rng=1)
+        assert fits.mean() == pytest.approx(0.8765, abs=0.02)
+
+    def test_evidences_of_zero_weigh_nothing(self):
+        def fit(z):
+            return ([z], 0.0) if z > 0.8 else ([], -np.inf)
+
+        fits = marginalize(fit, PDF, 40, rng=1)
+        assert fits.z.min() < 0.8 < fits.z_samples.min()
+        assert fits.weights.sum() == pytest.approx(1)
+        assert not fits.weights[fits.z < 0.8].any()
+        assert fits.mean() == pytest.approx(0.8 + 0.05 * np.sqrt(2 / np.pi), abs=0.004)
+
+    def test_evidences_of_zero_alone_are_an_error(self):
+        with pytest.raises(ValueError, match="all 100 fits returned an evidence of 0"):
+            marginalize(lambda z: ([z], -np.inf), PDF, rng=1)
+
+    def test_data_that_only_later_draws_find(self):
+        """The first draws all have an evidence of 0."""
+
+        def fit(z):
+            return [z], 0.0 if 1.2 < z < 1.25 else -np.inf
+
+        fits = marginalize(fit, PDF.to_prior(), rng=1)
+        assert fits.mean() == pytest.approx(1.225, abs=0.01)
+
+    def test_without_evidences_none_is_added(self):
+        fits = marginalize(mass_at, PDF, 12, rng=1)
+        assert fits.effective_number == pytest.approx(len(fits.z)) == 12
 
 
 def test_fits_weigh_the_same_however_many_samples_they_return():
@@ -91,6 +176,11 @@ def test_takes_a_prior_and_is_reproducible():
 def test_refuses(fit, n, sentence):
     with pytest.raises(ValueError, match=sentence):
         marginalize(fit, PDF, n, rng=1)
+
+
+def test_refuses_fewer_at_most_than_at_first():
+    with pytest.raises(ValueError, match="'n_max' must be at least 'n' = 9, got 8"):
+        marginalize(mass_at, PDF, 9, rng=1, n_max=8)
 
 
 def test_refuses_several_galaxies():

@@ -8,7 +8,7 @@ __all__ = ["find_coordinate_columns", "find_coordinates"]
 
 # Spellings of right ascension and declination, in order of preference; catalogues of
 # VizieR carry several pairs.
-_PAIRS = (
+_EQUATORIAL = (
     ("ra", "dec"),
     ("target_ra", "target_dec"),  # DESI
     ("coord_ra", "coord_dec"),  # Rubin
@@ -42,6 +42,13 @@ _PAIRS = (
     ("i_ra", "i_dec"),  # HSC
     ("right_ascension", "declination"),  # Euclid
 )
+# Galactic longitude and latitude, used where there is no pair of the above.
+_GALACTIC = (
+    ("glon", "glat"),  # VizieR
+    ("gal_lon", "gal_lat"),
+    ("l", "b"),  # Gaia, SDSS; written so: L and B are bands
+)
+_AS_WRITTEN = {"l", "b"}
 
 
 def find_coordinates(table, *, ra=None, dec=None):
@@ -52,8 +59,9 @@ def find_coordinates(table, *, ra=None, dec=None):
     columns with one of the usual names, in any case (``ra``/``dec``,
     ``RAJ2000``/``DEJ2000`` of VizieR, ``TARGET_RA``/``TARGET_DEC`` of DESI,
     ``coord_ra``/``coord_dec`` of Rubin, ``ALPHA_J2000``/``DELTA_J2000`` of SExtractor
-    and so on). Plain numbers are degrees; text is decimal degrees or, with ``:`` or
-    spaces or letters, sexagesimal (hours for right ascension).
+    and so on); else galactic longitude and latitude (``l``/``b``, ``GLON``/``GLAT``).
+    Plain numbers are degrees; text is decimal degrees or, with ``:`` or spaces or
+    letters, sexagesimal (hours for right ascension).
 
     Parameters
     ----------
@@ -61,7 +69,8 @@ def find_coordinates(table, *, ra=None, dec=None):
         The table; not changed.
     ra, dec : str, optional
         Names of the columns, where they are not found or not the ones wanted. ``ra``
-        alone may name a SkyCoord column.
+        alone may name a SkyCoord column, in any frame; ``ra="l", dec="b"`` and other
+        usual names of galactic coordinates are taken for those.
 
     Returns
     -------
@@ -69,7 +78,7 @@ def find_coordinates(table, *, ra=None, dec=None):
         ICRS, shape (n,); NaN in rows whose position is missing.
     good : `~numpy.ndarray` of bool
         False where a coordinate is masked, not a number or not on the sphere (a
-        declination beyond 90 degrees, a right ascension outside -180 to 360).
+        latitude beyond 90 degrees, a longitude outside -180 to 360).
 
     Raises
     ------
@@ -89,6 +98,9 @@ def find_coordinates(table, *, ra=None, dec=None):
     >>> coords[0]
     <SkyCoord (ICRS): (ra, dec) in deg
         (7.09375, -10.65083333)>
+    >>> coords, _ = find_coordinates(Table({"l": [102.04], "b": [59.77]}))
+    >>> coords.to_string(precision=2)
+    ['210.80 54.35']
     """
     if ra is None and dec is None:
         ra, dec = find_coordinate_columns(table)
@@ -96,19 +108,23 @@ def find_coordinates(table, *, ra=None, dec=None):
         if name not in table.colnames:
             msg = f"no column '{name}'; there are {', '.join(table.colnames)}"
             raise KeyError(msg)
+    frame = "icrs"
     if ra is not None and isinstance(table[ra], SkyCoord):
         coords = table[ra].icrs
         lon, lat = coords.ra.deg, coords.dec.deg
     elif ra is None or dec is None:
         msg = f"'ra' and 'dec' go together, got ra={ra!r}, dec={dec!r}"
         raise ValueError(msg)
+    elif (_spelling(ra), _spelling(dec)) in _GALACTIC:
+        frame = "galactic"
+        lon, lat = _degrees(table[ra], u.deg), _degrees(table[dec], u.deg)
     else:
         lon, lat = _degrees(table[ra], u.hourangle), _degrees(table[dec], u.deg)
     lon, lat = (np.ma.filled(np.ma.array(x, dtype=float), np.nan) for x in (lon, lat))
     with np.errstate(invalid="ignore"):
         good = (np.abs(lat) <= 90) & (lon >= -180) & (lon <= 360)
     lon, lat = np.where(good, lon, np.nan), np.where(good, lat, np.nan)
-    return SkyCoord(lon, lat, unit="deg"), good
+    return SkyCoord(lon, lat, unit="deg", frame=frame).icrs, good
 
 
 def find_coordinate_columns(table):
@@ -123,7 +139,8 @@ def find_coordinate_columns(table):
     Returns
     -------
     ra, dec : str
-        Their names; of a SkyCoord column its name, and None.
+        Their names, of galactic longitude and latitude if there are no others; of a
+        SkyCoord column its name, and None.
 
     Raises
     ------
@@ -140,8 +157,8 @@ def find_coordinate_columns(table):
         return skycoords[0], None
     spelled = {}
     for name in table.colnames:
-        spelled.setdefault(name.lower(), []).append(name)
-    for ra, dec in _PAIRS:
+        spelled.setdefault(_spelling(name), []).append(name)
+    for ra, dec in (*_EQUATORIAL, *_GALACTIC):
         if ra in spelled and dec in spelled:
             found = spelled[ra] + spelled[dec]
             if len(found) > 2:
@@ -153,6 +170,12 @@ def find_coordinate_columns(table):
         f"there are {', '.join(table.colnames) or 'no columns'}"
     )
     raise KeyError(msg)
+
+
+def _spelling(name):
+    """Write a name as it is in the lists of pairs: in lower case."""
+    spelling = name.lower()
+    return name if spelling in _AS_WRITTEN else spelling
 
 
 def _degrees(column, sexagesimal_unit):

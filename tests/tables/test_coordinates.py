@@ -41,6 +41,12 @@ def sexagesimal(sep, dec_sep=None):
         sexagesimal("hms", "dms"),
         Table({"position": COORDS}),
         Table({"position": COORDS.galactic}),
+        Table({"position": COORDS.barycentrictrueecliptic}),
+        Table({"position": COORDS.fk5}),
+        Table({"l": COORDS.galactic.l.deg, "b": COORDS.galactic.b.deg}),
+        Table({"GLON": COORDS.galactic.l.deg, "GLAT": COORDS.galactic.b.deg}),
+        QTable({"l": COORDS.galactic.l.to(u.rad), "b": COORDS.galactic.b}),
+        Table({"l": COORDS.galactic.l.to_string(), "b": COORDS.galactic.b.to_string()}),
         Table({"ra": np.array(RA, dtype=">f8"), "dec": np.array(DEC, dtype=">f8")}),
         Table({"ra": np.subtract(RA, [0, 0, 360]), "dec": DEC}),
     ],
@@ -54,6 +60,23 @@ def test_positions_are_found_however_they_are_written(table):
 def test_the_usual_names_are_preferred_to_the_others():
     table = Table({"RAJ2000": [1.0], "DEJ2000": [1.0], "ra": [2.0], "dec": [2.0]})
     assert find_coordinates(table)[0].ra.deg == [2.0]
+
+
+def test_galactic_coordinates_are_used_where_there_are_no_others():
+    table = Table({"l": [1.0], "b": [1.0], "ra": [2.0], "dec": [2.0]})
+    assert find_coordinates(table)[0].ra.deg == [2.0]
+    coords, _ = find_coordinates(table, ra="l", dec="b")
+    assert coords.galactic.l.deg == pytest.approx([1.0])
+
+
+def test_bands_l_and_b_are_no_coordinates():
+    with pytest.raises(KeyError, match="no coordinates found"):
+        find_coordinates(Table({"L": [19.0], "B": [20.0]}))
+
+
+def test_a_galactic_latitude_off_the_sphere_is_bad():
+    _, good = find_coordinates(Table({"l": [10.0, 10.0, 400.0], "b": [-5.0, 95, 0]}))
+    assert good.tolist() == [True, False, False]
 
 
 def test_where_the_target_is_goes_before_where_the_fibre_was():

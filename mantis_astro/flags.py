@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from astropy.table import Table
+    from astropy.table import QTable, Table
     from numpy.typing import ArrayLike
 
     from mantis_astro.bands import Band, Survey
@@ -25,6 +25,8 @@ __all__ = [
     "Flag",
     "decode_flags",
     "describe_flags",
+    "flag_counts",
+    "flag_names",
     "missing_flag",
     "missing_flags",
 ]
@@ -237,6 +239,97 @@ def decode_flags(flags: ArrayLike) -> list:
         msg = f"'flags' must not be negative, got {flags}"
         raise ValueError(msg)
     return [flag.name for flag in FLAG_TABLE if int(flags) >> flag.bit & 1]
+
+
+def flag_names(flags: ArrayLike, *, nothing: str = "none") -> np.ndarray:
+    """
+    Write flags in words, for a column that people read.
+
+    Parameters
+    ----------
+    flags : int or array_like of int
+        Flag values, shape (...).
+    nothing : str, optional
+        Text of rows without any flag.
+
+    Returns
+    -------
+    `~numpy.ndarray` of str
+        Names joined by commas, shape (...).
+
+    Raises
+    ------
+    ValueError
+        If a value is negative.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from mantis_astro.flags import flag_names
+    >>> table = Table({"flags": [0, 8193]})
+    >>> table["flag_names"] = flag_names(table["flags"])
+    >>> print(table)
+    flags    flag_names
+    ----- --------------
+        0           none
+     8193 NO_DATA, BROAD
+    """
+    flags = np.ma.filled(np.ma.asarray(flags), 0)
+    values, rows = np.unique(flags, return_inverse=True)
+    names = np.array([", ".join(decode_flags(v)) or nothing for v in values], dtype=str)
+    return names[rows].reshape(flags.shape)
+
+
+def flag_counts(flags: Table | ArrayLike, *, prefix: str = "") -> QTable:
+    """
+    Count how often each flag is set.
+
+    Parameters
+    ----------
+    flags : `~astropy.table.Table` or array_like of int
+        A table with a column ``flags``, or flag values.
+    prefix : str, optional
+        What stands before the name of that column.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        A row for each flag that is set anywhere, in the order of their bits, after a
+        first one, ``(none)``, for rows without any: ``name``, ``n`` rows, ``share`` of
+        all rows, and ``description``.
+
+    Raises
+    ------
+    KeyError
+        If the table has no such column.
+
+    Examples
+    --------
+    >>> from mantis_astro.flags import flag_counts
+    >>> print(flag_counts([0, 8192, 8193, 0])["name", "n", "share"])
+      name   n share
+    ------- --- -----
+     (none)   2  0.50
+    NO_DATA   1  0.25
+      BROAD   2  0.50
+    """
+    from astropy.table import QTable, Table
+
+    if isinstance(flags, Table):
+        name = f"{prefix}flags"
+        if name not in flags.colnames:
+            msg = f"no column '{name}'; there are {', '.join(flags.colnames)}"
+            raise KeyError(msg)
+        flags = flags[name]
+    flags = np.ma.filled(np.ma.asarray(flags), 0).astype(np.int64).ravel()
+    rows = [("(none)", np.count_nonzero(flags == 0), "No flag is set.")]
+    for flag in FLAG_TABLE:
+        if n := np.count_nonzero(flags & int(flag)):
+            rows.append((str(flag.name), n, flag.description))
+    table = QTable(rows=rows, names=("name", "n", "description"))
+    table.add_column(table["n"] / max(len(flags), 1), name="share", index=2)
+    table["share"].info.format = ".3g"
+    return table
 
 
 def describe_flags() -> Table:

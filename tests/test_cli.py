@@ -13,6 +13,7 @@ from astropy.table import QTable, Table
 
 from mantis_astro import FitsFolder, Flag, PhotoZ, RedshiftPDF, read_photometry
 from mantis_astro.cli import main
+from mantis_astro.flags import flag_counts, flag_names
 from mantis_astro.models import default_table_model
 from mantis_astro.models.registry import embedded_file
 from mantis_astro.tables import read_table, write_table
@@ -95,6 +96,24 @@ def test_options_reach_the_columns(folder, tmp_path):
     assert predict(folder, tmp_path / "out.ecsv", *more) == 0
     names = read_table(tmp_path / "out.ecsv").colnames
     assert names == ["ra", "dec", "name", "a_z_median", "a_flags"]
+
+
+def test_flags_in_words_are_a_column_on_request(folder, tmp_path, capsys):
+    output = tmp_path / "out.ecsv"
+    assert predict(folder, output, "--columns", "z_median,flags", "--flag-names") == 0
+    table = read_table(output)
+    assert table.colnames[-2:] == ["flags", "flag_names"]
+    assert table["flag_names"].tolist() == flag_names(table["flags"]).tolist()
+    capsys.readouterr()
+    assert main(["flags", str(output)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    counts = flag_counts(table)
+    assert [(int(n), name) for n, _, name, *_ in lines] == [
+        (row["n"], row["name"]) for row in counts
+    ]
+    options = ["--columns", "z_median", "--flag-names"]
+    assert predict(folder, tmp_path / "other.ecsv", *options) == 1
+    assert "it must be in --columns" in capsys.readouterr().err
 
 
 def test_output_goes_to_standard_output_and_messages_to_standard_error(folder, capsys):
@@ -468,7 +487,10 @@ def test_flags_takes_a_name(capsys):
     assert main(["flags", "missing_ps1"]) == 0
     assert capsys.readouterr().out.startswith("MISSING_PS1  At least one PS1 band")
     assert main(["flags", "MISSING_PS2"]) == 1
-    assert "'MISSING_PS2' is neither a number nor one of" in capsys.readouterr().err
+    assert (
+        "'MISSING_PS2' is neither a file, nor a number, nor one of"
+        in capsys.readouterr().err
+    )
 
 
 def test_flags_spells_out_a_value_and_lists_all(capsys):

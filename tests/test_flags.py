@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn, Table
 
 from mantis_astro.flags import (
     FLAG_TABLE,
     Flag,
     decode_flags,
     describe_flags,
+    flag_counts,
+    flag_names,
     missing_flag,
 )
 
@@ -90,3 +93,33 @@ def test_a_negative_value_is_no_set_of_flags(flags):
 )
 def test_a_missing_band_sets_the_bit_of_its_survey(survey, flag):
     assert missing_flag(survey) == Flag[flag]
+
+
+def test_names_of_flags_are_a_column_that_says_what_the_numbers_say():
+    flags = np.array([[0, 8193], [8192, 0]], dtype=np.int32)
+    names = flag_names(flags)
+    assert names.tolist() == [["none", "NO_DATA, BROAD"], ["BROAD", "none"]]
+    assert flag_names([0, 1], nothing="ok").tolist() == ["ok", "NO_DATA"]
+    assert flag_names([]).shape == (0,)
+    assert flag_names(2) == "MISSING_GALEX"
+
+
+def test_counts_of_flags_are_those_of_a_loop():
+    flags = np.random.default_rng(1).choice([0, 1, 3, 8192, 2**22], 50)
+    table = flag_counts(flags)
+    counts = dict(zip(table["name"], table["n"], strict=True))
+    assert counts.pop("(none)") == (flags == 0).sum()
+    assert counts == {
+        flag.name: n for flag in Flag if (n := sum(bool(f & flag) for f in flags))
+    }
+    assert table["share"].tolist() == [n / 50 for n in table["n"]]
+
+
+def test_flags_of_a_table_are_counted_whatever_their_prefix():
+    flags = MaskedColumn([1, 8192, 0], mask=[False, True, False])
+    table = flag_counts(Table({"a_flags": flags}), prefix="a_")
+    assert table["name"].tolist() == ["(none)", "NO_DATA"]
+    assert table["n"].tolist() == [2, 1]
+    with pytest.raises(KeyError, match="no column 'flags'; there are x"):
+        flag_counts(Table({"x": [1]}))
+    assert flag_counts([])["share"].tolist() == [0]

@@ -1,17 +1,31 @@
-"""``mantis-astro flags``: what a value of the column flags says."""
+"""``mantis-astro flags``: what the column flags says, of a value or of a table."""
+
+from pathlib import Path
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Spell out a value of the column flags, a name, or all bits."
+SUMMARY = (
+    "Spell out a value of the column flags, a name, or all bits; or count a table's."
+)
 
 
 def add_arguments(sub):
     """Add what the command takes."""
-    sub.add_argument("value", nargs="?", help="a value, or the name of a flag")
+    sub.add_argument(
+        "value",
+        nargs="?",
+        help="a value, the name of a flag, or a table that predict wrote",
+    )
+    sub.add_argument(
+        "--prefix", default="", help="of a table, prefix of the redshift columns"
+    )
 
 
 def run(options):
     """Run the command."""
+    if options.value is not None and Path(options.value).is_file():
+        _count(options.value, options.prefix)
+        return
     from mantis_astro.flags import FLAG_TABLE
 
     value = None if options.value is None else _value(options.value)
@@ -20,6 +34,17 @@ def run(options):
     for flag in flags:
         bit = f"{1 << flag.bit:>8}  " if value is None else ""
         print(f"{bit}{flag.name:{width}}  {flag.description}")
+
+
+def _count(path, prefix):
+    """Print how many rows of a table have each flag."""
+    from mantis_astro.flags import flag_counts
+    from mantis_astro.tables import read_table
+
+    table = flag_counts(read_table(path), prefix=prefix)
+    width, digits = max(map(len, table["name"])), len(str(max(table["n"])))
+    for name, n, share, description in table.iterrows():
+        print(f"{n:>{digits}}  {share:6.1%}  {name:{width}}  {description}")
 
 
 def _value(text):
@@ -31,5 +56,8 @@ def _value(text):
         return int(Flag[name])
     if text.isdecimal():
         return int(text)
-    msg = f"{text!r} is neither a number nor one of {', '.join(Flag.__members__)}"
+    msg = (
+        f"{text!r} is neither a file, nor a number, nor one of "
+        f"{', '.join(Flag.__members__)}"
+    )
     raise ValueError(msg)

@@ -49,6 +49,11 @@ def add_arguments(sub):
     sub.add_argument("--prefix", default="", help="put before the new columns")
     sub.add_argument("--columns", help="which new columns, separated by commas")
     sub.add_argument(
+        "--flag-names",
+        action="store_true",
+        help="also a column flag_names: the flags in words",
+    )
+    sub.add_argument(
         "--dihedral", action="store_true", help="average over eight orientations"
     )
     sub.add_argument("--device", help="where to compute, e.g. cuda")
@@ -79,6 +84,8 @@ def run(options):
     if to_file:
         check_output(options.output, replace=options.overwrite)
     table = read_galaxies(options.table, options)
+    if options.flag_names:
+        _check_flag_names(table, options)
     if to_file:
         asked = table.copy(copy_data=False)
         asked[f"{options.prefix}flags"] = 0
@@ -106,11 +113,31 @@ def run(options):
         if journal is not None:
             log.warning("finished rows are in %s: the same command goes on", journal)
         raise
+    if options.flag_names:
+        _add_flag_names(table, options.prefix)
     write_table(table, options.output, overwrite=options.overwrite)
     if journal is not None:
         journal.unlink(missing_ok=True)  # there is none if no row was finished
         log.info("%d rows in %s", len(table), options.output)
     return INCOMPLETE if _any_failed(table, options.prefix) else DONE
+
+
+def _check_flag_names(table, options):
+    """Raise before the work if the column of names cannot be made."""
+    if options.columns and "flags" not in split(options.columns):
+        msg = "--flag-names writes the column flags in words: it must be in --columns"
+        raise ValueError(msg)
+    if (name := f"{options.prefix}flag_names") in table.colnames:
+        msg = f"the table has {name} already: choose another --prefix"
+        raise ValueError(msg)
+
+
+def _add_flag_names(table, prefix):
+    from mantis_astro.flags import flag_names
+
+    place = table.colnames.index(f"{prefix}flags") + 1
+    names = flag_names(table[f"{prefix}flags"])
+    table.add_column(names, name=f"{prefix}flag_names", index=place)
 
 
 def _run_in_pieces(options):
@@ -119,6 +146,11 @@ def _run_in_pieces(options):
     from mantis_astro.tables.journal import AnotherRunError, set_aside
     from mantis_astro.tables.pieces import TablePieces
 
+    if options.flag_names:
+        msg = (
+            "--flag-names is not there with --workers: texts make a large table larger"
+        )
+        raise ValueError(msg)
     if "-" in (options.table, options.output):
         msg = "--workers needs files to read and to write, not -"
         raise ValueError(msg)

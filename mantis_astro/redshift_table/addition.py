@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import QTable
 
 from mantis_astro.extinction import resolve_ebv, select_ebv
-from mantis_astro.flags import Flag
+from mantis_astro.flags import Flag, flag_counts
 from mantis_astro.fluxes import SENTINELS
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.prediction import Inference
@@ -130,8 +130,8 @@ def add_redshifts(
     has_data = (new.flags & int(Flag.NO_DATA)) == 0
     if is_whole and domain.is_shifted(has_data):
         new.flags[has_data] |= int(Flag.OOD_DOMAIN)
-    for count, description in new.count_flags():
-        log.info("%d of %d rows: %s", count, len(output), description)
+    for row in flag_counts(new.flags)[1:]:
+        log.info("%d of %d rows: %s", row["n"], len(output), row["description"])
     return new.attach(predictor.provenance(found.bands))
 
 

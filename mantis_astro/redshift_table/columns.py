@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mantis_astro.flags import FLAG_TABLE, Flag
+from mantis_astro.flags import Flag
 from mantis_astro.pdf.columns import (
     BANDS_USED,
     OOD_SCORE,
@@ -104,22 +104,6 @@ class NewColumns:
                 self._values[name][rows] = np.where(has_data, draws, np.nan)
             elif name not in ("flags", BANDS_USED.name):
                 self._values[name][rows] = measure_column(pdf, definition)
-
-    def count_flags(self):
-        """
-        Count the rows with each flag.
-
-        Yields
-        ------
-        int
-            How many rows; more than none.
-        str
-            What the flag says.
-        """
-        for flag in FLAG_TABLE:
-            count = np.count_nonzero(self.flags & (1 << flag.bit))
-            if count:
-                yield count, flag.description
 
     def attach(self, facts):
         """

@@ -28,7 +28,7 @@ from mantis_astro.tables.coordinates import find_coordinates
 if TYPE_CHECKING:
     import torch
     from astropy.coordinates import SkyCoord
-    from astropy.table import QTable
+    from astropy.table import QTable, Row
     from numpy.typing import ArrayLike
 
     from mantis_astro.adaptation import ZeroPoints
@@ -260,6 +260,62 @@ class PhotoZ(Predictor):
             chunk=chunk,
             progress=progress,
             resume=resume,
+        )
+
+    def at(
+        self,
+        target: str | SkyCoord,
+        source: CutoutSource | None = None,
+        *,
+        ebv: EbvLike = None,
+        dihedral: bool = False,
+    ) -> Row:
+        """
+        Compute p(z) of one object, by its name or its position.
+
+        Parameters
+        ----------
+        target : str or `~astropy.coordinates.SkyCoord`
+            A name, such as ``"M 101"``, that Sesame finds in SIMBAD, NED or VizieR; or
+            a position, in any frame. See `~mantis_astro.services.find_object`.
+        source : CutoutSource, optional
+            Where cutouts come from; by default the surveys' servers. A photometric
+            model measures fluxes on the cutouts.
+        ebv : float or mapping of str to float, optional
+            Galactic E(B-V) in magnitudes; by default the model's default, which is
+            flagged.
+        dihedral : bool, optional
+            Average p(z) over the eight orientations of each image.
+
+        Returns
+        -------
+        `~astropy.table.Row`
+            ``name``, ``coord`` and the columns of `add_redshifts`, ``pz`` and ``flags``
+            among them; `RedshiftPDF.from_table` and the functions of
+            `mantis_astro.plotting` take it.
+
+        Raises
+        ------
+        OSError
+            `~mantis_astro.exceptions.FetchError` if a name cannot be asked for.
+        ValueError
+            If there is no object of that name, or ``target`` is not one position.
+
+        Examples
+        --------
+        >>> from astropy.coordinates import SkyCoord
+        >>> from mantis_astro import PhotoZ, decode_flags
+        >>> photoz = PhotoZ.from_pretrained("simulated-early")
+        >>> row = photoz.at("M 101")  # doctest: +SKIP
+        >>> from mantis_astro import CutoutStore
+        >>> empty_sky = CutoutStore(getfixture("tmp_path") / "store", "a")
+        >>> row = photoz.at(SkyCoord(l=102, b=59.8, unit="deg", frame="galactic"),
+        ...                 empty_sky)
+        >>> "NO_DATA" in decode_flags(row["flags"])
+        True
+        """
+        return redshift_table.redshift_at(
+            self, target, source, ebv=ebv, dihedral=dihedral
         )
 
     def with_recalibration(self, recalibrator: Recalibrator | None) -> Self:

@@ -126,6 +126,7 @@ def test_a_method_that_passes_a_job_on_has_the_same_keywords():
 
     for method, function in (
         (PhotoZ.add_redshifts, redshift_table.add_redshifts),
+        (PhotoZ.at, redshift_table.redshift_at),
         (PhotoZ.refit, refitting.refit),
         (PhotoZ.shift_report, ShiftReport.compare),
     ):

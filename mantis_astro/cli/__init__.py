@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 
 from mantis_astro import __version__
 from mantis_astro.cli import (
+    at,
     demo,
     evaluate,
     fetch,
@@ -42,6 +43,7 @@ exit codes: 0 done; 1 an error, named on standard error; 2 wrong usage;
 """
 _COMMANDS = {
     "predict": predict,
+    "at": at,
     "fetch": fetch,
     "evaluate": evaluate,
     "shift": shift,

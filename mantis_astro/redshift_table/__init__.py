@@ -3,5 +3,6 @@
 from mantis_astro.redshift_table.addition import add_redshifts
 from mantis_astro.redshift_table.batches import find_ebv
 from mantis_astro.redshift_table.features import table_features
+from mantis_astro.redshift_table.one_object import redshift_at
 
-__all__ = ["add_redshifts", "find_ebv", "table_features"]
+__all__ = ["add_redshifts", "find_ebv", "redshift_at", "table_features"]

@@ -16,6 +16,7 @@ from mantis_astro.services.legacy_survey import (
     LegacySurveyClass,
     UnWISE,
 )
+from mantis_astro.services.names import find_object
 from mantis_astro.services.panstarrs import PanSTARRS, PanSTARRSClass
 from mantis_astro.services.registry import (
     get_service,
@@ -43,6 +44,7 @@ __all__ = [
     "SurveyCutouts",
     "UnWISE",
     "conf",
+    "find_object",
     "get_cutouts",
     "get_service",
     "get_services",

@@ -1,0 +1,62 @@
+"""``mantis-astro at``: the redshift of one object, by its name or its position."""
+
+from mantis_astro.cli.options import (
+    DONE,
+    INCOMPLETE,
+    add_source_arguments,
+    check_output,
+    find_source,
+    load_photoz,
+)
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "Estimate the redshift of one object, by its name or its position."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    sub.add_argument(
+        "target",
+        help="a name, such as 'M 101', or a position, such as '210.802 +54.349'",
+    )
+    add_source_arguments(sub)
+    sub.add_argument("--model", help="name or file (default: the embedded one)")
+    sub.add_argument("--ebv", type=float, help="Galactic E(B-V)")
+    sub.add_argument("-o", "--output", help="also write the row to this table")
+    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+
+
+def run(options):
+    """Run the command."""
+    from mantis_astro import Flag
+    from mantis_astro.tables import write_table
+
+    if options.output:
+        check_output(options.output, replace=options.overwrite)
+    source = find_source(options)
+    photoz = load_photoz(options.model)
+    row = photoz.at(options.target, source, ebv=options.ebv)
+    print("\n".join(_lines(row)))
+    if options.output:
+        table = row.table
+        write_table(table, options.output, overwrite=options.overwrite)
+    return INCOMPLETE if row["flags"] & Flag.FETCH_FAILED else DONE
+
+
+def _lines(row):
+    """Say where it is, the redshift with its intervals, and the flags."""
+    from mantis_astro.flags import FLAG_TABLE, Flag
+
+    position = row["coord"].to_string("hmsdms", precision=1)
+    yield f"{row['name']}  ({position})"
+    if row["flags"] & Flag.NO_DATA:
+        yield "no redshift"
+    else:
+        yield f"z = {row['z_median']:.4f} (median)"
+        for level in (68, 95):
+            low, high = (row[f"z_err{level}_{end}"] for end in ("low", "high"))
+            yield f"{level} %: {low:.4f} to {high:.4f}"
+    for flag in FLAG_TABLE:
+        if row["flags"] & flag:
+            yield f"{flag.name}: {flag.description}"

@@ -56,7 +56,9 @@ def test_a_name_is_asked_of_sesame(sesame):
 def test_without_a_network_a_name_is_an_error_of_ours():
     with (
         sesame_url.set(["http://127.0.0.1:9/"]),
-        pytest.raises(FetchError, match="'M 101' could not be asked of Sesame.*refused"),
+        pytest.raises(
+            FetchError, match="'M 101' could not be asked of Sesame.*refused"
+        ),
     ):
         find_object("M 101")
 
@@ -67,7 +69,10 @@ def test_without_a_network_a_name_is_an_error_of_ours():
         ("12 95", "is no position: write right ascension"),
         ("12 13 14", "is no position: write right ascension"),
         ("", "is empty"),
-        (SkyCoord([1, 2], [3, 4], unit="deg"), r"must be one position, got shape \(2,\)"),
+        (
+            SkyCoord([1, 2], [3, 4], unit="deg"),
+            r"must be one position, got shape \(2,\)",
+        ),
         (SkyCoord(np.nan, 4, unit="deg"), "must be a position on the sphere"),
     ],
 )

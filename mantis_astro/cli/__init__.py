@@ -16,7 +16,9 @@ from importlib.metadata import entry_points
 from mantis_astro import __version__
 from mantis_astro.cli import (
     at,
+    completion,
     demo,
+    doctor,
     evaluate,
     fetch,
     files,
@@ -56,6 +58,8 @@ _COMMANDS = {
     "files": files,
     "flags": flags,
     "demo": demo,
+    "doctor": doctor,
+    "completion": completion,
 }
 _ERRORS = (MantisError, ImportError, KeyError, OSError, TypeError, ValueError)
 
@@ -85,7 +89,7 @@ def main(arguments=None):
     BAD_PIXELS     More than 1% of the pixels of a band are masked or not finite.
     0
     """
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     with _messages(quiet=options.quiet):
         try:
             return options.run(options) or DONE
@@ -133,7 +137,15 @@ def _show_warning(message, category, *_, **__):
     log.warning("%s: %s", category.__name__, message)
 
 
-def _parser():
+def make_parser():
+    """
+    Make the parser of the command line.
+
+    Returns
+    -------
+    `argparse.ArgumentParser`
+        With a parser of its own for each command.
+    """
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "-q", "--quiet", action="store_true", help="errors only on standard error"

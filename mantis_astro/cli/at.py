@@ -3,6 +3,7 @@
 from mantis_astro.cli.options import (
     DONE,
     INCOMPLETE,
+    add_model_argument,
     add_source_arguments,
     check_output,
     find_source,
@@ -21,7 +22,7 @@ def add_arguments(sub):
         help="a name, such as 'M 101', or a position, such as '210.802 +54.349'",
     )
     add_source_arguments(sub)
-    sub.add_argument("--model", help="name or file (default: the embedded one)")
+    add_model_argument(sub, "name or file (default: the embedded one)")
     sub.add_argument("--ebv", type=float, help="Galactic E(B-V)")
     sub.add_argument("-o", "--output", help="also write the row to this table")
     sub.add_argument("--overwrite", action="store_true", help="replace the output")

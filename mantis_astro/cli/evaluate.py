@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
-from mantis_astro.cli.options import check_columns, check_output, load_photoz
+from mantis_astro.cli.options import (
+    add_model_argument,
+    check_columns,
+    check_output,
+    load_photoz,
+)
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -36,8 +41,8 @@ def add_arguments(sub):
         metavar="N",
         help="in place of a table: predict this many simulated galaxies",
     )
-    sub.add_argument(
-        "--model", help="with --simulated, name or file (default: the embedded one)"
+    add_model_argument(
+        sub, "with --simulated, name or file (default: the embedded one)"
     )
     sub.add_argument(
         "--seed",

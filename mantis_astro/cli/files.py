@@ -8,7 +8,14 @@ SUMMARY = "List large files, or fetch them."
 def add_arguments(sub):
     """Add what the command takes."""
     sub.add_argument("action", nargs="?", choices=["list", "fetch"], default="list")
-    sub.add_argument("names", nargs="*", metavar="NAME", help="files to fetch")
+    names = sub.add_argument("names", nargs="*", metavar="NAME", help="files to fetch")
+    names.words = _file_names
+
+
+def _file_names():
+    from mantis_astro.files import list_files
+
+    return [file.name for file in list_files()]
 
 
 def run(options):

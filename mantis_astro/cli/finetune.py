@@ -2,6 +2,7 @@
 
 from mantis_astro.cli.options import (
     DONE,
+    add_model_argument,
     add_spectra_arguments,
     load_photoz,
     read_spectra,
@@ -16,7 +17,7 @@ def add_arguments(sub):
     """Add what the command takes."""
     add_spectra_arguments(sub)
     which = sub.add_mutually_exclusive_group()
-    which.add_argument("--model", help="name or file of a model of fluxes")
+    add_model_argument(which, "name or file of a model of fluxes")
     which.add_argument(
         "--own-bands",
         action="store_true",

@@ -11,14 +11,21 @@ SUMMARY = (
 
 def add_arguments(sub):
     """Add what the command takes."""
-    sub.add_argument(
+    value = sub.add_argument(
         "value",
         nargs="?",
         help="a value, the name of a flag, or a table that predict wrote",
     )
+    value.words = _flag_names
     sub.add_argument(
         "--prefix", default="", help="of a table, prefix of the redshift columns"
     )
+
+
+def _flag_names():
+    from mantis_astro.flags import Flag
+
+    return list(Flag.__members__)
 
 
 def run(options):

@@ -1,5 +1,7 @@
 """``mantis-astro models``: what models there are."""
 
+from mantis_astro.cli.options import model_names
+
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
 SUMMARY = "List the models, or describe one."
@@ -7,7 +9,8 @@ SUMMARY = "List the models, or describe one."
 
 def add_arguments(sub):
     """Add what the command takes."""
-    sub.add_argument("name", nargs="?", help="a model to describe: name or file")
+    name = sub.add_argument("name", nargs="?", help="a model to describe: name or file")
+    name.words = model_names
 
 
 def run(options):

@@ -81,6 +81,18 @@ def read_spectra(options):
     return table, table[options.z_spec], table[options.ebv] if options.ebv else None
 
 
+def add_model_argument(sub, help):
+    """Add the name or the file of a model."""
+    sub.add_argument("--model", help=help).words = model_names
+
+
+def model_names():
+    """Name the models, as words that a shell completes."""
+    from mantis_astro.models import list_models
+
+    return [card.name for card in list_models()]
+
+
 def add_source_arguments(sub):
     """Add where cutouts come from, if not from the surveys' servers."""
     source = sub.add_mutually_exclusive_group()

@@ -7,6 +7,7 @@ from pathlib import Path
 from mantis_astro.cli.options import (
     DONE,
     INCOMPLETE,
+    add_model_argument,
     add_photometry_arguments,
     add_source_arguments,
     add_table_arguments,
@@ -40,9 +41,9 @@ def add_arguments(sub):
     sub.add_argument("--overwrite", action="store_true", help="replace the output")
     add_source_arguments(sub)
     add_photometry_arguments(sub)
-    sub.add_argument(
-        "--model",
-        help="name or file (default: the embedded one of images or, with --survey or "
+    add_model_argument(
+        sub,
+        "name or file (default: the embedded one of images or, with --survey or "
         "--band, of fluxes; see 'models')",
     )
     sub.add_argument("--ebv", help="column of E(B-V), or one number for all")

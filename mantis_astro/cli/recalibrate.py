@@ -4,6 +4,7 @@ import logging
 
 from mantis_astro.cli.options import (
     DONE,
+    add_model_argument,
     add_source_arguments,
     add_spectra_arguments,
     find_source,
@@ -22,9 +23,9 @@ def add_arguments(sub):
     """Add what the command takes."""
     add_spectra_arguments(sub)
     add_source_arguments(sub)
-    sub.add_argument(
-        "--model",
-        help="name or file (default: the embedded one of fluxes or, with --cutouts or "
+    add_model_argument(
+        sub,
+        "name or file (default: the embedded one of fluxes or, with --cutouts or "
         "--store, of images)",
     )
 

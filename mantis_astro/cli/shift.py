@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from mantis_astro.cli.options import (
+    add_model_argument,
     add_photometry_arguments,
     add_source_arguments,
     add_table_arguments,
@@ -46,7 +47,7 @@ def add_arguments(sub):
     )
     add_source_arguments(sub)
     add_photometry_arguments(sub)
-    sub.add_argument("--model", help="name or file (default: the embedded one)")
+    add_model_argument(sub, "name or file (default: the embedded one)")
     sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
     sub.add_argument("--seed", type=int, default=0, help="of the permutations (0)")
     sub.add_argument("--plot", metavar="FILE", help="also draw the report")

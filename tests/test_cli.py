@@ -343,7 +343,10 @@ class TestCatalogues:
         many.write(path)
         assert main(["shift", str(path), "--reference", str(path), *arguments]) == 0
         printed = capsys.readouterr()
-        assert "No shift found: no test can tell the 60 targets" in printed.out
+        assert (
+            "No shift found: all tests together cannot tell the 60 targets"
+            in printed.out
+        )
         assert printed.err.count("gKronMag for ps1.g") == 2
 
 

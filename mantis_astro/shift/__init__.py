@@ -6,6 +6,7 @@ of its training set, to score each object that it is asked about. Both know feat
 matrices, of any model or of plain colours, and no galaxy.
 """
 
+from mantis_astro.shift.changes import Change, find_changes
 from mantis_astro.shift.drivers import rank_features
 from mantis_astro.shift.features import Features, as_features, find_shared_columns
 from mantis_astro.shift.permutations import DomainTest, permutation_p_value
@@ -26,6 +27,7 @@ __all__ = [
     "LEVEL",
     "OOD_QUANTILE",
     "STRONG_AUC",
+    "Change",
     "DomainTest",
     "Features",
     "ReferenceStatistics",
@@ -33,6 +35,7 @@ __all__ = [
     "as_features",
     "effective_sample_size",
     "energy_distance",
+    "find_changes",
     "find_shared_columns",
     "ledoit_wolf",
     "mahalanobis_distance",

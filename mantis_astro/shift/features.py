@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from mantis_astro.exceptions import InputSpecError
 
 __all__ = [
     "Features",
     "NormalScores",
+    "RobustScores",
     "as_features",
     "check_same",
     "drop_duplicates",
@@ -23,6 +24,7 @@ _NOT_MEASURED = re.compile(
     r"|z_.*|.*[ _]?id|_?(ra|de|dec)(j2000|_icrs|_deg|mean)?",
     re.IGNORECASE,
 )
+_KNOTS = np.arange(-2, 2.5, 0.5)  # standard deviations of a normal distribution
 _TICK = 1e-5  # of the range of 99 %: values closer than that count as equal
 
 
@@ -226,6 +228,77 @@ class NormalScores:
         scores = np.nan_to_num(np.column_stack(scores))
         absent = np.isnan(values[:, self.missing])
         return np.hstack([scores, np.where(absent, 1.0, -1.0)])
+
+
+class RobustScores:
+    """
+    Columns made about normal by quantiles within two sigma, straight lines beyond.
+
+    Unlike in `NormalScores`, an outlier stays as far out as it is. A column of positive
+    values that is skewed, such as fluxes, is a logarithm first.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        Sample that decides, shape (n, d), NaN where missing.
+    """
+
+    def __init__(self, values):
+        self._columns = [_straightened(column) for column in values.T]
+
+    def __call__(self, values):
+        """
+        Bring rows onto the scale.
+
+        Parameters
+        ----------
+        values : `~numpy.ndarray`
+            Shape (n, d).
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            Shape (n, d): about standard normal for the sample that decided; NaN where
+            missing. Constant columns are 0 where they are that constant.
+        """
+        found = np.empty(values.shape)
+        for j, (column, knots) in enumerate(zip(values.T, self._columns, strict=True)):
+            found[:, j] = _from_knots(column, *knots)
+        return found
+
+
+def _straightened(column):
+    """Whether to take logarithms, and values at the knots."""
+    there = column[np.isfinite(column)]
+    if not there.size:
+        return None, np.zeros(len(_KNOTS))
+    places = np.quantile(there, ndtr(_KNOTS))
+    if there.min() <= 0:
+        return None, places
+    smallest = float(there.min())
+    logs = np.log(places)
+    return (smallest, logs) if _skew(logs) < _skew(places) else (None, places)
+
+
+def _skew(places):
+    low, middle, high = places[np.searchsorted(_KNOTS, [-1, 0, 1])]
+    return abs(high + low - 2 * middle) / max(high - low, 1e-300)
+
+
+def _from_knots(column, smallest, places):
+    if smallest is not None:
+        # Fluxes below all that decided may be negative: as far out as half of those.
+        column = np.log(np.maximum(column, smallest / 2))
+    distinct, at = np.unique(places, return_inverse=True)
+    scores = np.bincount(at, _KNOTS) / np.bincount(at)  # of ties the mean
+    if len(distinct) < 2:
+        return np.where(np.isnan(column), np.nan, column - distinct[0])
+    within = np.interp(column, distinct, scores)
+    inner = np.searchsorted(_KNOTS, [-1, 1])
+    sigma = max(np.diff(places[inner])[0] / 2, 1e-9 * (distinct[-1] - distinct[0]))
+    below = np.minimum(column - distinct[0], 0) / sigma
+    above = np.maximum(column - distinct[-1], 0) / sigma
+    return within + below + above
 
 
 def _quantiles(column):

@@ -266,6 +266,11 @@ class ReferenceStatistics:
             features, lambda scaled: self.support.error(self._neighbours(scaled))
         )
 
+    @cached_property
+    def own_expected_error(self):
+        """`expected_error` of the vectors, each left out once; shape (n_vector,)."""
+        return self.support.error(self._neighbours.left_out())
+
     def _where_complete(self, features, function):
         scaled = self.scaled(features)
         complete = np.isfinite(scaled).all(1)
@@ -358,8 +363,9 @@ class ReferenceStatistics:
         arrays = {
             name: np.ascontiguousarray(value)
             for name, value in vars(self).items()
-            if isinstance(value, np.ndarray) and name != "sample_features"
-            if not name.startswith("_")
+            if isinstance(value, np.ndarray)
+            and name not in ("sample_features", "own_expected_error")
+            and not name.startswith("_")
         }
         facts = {
             name: getattr(self, name) for name in ("n_object", "sample", "encoder")

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from astropy.table import Table
 
+from mantis_astro.shift.changes import Change, find_changes
 from mantis_astro.shift.domain_classifier import KernelRidge, domain_auc
 from mantis_astro.shift.drivers import rank_features
 from mantis_astro.shift.features import (
     NormalScores,
+    RobustScores,
     as_features,
     check_same,
     drop_duplicates,
 )
-from mantis_astro.shift.moments import moment_tests
+from mantis_astro.shift.moments import moment_tests, outlier_test
 from mantis_astro.shift.permutations import (
     DomainTest,
     combined_p_value,
@@ -27,7 +29,7 @@ from mantis_astro.shift.permutations import (
 from mantis_astro.shift.reference import ReferenceStatistics
 from mantis_astro.shift.support import OOD_QUANTILE
 from mantis_astro.shift.two_sample import two_sample_tests
-from mantis_astro.shift.verdict import LEVEL, severity, write_verdict
+from mantis_astro.shift.verdict import LEVEL, grade, write_verdict
 from mantis_astro.shift.weights import (
     DensityRatio,
     effective_sample_size,
@@ -49,6 +51,7 @@ _TESTS = (
     "hotelling",
     "covariance",
     "mahalanobis",
+    "outliers",
 )
 
 _DESCRIPTIONS = {
@@ -59,6 +62,7 @@ _DESCRIPTIONS = {
     "hotelling": "Hotelling's T^2 of the means, with a ridge",
     "covariance": "Sum of squared differences of covariances, in standard errors",
     "mahalanobis": "Difference of distances from the middle, in standard errors",
+    "outliers": "Difference of the shares of outliers, in standard errors",
     "share_ood": "Share of targets with ood_score above 1, as 1 % of the reference",
     "effective_sample_size": "Of the reference, weighted to look like the targets",
 }
@@ -77,10 +81,11 @@ class ShiftReport:
     mmd, energy_distance : DomainTest
         Two-sample statistics, see `mantis_astro.shift.mmd` and
         `mantis_astro.shift.energy_distance`, of normal scores.
-    single_feature, hotelling, covariance, mahalanobis : DomainTest
-        Tests of means and variances. They see best, in this order: one feature (or
-        where it is missing) shifted or more scattered; several shifted together; other
-        correlations, or a clump; noise. See :ref:`user-shift`.
+    single_feature, hotelling, covariance, mahalanobis, outliers : DomainTest
+        Tests of means, variances and tails. They see best, in this order: one feature
+        (or where it is missing) shifted or more scattered; several shifted together;
+        other correlations, or a clump; noise; a few wild objects. See
+        :ref:`user-shift`.
     drivers : `~astropy.table.Table`
         The features, the most different one first; see `rank_features`.
     ood_score : `~numpy.ndarray`
@@ -100,6 +105,9 @@ class ShiftReport:
         False alarm rate of the verdict.
     weigher : DensityRatio
         What `weigh` asks.
+    compared : tuple of `~numpy.ndarray`
+        Rows of the reference and of the targets that the tests used, shapes (n, d) and
+        (m, d), and these targets as they were scored.
     inputs : `~astropy.table.Table` or None
         What the targets' measurements are like beside those that a model learnt from,
         band by band, the most different first, see `PhotoZ.shift_report`; None where
@@ -126,6 +134,7 @@ class ShiftReport:
     hotelling: DomainTest
     covariance: DomainTest
     mahalanobis: DomainTest
+    outliers: DomainTest
     drivers: Table
     ood_score: np.ndarray
     weights: np.ndarray
@@ -134,6 +143,7 @@ class ShiftReport:
     n_duplicate: int
     level: float
     weigher: DensityRatio
+    compared: tuple
     inputs: Table | None = None
 
     @classmethod
@@ -216,6 +226,7 @@ class ShiftReport:
             domain=domain,
             **two_sample_tests(scores, labels),
             **moment_tests(scores, labels),
+            outliers=outlier_test(np.nan_to_num(RobustScores(pooled)(pooled)), labels),
             drivers=rank_features(x, y, sides.names),
             ood_score=sides.ood_score,
             weights=weigher(x, rows=x_rows, answers=answers[~is_target]),
@@ -224,6 +235,7 @@ class ShiftReport:
             n_duplicate=n_duplicate,
             level=level,
             weigher=weigher,
+            compared=(x[x_rows], y[y_rows], sides.scored[y_rows]),
         )
 
     def __repr__(self):
@@ -267,8 +279,40 @@ class ShiftReport:
 
     @property
     def severity(self) -> str:
-        """One of ``"none"``, ``"slight"``, ``"clear"`` and ``"strong"``."""
-        return severity(self.domain.statistic, self.p_value, level=self.level)
+        """
+        One of ``"none"``, ``"slight"``, ``"clear"`` and ``"strong"``.
+
+        By the AUC, and by the share of targets that are outliers, in a clump, or lack
+        values; see `severity`. Less scatter within the reference is at most clear.
+        """
+        return grade(self)
+
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        """
+        What kinds of change explain the shift, a tuple of `Change`.
+
+        The mean, the scatter, outliers, a clump, missing values: the most important
+        first. Empty where no shift was found, or no simple change explains it.
+        """
+        if not self.is_shifted:
+            return ()
+        reference, target, _ = self.compared
+        return tuple(find_changes(reference, target, self.names))
+
+    @cached_property
+    def expected_error(self) -> tuple[float, float] | None:
+        """
+        Mean errors to expect of redshifts, of the reference and of the targets.
+
+        See `ReferenceStatistics.expected_error`, of objects left out in turn, and of
+        the targets that the tests used; None if the reference has no redshifts.
+        """
+        if self.reference.support.error is None:
+            return None
+        own = self.reference.own_expected_error
+        theirs = self.reference.expected_error(self.compared[2])
+        return float(np.mean(own)), float(np.nanmean(theirs))
 
     @property
     def verdict(self) -> str:
@@ -368,6 +412,7 @@ class _Sides(NamedTuple):
     target: np.ndarray
     names: tuple
     ood_score: np.ndarray
+    scored: np.ndarray  # the targets, completed as the statistics are
 
 
 def _prepare(reference, target, rng, *, z_spec, distance):
@@ -379,14 +424,14 @@ def _prepare(reference, target, rng, *, z_spec, distance):
     if isinstance(reference, ReferenceStatistics):
         score = reference.ood_score(target)
         x, y = reference.sample_features, reference.rounded(target)
-        return _Sides(reference, x, y, reference.names, score)
+        return _Sides(reference, x, y, reference.names, score, y)
     x, names = as_features(reference, "reference")
     check_same(target_names, names)
     x_full, y_full = _completed(x, y)
     statistics = ReferenceStatistics.from_features(
         x_full, rng=rng, z_spec=z_spec, distance=distance
     )
-    return _Sides(statistics, x, y, names, statistics.ood_score(y_full))
+    return _Sides(statistics, x, y, names, statistics.ood_score(y_full), y_full)
 
 
 def _completed(x, y):

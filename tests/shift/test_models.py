@@ -307,7 +307,7 @@ class TestCommand:
         assert main([*arguments, "--plot", str(picture)]) == 0
         printed = capsys.readouterr()
         assert printed.out.startswith(("Clear shift", "Strong shift"))
-        assert "Most different: mag_r (+" in printed.out
+        assert "Mean: r fainter by " in printed.out
         assert "comparing mag_r, g_r" in printed.err
         assert read_table(out)["quantity"][0] == "domain_auc"
         assert picture.stat().st_size > 10_000

@@ -49,7 +49,7 @@ def test_the_verdict_is_made_of_sentences(shifted):
         "Clear shift: the 400 targets are not drawn from the reference (AUC 0.7"
     )
     assert "alarm at 0.01" in shifted.verdict
-    assert "Most different: r (+" in shifted.verdict
+    assert "Mean: r higher, 0." in shifted.verdict
     assert "the reference is worth" in shifted.verdict
     assert repr(shifted) == "<ShiftReport of 400 targets against 500: clear shift>"
 
@@ -64,16 +64,17 @@ def test_the_table_lists_what_was_measured(shifted):
         "hotelling",
         "covariance",
         "mahalanobis",
+        "outliers",
         "share_ood",
         "effective_sample_size",
     ]
     assert table["value"][0] == shifted.domain.statistic
     assert table["without_shift"][0] == pytest.approx(0.5, abs=0.02)
-    assert table["p_value"].mask.tolist() == [False] * 8 + [True]
+    assert table["p_value"].mask.tolist() == [False] * 9 + [True]
     assert table.meta["p_value"] == shifted.p_value == 1 / 501
     assert table.meta["verdict"] == shifted.verdict
     assert table.meta["n_permutation"] == 500
-    assert str(table["description"][7]) in str(shifted)
+    assert str(table["description"][8]) in str(shifted)
 
 
 @pytest.mark.parametrize("ending", ["ecsv", "fits", "parquet", "hdf5", "csv", "vot"])
@@ -115,7 +116,9 @@ def test_weights_are_clipped():
 def test_no_shift_no_weights():
     report = ShiftReport.compare(normal(400), normal(400, seed=1), rng=0)
     assert report.severity == "none"
-    assert report.verdict.startswith("No shift found: no test can tell the 400 targets")
+    assert report.verdict.startswith(
+        "No shift found: all tests together cannot tell the 400 targets"
+    )
     assert report.effective_sample_size > 390
     assert report.share_ood < 0.04
 
@@ -182,7 +185,7 @@ def test_a_shift_that_no_histogram_shows_is_put_in_words():
     y[:, 0] = 0.8 * y[:, 1] + 0.6 * y[:, 0]
     report = ShiftReport.compare(normal(300), y, rng=0)
     assert (
-        "No single feature stands out; the shift shows in variances and correlations "
+        "No simple change explains it; the shift shows in variances and correlations "
         "(p = 0.002)"
     ) in report.verdict
 
@@ -299,6 +302,8 @@ def test_severity_goes_by_the_stated_thresholds():
     assert grades == ["slight", "slight", "clear", "clear", "strong"]
     assert severity(0.99, 0.011) == "none"
     assert severity(0.99, 0.04, level=0.05) == "strong"
+    by_share = [severity(0.5, 0.001, share=share) for share in (0.03, 0.04, 0.25)]
+    assert by_share == ["slight", "clear", "strong"]
 
 
 def test_features_that_are_all_missing_rank_by_that():

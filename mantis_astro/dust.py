@@ -31,6 +31,7 @@ __all__ = [
     "ebv",
     "extinction_coefficients",
     "extinction_curve",
+    "map_files",
     "resolve_ebv",
 ]
 
@@ -89,9 +90,6 @@ def ebv(coord, map="csfd", *, folder=None):
     >>> ebv(SkyCoord(150.1, 2.2, unit="deg"), map="csfd")  # doctest: +SKIP
     0.0171
     """
-    if map not in _FILES:
-        msg = f"no dust map {map!r}; there are {', '.join(_FILES)}"
-        raise ValueError(msg)
     paths = _find_files(map, folder)
     query = _load(map, *((path, path.stat().st_mtime_ns) for path in paths))
     lon, lat = coord.icrs.ra.deg, coord.icrs.dec.deg
@@ -100,12 +98,47 @@ def ebv(coord, map="csfd", *, folder=None):
     return np.where(known, query(safe), np.nan)[()]
 
 
+def map_files(map):
+    """
+    Name the files of a map.
+
+    Parameters
+    ----------
+    map : {"csfd", "planck", "sfd"}
+        The map.
+
+    Returns
+    -------
+    list of str
+        Names that `~mantis_astro.files.fetch_file` knows.
+
+    Raises
+    ------
+    ValueError
+        If there is no such map.
+
+    Examples
+    --------
+    >>> from mantis_astro.dust import map_files
+    >>> map_files("sfd")
+    ['sfd-ngp', 'sfd-sgp']
+    """
+    return list(_files_of(map))
+
+
+def _files_of(map):
+    if map not in _FILES:
+        msg = f"no dust map {map!r}; there are {', '.join(_FILES)}"
+        raise ValueError(msg)
+    return _FILES[map]
+
+
 def _find_files(name, folder):
     """Paths of the files of a map, none of them fetched."""
     if folder is None:
-        return [_find_fetched(file) for file in _FILES[name]]
+        return [_find_fetched(file) for file in _files_of(name)]
     paths, top = [], Path(folder).expanduser()
-    for published in _FILES[name].values():
+    for published in _files_of(name).values():
         candidates = [top / published, top / name / published]
         path = next(filter(Path.is_file, candidates), None)
         if path is None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 from mantis_astro.exceptions import InputSpecError
 
-__all__ = ["from_plain", "printable", "record", "to_plain"]
+__all__ = ["check_keys", "from_plain", "printable", "record", "to_plain"]
 
 _KINDS: dict[str, Any] = {}
 _T = TypeVar("_T")
@@ -73,6 +73,35 @@ def _with_former_names(init, renamed):
         init(self, *args, **{renamed.get(k, k): value for k, value in values.items()})
 
     return _init
+
+
+def check_keys(cls: type, plain: Any, where: str) -> None:
+    """
+    Raise if a dictionary has keys that are no fields of a dataclass.
+
+    Parameters
+    ----------
+    cls : type
+        The dataclass.
+    plain : dict
+        The dictionary.
+    where : str
+        What to call it in a message.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` naming the fields that there are, or
+        if it is no dictionary.
+    """
+    if not isinstance(plain, dict):
+        msg = f"{where} must be a table, got {plain!r}"
+        raise InputSpecError(msg)
+    known = [f.name for f in fields(cls)]
+    unknown = [key for key in plain if key not in known]
+    if unknown:
+        msg = f"{where} has no {', '.join(unknown)}; there are {', '.join(known)}"
+        raise InputSpecError(msg)
 
 
 def printable(text: str) -> str:

@@ -49,6 +49,17 @@ class Conf(config.ConfigNamespace):
     unwise_cutouts = _item(
         "https://unwise.me/cutout_fits", "unWISE's own cutout server."
     )
+    datalab_tap = _item(
+        "https://datalab.noirlab.edu/tap",
+        "Astro Data Lab's server of tables, which has SDSS and DESI.",
+    )
+    vizier_tap = _item(
+        "https://tapvizier.cds.unistra.fr/TAPVizieR/tap", "VizieR's server of tables."
+    )
+    rows_per_query = _item(100_000, "Rows of a table that one query may bring.")
+    query_timeout = _item(
+        1200.0, "Seconds that an archive may take for one query of a table."
+    )
     connect_timeout = _item(10.0, "Seconds to wait for a connection.")
     timeout = _item(30.0, "Seconds to wait for the next byte of an answer.")
     answer_timeout = _item(

@@ -1,6 +1,5 @@
 """`TrainingConfig`: all that decides how a network is trained, in one frozen record."""
 
-import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.records import from_plain, to_plain
+from mantis_astro.records import check_keys, from_plain, to_plain
 from mantis_astro.training.optimization.losses import check_losses
-from mantis_astro.training.toml_text import to_toml
+from mantis_astro.training.toml_text import from_toml, to_toml
 
 __all__ = [
     "AugmentationConfig",
@@ -379,13 +378,7 @@ class TrainingConfig:
             `~mantis_astro.exceptions.InputSpecError` if it is no TOML, or a key or
             value is not known; the message names the choices.
         """
-        text = _text(path)
-        try:
-            plain = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            msg = f"{path} is no TOML: {error}"
-            raise InputSpecError(msg) from error
-        return cls.from_plain(plain)
+        return cls.from_plain(from_toml(_text(path), path))
 
     @classmethod
     def from_plain(cls, plain):
@@ -410,12 +403,12 @@ class TrainingConfig:
         ValueError
             `~mantis_astro.exceptions.InputSpecError` as for `read`.
         """
-        _check_keys(cls, plain, "the configuration")
+        check_keys(cls, plain, "the configuration")
         items = dict(plain)
         for f in fields(cls):
             if f.name in _SECTIONS and f.name in items:
                 section = items[f.name]
-                _check_keys(_SECTIONS[f.name], section, f"[{f.name}]")
+                check_keys(_SECTIONS[f.name], section, f"[{f.name}]")
                 items[f.name] = _SECTIONS[f.name](**from_plain(section))
         if "z_edges" in items:
             items["z_edges"] = _edges(items["z_edges"])
@@ -514,17 +507,6 @@ def _text(path):
 def _require(holds, section, name, rule):
     if not holds:
         msg = f"'{name}' must be {rule}, got {getattr(section, name)!r}"
-        raise InputSpecError(msg)
-
-
-def _check_keys(cls, plain, where):
-    if not isinstance(plain, dict):
-        msg = f"{where} must be a table, got {plain!r}"
-        raise InputSpecError(msg)
-    known = [f.name for f in fields(cls)]
-    unknown = [key for key in plain if key not in known]
-    if unknown:
-        msg = f"{where} has no {', '.join(unknown)}; there are {', '.join(known)}"
         raise InputSpecError(msg)
 
 

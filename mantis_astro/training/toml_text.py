@@ -1,11 +1,42 @@
-"""TOML out of plain values; the standard library reads it but does not write it."""
+"""TOML in and out of plain values; the standard library does not write it."""
 
 import json
 import re
+import tomllib
 
-__all__ = ["to_toml"]
+from mantis_astro.exceptions import InputSpecError
+
+__all__ = ["from_toml", "to_toml"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def from_toml(text, name):
+    """
+    Read TOML.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    name : str or path-like
+        What to call it in a message.
+
+    Returns
+    -------
+    dict
+        What it holds.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if it is no TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{name} is no TOML: {error}"
+        raise InputSpecError(msg) from error
 
 
 def to_toml(plain):

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import numpy as np
 
+from mantis_astro.simulation.server.archives import TapProtocol
 from mantis_astro.simulation.server.hosts import REDIRECTED, Host
 from mantis_astro.simulation.server.protocols import (
     FilesProtocol,
@@ -36,7 +37,7 @@ class Request:
     Attributes
     ----------
     host : str
-        ``"panstarrs"``, ``"legacy_survey"`` or ``"files"``.
+        ``"panstarrs"``, ``"legacy_survey"``, ``"files"`` or ``"archives"``.
     method, path : str
         As sent.
     query : dict of str to str
@@ -85,9 +86,9 @@ class LocalSky:
     """
     Survey servers on this machine, for tests, tutorials and benchmarks.
 
-    Each of the three hosts (Pan-STARRS1, the Legacy Survey viewer, files) has a port
-    of its own on 127.0.0.1, so that limits per host show. Threads are daemons and the
-    whole stops at the end of the ``with`` block, or of its lifetime.
+    Each of the hosts (Pan-STARRS1, the Legacy Survey viewer, files, archives) has a
+    port of its own on 127.0.0.1, so that limits per host show. Threads are daemons and
+    the whole stops at the end of the ``with`` block, or of its lifetime.
 
     Parameters
     ----------
@@ -104,6 +105,8 @@ class LocalSky:
     files : mapping of str to bytes or callable, optional
         Whole files by path, served with byte ranges; a callable makes its file when
         it is first asked for.
+    tables : mapping of str to `~astropy.table.Table`, optional
+        Tables by name, which archives (TAP servers) answer queries from.
     latency : float, optional
         Seconds before each answer.
     bandwidth : float, optional
@@ -119,7 +122,10 @@ class LocalSky:
     ----------
     urls : dict of str to str
         Address of each service: ``panstarrs_filenames``, ``panstarrs_fitscut``,
-        ``legacy_survey`` and ``files`` (to which a path is added).
+        ``legacy_survey`` and ``files`` (to which a path is added); with tables,
+        ``datalab_tap`` and ``vizier_tap``.
+    archives : TapProtocol or None
+        What answers queries of tables; how it does may be changed.
     requests : list of Request
         Every request so far.
 
@@ -147,6 +153,7 @@ class LocalSky:
         seed=0,
         coverage=None,
         files=None,
+        tables=None,
         latency=0.0,
         bandwidth=None,
         max_connections=None,
@@ -169,6 +176,9 @@ class LocalSky:
             "legacy_survey": ViewerProtocol(self._sky),
             "files": FilesProtocol(dict(files or {})),
         }
+        self.archives = None if tables is None else TapProtocol(tables)
+        if self.archives is not None:
+            protocols["archives"] = self.archives
         self._hosts = {
             name: Host(self, name, protocol) for name, protocol in protocols.items()
         }
@@ -180,6 +190,9 @@ class LocalSky:
             "legacy_survey": address["legacy_survey"] + ViewerProtocol.paths[0],
             "files": address["files"],
         }
+        if self.archives is not None:
+            tap = address["archives"] + TapProtocol.paths[0]
+            self.urls |= {"datalab_tap": tap, "vizier_tap": tap}
 
     def __enter__(self):
         return self.start()

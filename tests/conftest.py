@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Workers and processes that tests start have one thread each: threads of BLAS that wait
+# for a core that others hold make small products a hundred times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # One profile for all: no time limits, as machines differ; the same examples each time
 # in CI, where a failure must be that of the change.
 settings.register_profile(
@@ -16,14 +20,6 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("mantis_astro")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_torch_thread():
-    """Two workers with two torch threads each are slower than with one each."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="module")

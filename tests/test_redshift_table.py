@@ -341,8 +341,8 @@ def test_flat_files_keep_the_estimates(photoz, table, tmp_path, ending):
     )
 
 
-def test_ten_thousand_rows_of_which_every_tenth_has_no_image(photoz):
-    n = 10_000
+def test_many_chunks_of_which_every_tenth_row_has_no_image(photoz):
+    n = 1500
 
     class SparseSky(MadeSky):
         galaxy = make_galaxy(bands=["ps1.r"])

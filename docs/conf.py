@@ -27,7 +27,15 @@ exclude_patterns += [  # noqa: F405
     "**/sg_execution_times.rst",
 ]
 html_title = project
-html_theme_options = {"use_edit_page_button": False}
+html_theme_options = {
+    "use_edit_page_button": False,
+    "header_links_before_dropdown": 6,
+    "logo": {"text": project},
+}
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_copy_source = False
 default_role = "obj"
 # Every name in backticks must lead somewhere. Names of other packages become links
@@ -45,6 +53,18 @@ nitpick_ignore = [
     ("py:obj", "lsdb.Catalog"),
     ("py:obj", "pyarrow.Table"),
 ]
+# Pictures are drawn by the build, from programs in docs/pictures or from the page itself.
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_working_directory = str(Path(__file__).parent)
+plot_rcparams = {
+    "figure.figsize": (6.4, 3.4),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 9.5,
+}
+plot_apply_rcparams = True
 numpydoc_xref_param_type = False
 autodoc_typehints = "none"  # docstrings say more: shapes and units
 

@@ -47,6 +47,10 @@ nitpick_ignore = [
     ("py:class", "mantis_astro.priors.density.TabulatedDensity"),
     ("py:class", "mantis_astro.services.base.CutoutServiceClass"),
     ("py:obj", "mantis_astro.priors.prospector_prior.TabulatedRedshiftPrior"),
+    ("py:obj", "mantis_astro.priors.samplers.bilby_prior.BilbyRedshift"),
+    ("py:obj", "mantis_astro.priors.samplers.jax_density.JaxDensity"),
+    ("py:obj", "mantis_astro.priors.samplers.numpyro_distribution.NumpyroRedshift"),
+    ("py:obj", "mantis_astro.priors.samplers.pyro_distribution.PyroRedshift"),
     ("py:obj", "mantis_astro.services.scheduler.Clock"),
     ("py:obj", "mantis_astro.services.transport.HttpTransport"),
     # of packages whose pages are not searched

@@ -2,16 +2,96 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mantis_astro import binned
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, DTypeLike
 
-__all__ = ["TabulatedDensity"]
+__all__ = ["DensityTables", "TabulatedDensity"]
+
+# Empty bins have a density so much (in ln) below the highest when slopes are taken.
+_DEEPEST = 50.0
+
+
+class DensityTables(NamedTuple):
+    """
+    What is looked up, by whatever library of arrays.
+
+    Attributes
+    ----------
+    lookup : ndarray
+        Edges of the bins, the last one moved up by one step of the floating-point
+        type, shape ``(n_bins + 1,)``: ``searchsorted(lookup, z, side="right")`` is the
+        index in ``log_density``, and the last bin owns its upper edge.
+    log_density : ndarray
+        Of each bin, ``-inf`` below the first and above the last, shape
+        ``(n_bins + 2,)``.
+    bin_edges, cumulative : ndarray
+        The cdf is linear between them, shape ``(n_bins + 1,)``.
+    nodes_q, nodes_z : ndarray
+        The inverse of the cdf is linear between them: two for each bin that is not
+        empty.
+    """
+
+    lookup: np.ndarray
+    log_density: np.ndarray
+    bin_edges: np.ndarray
+    cumulative: np.ndarray
+    nodes_q: np.ndarray
+    nodes_z: np.ndarray
+
+    def slopes(self):
+        """
+        Slopes of the logarithm of the density, for samplers that follow a gradient.
+
+        Returns
+        -------
+        centres : ndarray
+            Centres of the bins, shape ``(n_bins,)``.
+        slopes : ndarray
+            Of the line between the centres of neighbouring bins, 0 before the first and
+            after the last, shape ``(n_bins + 1,)``: ``searchsorted(centres, z)`` is the
+            index. In a bin itself the slope is 0, which would lead no sampler.
+        """
+        centres = (self.bin_edges[1:] + self.bin_edges[:-1]) / 2
+        inner = self.log_density[1:-1]
+        inner = np.maximum(inner, inner.max() - _DEEPEST)
+        slopes = np.pad(np.diff(inner) / np.diff(centres), 1)
+        return centres, slopes.astype(centres.dtype)
+
+
+def _make_tables(edges, probability, dtype):
+    cumulative = binned.cumulative(probability[None])[0]
+    with np.errstate(divide="ignore"):
+        log_density = np.log(probability / np.diff(edges))
+    # one entry below and one above the bins; the last bin owns its upper edge
+    log_density = np.concatenate([[-np.inf], log_density, [-np.inf]])
+    own_edges = edges.astype(dtype)
+    lookup = own_edges.copy()
+    lookup[-1] = np.nextafter(lookup[-1], dtype.type(np.inf))
+    # nodes of the inverse: ends of the bins that are not empty; short of the upper
+    # end of one before an empty bin, so that no draw falls where the prior is zero
+    # (by two steps, as interpolation may overshoot by one). A bin below the
+    # smallest normal number is empty: its slope dz/dq overflows.
+    full = np.flatnonzero(probability > np.finfo(dtype).tiny)
+    upper = own_edges[full + 1].copy()
+    before_gap = ~np.isin(full + 1, np.append(full, len(probability)))
+    for _ in range(2):
+        upper[before_gap] = np.nextafter(upper[before_gap], dtype.type(0))
+    nodes_z = np.stack([own_edges[full], upper], axis=1).ravel()
+    nodes_q = np.repeat(cumulative, 2)[1:-1].reshape(-1, 2)[full].ravel()
+    return DensityTables(
+        lookup,
+        log_density.astype(dtype),
+        own_edges,
+        cumulative.astype(dtype),
+        nodes_q.astype(dtype),
+        nodes_z,
+    )
 
 
 class TabulatedDensity:
@@ -36,28 +116,28 @@ class TabulatedDensity:
 
     def _make_tables(self):
         """Prepare for what a sampler asks a million times, one redshift at a time."""
-        edges, probability = self._bin_edges, self._probability
-        for array in (edges, probability):
+        for array in (self._bin_edges, self._probability):
             array.flags.writeable = False
-        self._cumulative = binned.cumulative(probability[None])[0]
-        with np.errstate(divide="ignore"):
-            log_density = np.log(probability / np.diff(edges))
-        # one entry below and one above the bins; the last bin owns its upper edge
-        self._log_density = np.concatenate([[-np.inf], log_density, [-np.inf]])
-        self._lookup = edges.copy()
-        self._lookup[-1] = np.nextafter(edges[-1], np.inf)
-        # nodes of the inverse: ends of the bins that are not empty; short of the upper
-        # end of one before an empty bin, so that no draw falls where the prior is zero
-        # (by two steps, as interpolation may overshoot by one). A bin below the
-        # smallest normal number is empty: its slope dz/dq overflows.
-        full = np.flatnonzero(probability > np.finfo(float).tiny)
-        upper = edges[full + 1].copy()
-        before_gap = ~np.isin(full + 1, np.append(full, len(probability)))
-        for _ in range(2):
-            upper[before_gap] = np.nextafter(upper[before_gap], 0)
-        self._nodes_z = np.stack([edges[full], upper], axis=1).ravel()
-        self._nodes_q = np.repeat(self._cumulative, 2)[1:-1].reshape(-1, 2)[full]
-        self._nodes_q = self._nodes_q.ravel()
+        tables = self.tables()
+        self._cumulative = tables.cumulative
+        self._lookup, self._log_density = tables.lookup, tables.log_density
+        self._nodes_q, self._nodes_z = tables.nodes_q, tables.nodes_z
+
+    def tables(self, dtype: DTypeLike = float) -> DensityTables:
+        """
+        Make the tables that density, cdf and inverse are looked up in.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+            Floating-point type in which they will be used.
+
+        Returns
+        -------
+        DensityTables
+            Arrays of that type.
+        """
+        return _make_tables(self._bin_edges, self._probability, np.dtype(dtype))
 
     @property
     def bin_edges(self) -> np.ndarray:

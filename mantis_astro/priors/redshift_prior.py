@@ -17,11 +17,17 @@ from mantis_astro.priors.double_counting import (
 
 if TYPE_CHECKING:
     import qp
+    import torch
     from numpy.typing import ArrayLike
 
     from mantis_astro.bands import BandLike
     from mantis_astro.priors.gaussian import GaussianApproximation
     from mantis_astro.priors.prospector_prior import TabulatedRedshiftPrior
+    from mantis_astro.priors.samplers.bilby_prior import BilbyRedshift
+    from mantis_astro.priors.samplers.jax_density import JaxDensity
+    from mantis_astro.priors.samplers.numpyro_distribution import NumpyroRedshift
+    from mantis_astro.priors.samplers.pyro_distribution import PyroRedshift
+    from mantis_astro.priors.samplers.torch_distribution import TorchRedshift
 
 __all__ = ["RedshiftPrior"]
 
@@ -322,6 +328,169 @@ class RedshiftPrior(TabulatedDensity):
         0.5 10.0
         """
         return self._from_unit
+
+    def as_jax(self) -> JaxDensity:
+        """
+        Make functions that JAX traces and differentiates, for blackjax or DSPS.
+
+        Returns
+        -------
+        `~mantis_astro.priors.samplers.jax_density.JaxDensity`
+            ``log_pdf``, ``cdf``, ``ppf`` and ``sample(key, shape)`` of this density, in
+            float64 if ``jax_enable_x64`` is set; ``jax.jit``, ``jax.vmap`` and
+            ``jax.grad`` go through all. The derivative of ``log_pdf`` is that of a line
+            through the centres of neighbouring bins: within a bin it would be 0, which
+            leads no sampler. Samplers that accept by the value, as all Hamiltonian ones
+            do, have the exact density nonetheless.
+
+        Raises
+        ------
+        ImportError
+            If JAX is not installed.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> prior = RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0)
+        >>> jax.grad(prior.as_jax().cdf)(3.0)  # doctest: +SKIP
+        Array(0.125, dtype=float32, weak_type=True)
+        """
+        from mantis_astro.priors.samplers.jax_density import make_jax_density
+
+        return make_jax_density(self)
+
+    def as_numpyro(self) -> NumpyroRedshift:
+        """
+        Make a distribution of numpyro: ``z = numpyro.sample("z", prior.as_numpyro())``.
+
+        Returns
+        -------
+        `~mantis_astro.priors.samplers.numpyro_distribution.NumpyroRedshift`
+            The density of `as_jax`.
+
+        Raises
+        ------
+        ImportError
+            If JAX or numpyro is not installed.
+        """
+        from mantis_astro.priors.samplers.numpyro_distribution import NumpyroRedshift
+
+        return NumpyroRedshift(self.as_jax())
+
+    def as_torch(self, *, dtype: torch.dtype | None = None) -> TorchRedshift:
+        """
+        Make a distribution of torch, for sbi or a loss of your own.
+
+        Parameters
+        ----------
+        dtype : `torch.dtype`, optional
+            By default torch's own, mostly float32.
+
+        Returns
+        -------
+        `~mantis_astro.priors.samplers.torch_distribution.TorchRedshift`
+            A `torch.distributions.Distribution` with ``log_prob``, ``cdf``, ``icdf``
+            and ``rsample``; ``.expand((1,))`` for sbi's ``MultipleIndependent``.
+            Derivatives are those of `as_jax`.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from mantis_astro import RedshiftPrior
+        >>> prior = RedshiftPrior([0, 1, 5], [0.5, 0.5], floor=0).as_torch()
+        >>> prior.icdf(torch.tensor([0.25, 0.75])), prior.mean
+        (tensor([0.5000, 3.0000]), tensor(1.7500))
+        """
+        from mantis_astro.priors.samplers.torch_distribution import TorchRedshift
+
+        return TorchRedshift(self, dtype=dtype)
+
+    def as_pyro(self) -> PyroRedshift:
+        """
+        Make a distribution of pyro: ``z = pyro.sample("z", prior.as_pyro())``.
+
+        Returns
+        -------
+        `~mantis_astro.priors.samplers.pyro_distribution.PyroRedshift`
+            That of `as_torch`, with what pyro needs.
+
+        Raises
+        ------
+        ImportError
+            If pyro is not installed.
+        """
+        from mantis_astro.priors.samplers.pyro_distribution import PyroRedshift
+
+        return PyroRedshift(self)
+
+    def as_pymc(self, name: str = "redshift") -> Any:
+        """
+        Add a redshift to the model of PyMC that is being built.
+
+        Parameters
+        ----------
+        name : str, optional
+            What the model shall call it.
+
+        Returns
+        -------
+        variable
+            The redshift, a function of a uniform variable ``<name>_u``.
+
+        Raises
+        ------
+        ImportError
+            If PyMC is not installed.
+
+        Examples
+        --------
+        >>> from mantis_astro import RedshiftPrior
+        >>> prior = RedshiftPrior([0, 1, 5], [0.5, 0.5])
+        >>> with pymc.Model():  # doctest: +SKIP
+        ...     z = prior.as_pymc("zred")
+        """
+        from mantis_astro.priors.samplers.pymc_variable import make_pymc_variable
+
+        return make_pymc_variable(self, name)
+
+    def as_bilby(
+        self,
+        name: str = "redshift",
+        *,
+        latex_label: str = "$z$",
+        unit: str | None = None,
+        boundary: str | None = None,
+    ) -> BilbyRedshift:
+        """
+        Make a prior of bilby.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of the parameter.
+        latex_label, unit, boundary : str, optional
+            As for all of bilby's priors.
+
+        Returns
+        -------
+        `~mantis_astro.priors.samplers.bilby_prior.BilbyRedshift`
+            The same density; bilby's result files keep it.
+
+        Raises
+        ------
+        ImportError
+            If bilby is not installed.
+        """
+        from mantis_astro.priors.samplers.bilby_prior import BilbyRedshift
+
+        return BilbyRedshift(
+            self._bin_edges,
+            self._probability,
+            name=name,
+            latex_label=latex_label,
+            unit=unit,
+            boundary=boundary,
+        )
 
     def as_gaussian(self) -> GaussianApproximation:
         """

@@ -7,6 +7,11 @@ from mantis_astro._optional import require
 
 __all__ = ["require_prospector"]
 
+_SPS_HOME = (
+    "set the environment variable SPS_HOME to the folder of FSPS, whose stars "
+    "prospector needs: see https://dfm.io/python-fsps/current/installation/"
+)
+
 
 def require_prospector(module):
     """
@@ -52,8 +57,12 @@ def _import(module):
         if os.environ.get("SPS_HOME"):
             raise
         msg = (
-            f"prospector cannot be imported ({type(error).__name__}: {error}), and the "
-            "environment variable SPS_HOME is not set: it names the folder of FSPS, "
-            "see https://dfm.io/python-fsps/current/installation/"
+            f"prospector cannot be imported ({type(error).__name__}: {error}): "
+            f"{_SPS_HOME}"
         )
         raise ImportError(msg, name="prospect") from error
+    except ImportError as error:
+        if error.name in {"prospect", "fsps"}:
+            msg = f"{error}; and {_SPS_HOME}"
+            raise ImportError(msg, name=error.name) from None
+        raise

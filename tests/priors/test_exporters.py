@@ -355,8 +355,20 @@ def test_prospector_without_fsps_says_what_it_needs(monkeypatch):
 
     monkeypatch.setattr(requirements, "require", fail)
     monkeypatch.delenv("SPS_HOME", raising=False)
-    with pytest.raises(ImportError, match="variable SPS_HOME is not set: it names the"):
+    with pytest.raises(ImportError, match="variable SPS_HOME to the folder of FSPS"):
         requirements.require_prospector("models.priors")
     monkeypatch.setenv("SPS_HOME", "/opt/fsps")
     with pytest.raises(TypeError, match="not NoneType"):
+        requirements.require_prospector("models.priors")
+
+
+@pytest.mark.parametrize("name", ["prospect", "fsps"])
+def test_missing_prospector_names_the_stars_as_well(monkeypatch, name):
+    def fail(module, *, extra):
+        raise ImportError(f"'{name}' is needed here", name=name)
+
+    monkeypatch.setattr(requirements, "require", fail)
+    with pytest.raises(
+        ImportError, match=f"'{name}' is needed here; and set .*SPS_HOME"
+    ):
         requirements.require_prospector("models.priors")

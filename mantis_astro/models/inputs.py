@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -122,9 +123,11 @@ class InputSpec:
         if len({stretch.in_njy for stretch in self.stretch}) > 1:
             msg = "'stretch' must read all bands in nJy, or none"
             raise InputSpecError(msg)
-        if len(self.ebv_default) != len(self.ebv_maps):
+        if len(self.ebv_default) != len(self.ebv_maps) or not all(
+            map(math.isfinite, self.ebv_default)
+        ):
             msg = (
-                f"'ebv_default' must have one value for each of the maps "
+                f"'ebv_default' must have one number for each of the maps "
                 f"{self.ebv_maps}, got {self.ebv_default}"
             )
             raise InputSpecError(msg)

@@ -1,6 +1,7 @@
 """The door in for tables: from columns of fluxes to a photometric network's input."""
 
 import logging
+import math
 from functools import cached_property
 
 import numpy as np
@@ -88,9 +89,11 @@ class PhotometrySpec:
                 f"{len(self.bands)} bands, got {self.asinh_scale}"
             )
             raise InputSpecError(msg)
-        if len(self.ebv_default) != len(self.ebv_maps):
+        if len(self.ebv_default) != len(self.ebv_maps) or not all(
+            map(math.isfinite, self.ebv_default)
+        ):
             msg = (
-                f"'ebv_default' must have one value for each of the maps "
+                f"'ebv_default' must have one number for each of the maps "
                 f"{self.ebv_maps}, got {self.ebv_default}"
             )
             raise InputSpecError(msg)

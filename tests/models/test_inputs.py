@@ -520,7 +520,7 @@ def test_stretches_agree_on_the_unit():
 
 
 def test_each_dust_map_needs_a_default():
-    with pytest.raises(InputSpecError, match="one value for each of the maps"):
+    with pytest.raises(InputSpecError, match="one number for each of the maps"):
         InputSpec(PUBLISHED_BANDS, SPEC.geometry, PUBLISHED_STRETCH, ("csfd",))
 
 

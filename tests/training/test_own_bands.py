@@ -48,6 +48,22 @@ def test_dust_is_read_if_it_is_given(toy):
     assert low != high
 
 
+@pytest.mark.parametrize("nothing", [np.nan, -99.0])
+def test_dust_of_which_nothing_is_known_is_not_read(toy, nothing):
+    table = toy.table(40, seed=5)
+    ebv = np.full(40, nothing)
+    photoz, _ = train_photometric(table, table["z_spec"], ebv=ebv, steps=2, ensemble=1)
+    assert photoz.card.network.n_ebv == 0
+    assert np.isfinite(photoz.predict(table, ebv=ebv).probability).all()
+
+
+def test_sentinels_are_no_dust(toy):
+    table = toy.table(40, seed=5)
+    ebv = np.where(np.arange(40) < 30, -999.0, 0.04)
+    photoz, _ = train_photometric(table, table["z_spec"], ebv=ebv, steps=2, ensemble=1)
+    assert photoz.card.spec.ebv_default == (0.04,)
+
+
 def test_a_table_without_bands_is_refused(toy):
     table = toy.table(50)["ra", "dec", "z_spec"]
     with pytest.raises(InputSpecError, match="'table' must have columns such as"):

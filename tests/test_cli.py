@@ -538,6 +538,35 @@ class TestAgainstALocalSky:
         flags = read_table(output)["flags"]
         assert not (flags & (Flag.NO_DATA | Flag.MISSING_GALEX | Flag.BAD_WCS)).any()
 
+    @pytest.mark.parametrize(
+        ("source", "match"),
+        [
+            ("unwise", "'--source' must be such as ps1=tiles, got 'unwise'"),
+            ("unwise=tile", "no service 'tile' for unWISE.* no such folder"),
+            ("unwise=tiles", "where the tiles of unWISE are is not known here"),
+        ],
+    )
+    def test_a_source_that_is_none_leaves_no_store(
+        self, sky, folder, tmp_path, capsys, source, match
+    ):
+        galaxies, store = str(folder / "galaxies.ecsv"), tmp_path / "store"
+        assert main(["fetch", galaxies, "--store", str(store), "--source", source]) == 1
+        assert re.search(match, capsys.readouterr().err)
+        assert not store.exists()
+
+    def test_what_the_tiles_of_a_table_do_not_give_comes_from_the_usual_server(
+        self, sky, tmp_path, capsys
+    ):
+        tiles = QTable({"ra": [150.1], "dec": [2.2], "band": ["W1"]})
+        tiles["url"] = str(tmp_path / "is_not_there.fits")
+        write_table(tiles, tmp_path / "tiles.ecsv")
+        write_table(tiles["ra", "dec"], tmp_path / "one.ecsv")
+        arguments = ["--store", str(tmp_path / "s"), "--bands", "unwise.W1"]
+        arguments += ["--source", f"unwise={tmp_path / 'tiles.ecsv'}"]
+        assert main(["fetch", str(tmp_path / "one.ecsv"), *arguments]) == 0
+        assert capsys.readouterr().out == "1 ok\n"
+        assert sky.count("layer=unwise") == 1
+
     def test_predict_fetches_on_the_fly_with_the_same_answer(
         self, sky, folder, tmp_path
     ):

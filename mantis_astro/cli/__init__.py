@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from mantis_astro import __version__
 from mantis_astro.cli import (
     at,
+    campaign,
     completion,
     demo,
     doctor,
@@ -54,6 +55,7 @@ _COMMANDS = {
     "finetune": finetune,
     "refit": refit,
     "recalibrate": recalibrate,
+    "campaign": campaign,
     "models": models,
     "files": files,
     "flags": flags,

@@ -24,6 +24,15 @@ def add_arguments(sub):
     add_table_arguments(sub)
     sub.add_argument("--store", metavar="DIR", required=True, help="store to fill")
     sub.add_argument("--bands", help="bands, separated by commas (default: all nine)")
+    sub.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="SURVEY=SOURCE",
+        help="where a survey's images come from first: tiles, 'dense tiles', another "
+        "service, a folder of its tiles, or a table that lists them (once for each "
+        "survey)",
+    )
     sub.add_argument("--key", metavar="COLUMN", help="column that names the objects")
     sub.add_argument(
         "--resume",
@@ -54,6 +63,7 @@ def run(options):
 
     from mantis_astro import CutoutStore, SurveyCutouts
     from mantis_astro.bands import BANDS, get_band, get_survey
+    from mantis_astro.services.registry import name_sources
     from mantis_astro.store import check_keys, column_keys
     from mantis_astro.tables import read_table, write_table
     from mantis_astro.tables.coordinates import find_coordinates
@@ -62,6 +72,7 @@ def run(options):
     bands = [get_band(band) for band in bands]  # a typo must not leave a store behind,
     for band in bands:  # nor a band without images
         get_survey(band.survey)
+    sources = name_sources(dict(map(_source, options.source)))
     table = read_table(options.table)
     coords, good = find_coordinates(table, ra=options.ra, dec=options.dec)
     if not good.all():
@@ -79,7 +90,10 @@ def run(options):
         check_output(options.report, replace=goes_on, option="--resume", table=names)
     with CutoutStore(options.store, mode="a") as store:
         source = SurveyCutouts(
-            store=store, recheck=options.recheck, progress=not options.quiet
+            sources=sources,
+            store=store,
+            recheck=options.recheck,
+            progress=not options.quiet,
         )
         for tries_left in range(options.retry_failed, -1, -1):
             for _ in source.iter_cutouts(coords[good], bands, keys=keys):
@@ -92,6 +106,14 @@ def run(options):
             write_table(source.report(), options.report, overwrite=goes_on)
     print(", ".join(f"{count} {state}" for state, count in counts.items() if count))
     return INCOMPLETE if counts["failed"] else DONE
+
+
+def _source(text):
+    survey, is_named, source = text.partition("=")
+    if not is_named:
+        msg = f"'--source' must be such as ps1=tiles, got {text!r}"
+        raise ValueError(msg)
+    return survey.strip(), source.strip()
 
 
 def _is_of_this_command(path, keys, coords):

@@ -94,7 +94,9 @@ def combine_redshifts(
     result["n_spectra"].info.description = "Spectra of the object in all surveys"
     result = result[np.lexsort((coords.dec.deg, coords.ra.deg))]
     for name, (lowest, highest) in (limits or {}).items():
-        inside = _inside(_column(result, name), lowest, highest)
+        values = _numbers(_column(result, name))
+        with np.errstate(invalid="ignore"):
+            inside = (values >= lowest) & (values <= highest)
         what = f"objects outside {name} = {lowest:g} to {highest:g}"
         counts[what] = int((~inside).sum())
         result = result[inside]
@@ -111,10 +113,8 @@ def _column(table, name):
     return table[name]
 
 
-def _inside(column, lowest, highest):
-    values = without_unit(column, unit_of(column))
-    with np.errstate(invalid="ignore"):
-        return (values >= lowest) & (values <= highest)
+def _numbers(column):
+    return without_unit(column, unit_of(column))
 
 
 def _best_first(table, coords, order):
@@ -123,7 +123,7 @@ def _best_first(table, coords, order):
     survey = np.array([place.get(str(s), len(order)) for s in table["survey"]], int)
     worst = np.full(len(table), np.inf)
     quality, error = (
-        np.nan_to_num(without_unit(table[name], None), nan=missing)
+        np.nan_to_num(_numbers(table[name]), nan=missing)
         if name in table.colnames
         else worst
         for name, missing in (("quality", -np.inf), ("z_spec_err", np.inf))

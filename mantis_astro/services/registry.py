@@ -1,14 +1,17 @@
 """The list of services: which server gives the images of which survey."""
 
 from functools import cache, partial
+from pathlib import Path
 
 from astroquery.exceptions import InvalidQueryError
 
 from mantis_astro.bands import get_survey
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.services.hips import HiPSClass
 from mantis_astro.services.legacy_survey import LegacySurveyClass
 from mantis_astro.services.panstarrs import PanSTARRSClass
 from mantis_astro.services.tiles.service import TileServiceClass
+from mantis_astro.services.tiles.tile_list import TileList
 from mantis_astro.services.unwise_cutouts import UnwiseCutoutsClass
 
 __all__ = [
@@ -16,6 +19,7 @@ __all__ = [
     "get_service",
     "get_services",
     "list_services",
+    "name_sources",
     "register_service",
     "unregister_service",
 ]
@@ -213,6 +217,51 @@ def choose_services(survey, chosen=None):
         msg = f"'sources' of {survey.title} must name at least one service"
         raise InvalidQueryError(msg)
     return tuple(services)
+
+
+def name_sources(texts):
+    """
+    Find the services that a file or a command names.
+
+    Parameters
+    ----------
+    texts : mapping of str to str
+        For a survey, the name of a service, a folder of its tiles, or a table that
+        lists them (see `TileList.from_table`).
+
+    Returns
+    -------
+    dict of str to str or service
+        As `~mantis_astro.SurveyCutouts` takes it.
+
+    Raises
+    ------
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if there is neither such a service
+        nor such a folder or file, or it does not have the survey's images.
+
+    Examples
+    --------
+    >>> from mantis_astro.services.registry import name_sources
+    >>> name_sources({"ps1": "tiles"})
+    {'ps1': 'tiles'}
+    >>> name_sources({"ps1": "tile"})
+    Traceback (most recent call last):
+        ...
+    mantis_astro.exceptions.InputSpecError: no service 'tile' for Pan-STARRS1; ...
+    """
+    sources = {}
+    for survey, text in texts.items():
+        sources[survey] = text
+        if text not in _services and Path(text).exists():
+            tiles = text if Path(text).is_dir() else TileList.from_table(text, survey)
+            sources[survey] = TileServiceClass(survey, tiles)
+        try:
+            choose_services(survey, sources[survey])
+        except InvalidQueryError as error:
+            msg = f"{error}, and no such folder or table of tiles"
+            raise InputSpecError(msg) from error
+    return sources
 
 
 def _settle(chosen, survey):

@@ -1,0 +1,444 @@
+"""`CampaignConfig`: all that decides a campaign, in one file of TOML."""
+
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from mantis_astro.bands import BANDS, get_band, get_survey
+from mantis_astro.dust import DUST_MAPS
+from mantis_astro.exceptions import InputSpecError
+from mantis_astro.photoz import PhotoZ
+from mantis_astro.records import check_keys
+from mantis_astro.redshift_surveys import (
+    SkyBox,
+    get_redshift_survey,
+    list_redshift_surveys,
+)
+from mantis_astro.services.registry import name_sources
+from mantis_astro.training import SkySplit, StoreData, TrainingConfig
+from mantis_astro.training.toml_text import from_toml
+
+__all__ = [
+    "CampaignConfig",
+    "CutoutsConfig",
+    "EvaluationConfig",
+    "RedshiftsConfig",
+    "SampleConfig",
+    "TestSample",
+    "example_campaign",
+]
+
+_CAVEATS = (
+    "trained on galaxies that spectroscopic surveys chose: fainter ones, and kinds "
+    "that they left out, are unlike the training set"
+)
+
+
+@dataclass(frozen=True)
+class RedshiftsConfig:
+    """
+    Where redshifts come from.
+
+    Attributes
+    ----------
+    surveys : tuple of str
+        Surveys, the preferred one first.
+    area : tuple of tuple of float
+        Boxes: right ascension from and to, declination from and to, in degrees. None
+        for the whole sky.
+    """
+
+    surveys: tuple = tuple(list_redshift_surveys())
+    area: tuple = ()
+
+    def __post_init__(self):
+        for survey in self.surveys:
+            get_redshift_survey(survey)
+        if not self.surveys:
+            msg = "'surveys' of [redshifts] must name at least one"
+            raise InputSpecError(msg)
+        _ = self.boxes
+
+    @property
+    def boxes(self):
+        """The area, a list of SkyBox."""
+        return [SkyBox(*box) for box in self.area] or [SkyBox()]
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """
+    Which objects are taken, and how they are divided.
+
+    Attributes
+    ----------
+    radius : float
+        Largest distance between two spectra of one object, in arcsec.
+    tolerance : float
+        Largest difference of redshifts of one object, divided by 1 + z; others are
+        left out.
+    z : tuple of float
+        Lowest and highest redshift.
+    least_latitude : float
+        Least distance from the Galactic plane, in degrees.
+    limits : dict of str to tuple of float
+        Lowest and highest value of further columns of the surveys.
+    dust_maps : tuple of str
+        Maps of E(B-V); fetched where they are not on this machine. None for the
+        default values of the models.
+    dust_folder : str
+        Folder with files of those maps, instead of fetching them.
+    max_ebv : float
+        Highest E(B-V), of the first map.
+    n_max : int
+        Objects at most, drawn at random; 0 for all.
+    validation, test : float
+        Shares of the sky that are held out.
+    nside : int
+        Of the HEALPix pixels that are kept together.
+    seed : int
+        Of the draw and the split.
+    """
+
+    radius: float = 1.0
+    tolerance: float = 0.01
+    z: tuple = (0.0, 1.6)
+    least_latitude: float = 15.0
+    limits: dict = field(default_factory=dict)
+    dust_maps: tuple = ("csfd", "planck")
+    dust_folder: str = ""
+    max_ebv: float = 0.3
+    n_max: int = 0
+    validation: float = 0.1
+    test: float = 0.1
+    nside: int = 64
+    seed: int = 0
+
+    def __post_init__(self):
+        if strangers := [name for name in self.dust_maps if name not in DUST_MAPS]:
+            msg = f"'dust_maps' must be of {', '.join(DUST_MAPS)}, got {strangers}"
+            raise InputSpecError(msg)
+
+    @property
+    def split(self):
+        """How objects are divided, a `~mantis_astro.training.SkySplit`."""
+        return SkySplit(self.validation, self.test, self.nside, self.seed)
+
+
+@dataclass(frozen=True)
+class CutoutsConfig:
+    """
+    Where images come from.
+
+    Attributes
+    ----------
+    bands : tuple of str
+        Bands.
+    sources : dict of str to str
+        For a survey what is asked first: a name of
+        `~mantis_astro.services.list_services` (``"tiles"``, ``"dense tiles"``), a
+        folder of its tiles, or a table that lists them.
+    max_failed : float
+        Share of images that may be missing because they could not be fetched. With
+        more, the step ends, and goes on when the campaign is run again.
+    """
+
+    bands: tuple = tuple(map(str, BANDS))
+    sources: dict = field(default_factory=dict)
+    max_failed: float = 0.0
+
+    def __post_init__(self):
+        for band in self.bands:
+            get_survey(get_band(band).survey)
+        _ = self.services  # a wrong name is an error now
+
+    @property
+    def services(self):
+        """What is asked first, as `~mantis_astro.SurveyCutouts` takes it, a dict."""
+        return name_sources(self.sources)
+
+
+@dataclass(frozen=True)
+class TestSample:
+    """
+    Some of the galaxies held out, by which models are judged, too.
+
+    Attributes
+    ----------
+    surveys : tuple of str
+        Surveys that the redshift is of; all if there is none.
+    magnitude : tuple of float
+        Lowest and highest magnitude.
+    z : tuple of float
+        Lowest and highest redshift.
+    within : str
+        A table of positions: objects that are in it, within an arcsec.
+    """
+
+    __test__ = False  # no class of tests
+
+    surveys: tuple = ()
+    magnitude: tuple = ()
+    z: tuple = ()
+    within: str = ""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """
+    How models are judged.
+
+    Attributes
+    ----------
+    point : str
+        Point estimate of p(z): ``"mean"`` (as Engel et al. 2025), ``"median"``,
+        ``"mode"`` or ``"risk"``.
+    magnitude_band : str
+        Band of the magnitudes, which are measured on the images.
+    magnitudes : tuple of float
+        Edges of the bins of magnitude.
+    n_bootstrap : int
+        Bootstrap samples.
+    baselines : tuple of str
+        Models, by name or file, that are judged beside those of the campaign.
+    samples : dict of str to TestSample
+        Further samples by name.
+    """
+
+    point: str = "mean"
+    magnitude_band: str = "ps1.r"
+    magnitudes: tuple = (10.0, 16.0, 17.77, 19.0, 20.0, 21.0, 22.0, 25.0)
+    n_bootstrap: int = 100
+    baselines: tuple = ()
+    samples: dict = field(default_factory=dict)
+
+
+_SECTIONS = {
+    "redshifts": RedshiftsConfig,
+    "sample": SampleConfig,
+    "cutouts": CutoutsConfig,
+    "evaluation": EvaluationConfig,
+}
+
+
+@dataclass(frozen=True)
+class CampaignConfig:
+    """
+    All that decides a campaign.
+
+    Attributes
+    ----------
+    redshifts : RedshiftsConfig
+        Where redshifts come from.
+    sample : SampleConfig
+        Which objects are taken.
+    cutouts : CutoutsConfig
+        Where images come from.
+    models : dict of str to dict
+        For the name of a model, its ``recipe`` (a name or a file, ``early`` by
+        default), or ``start`` (name or file of a model to go on from, whose network,
+        bands and redshift bins it has), and any fields of the recipe that are to be
+        others, such as ``n_steps``.
+    evaluation : EvaluationConfig
+        How models are judged.
+
+    Examples
+    --------
+    >>> from mantis_astro.campaign import CampaignConfig
+    >>> config = CampaignConfig.from_plain({"redshifts": {"surveys": ["sdss"]}})
+    >>> list(config.models)
+    ['early', 'late']
+    >>> CampaignConfig.from_plain({"redshifts": {"survey": ["sdss"]}})
+    Traceback (most recent call last):
+        ...
+    mantis_astro.exceptions.InputSpecError: [redshifts] has no survey; there are ...
+    """
+
+    redshifts: RedshiftsConfig = field(default_factory=RedshiftsConfig)
+    sample: SampleConfig = field(default_factory=SampleConfig)
+    cutouts: CutoutsConfig = field(default_factory=CutoutsConfig)
+    models: dict = field(
+        default_factory=lambda: {
+            "early": {"recipe": "early"},
+            "late": {"recipe": "late"},
+        }
+    )
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    @classmethod
+    def read(cls, path):
+        """
+        Read a configuration.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A TOML file.
+
+        Returns
+        -------
+        CampaignConfig
+            The configuration.
+
+        Raises
+        ------
+        OSError
+            If there is no such file.
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` if it is no TOML, or a key or
+            value is not known; the message names the choices.
+        """
+        return cls.from_plain(from_toml(Path(path).read_text(), path))
+
+    @classmethod
+    def from_plain(cls, plain):
+        """
+        Make a configuration of what a TOML file holds.
+
+        Parameters
+        ----------
+        plain : dict
+            Sections.
+
+        Returns
+        -------
+        CampaignConfig
+            The configuration.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` as for `read`.
+        """
+        check_keys(cls, plain, "the campaign")
+        items = dict(plain)
+        for name, section in _SECTIONS.items():
+            if name in items:
+                items[name] = _made(section, items[name], f"[{name}]")
+        config = cls(**items)
+        for name in config.models:  # a wrong one is an error now
+            config._check_bands(name, config.training(name, "store", "table")[0].spec)
+        return config
+
+    def _check_bands(self, name, spec):
+        """Raise if a model does not read images, or bands that are not fetched."""
+        if spec.reads_tables:
+            msg = f"[models.{name}] reads fluxes, and a campaign has images"
+            raise InputSpecError(msg)
+        lacking = [str(b) for b in spec.bands if str(b) not in self.cutouts.bands]
+        if lacking:
+            msg = (
+                f"[models.{name}] reads {', '.join(lacking)}, which 'bands' of "
+                f"[cutouts] lacks; it has {', '.join(self.cutouts.bands)}"
+            )
+            raise InputSpecError(msg)
+
+    def to_plain(self):
+        """
+        Turn the configuration into what TOML and JSON can hold.
+
+        Returns
+        -------
+        dict
+            All sections; `from_plain` takes it.
+        """
+        return _plain(asdict(self))
+
+    def training(self, name, store, table):
+        """
+        Make the configuration by which a model is trained.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        store, table : str or path-like
+            Cutouts, and the table of the sample.
+
+        Returns
+        -------
+        config : TrainingConfig
+            Its recipe, with the campaign's data.
+        start : PhotoZ or None
+            The model that it goes on from.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` for a field that does not exist.
+        """
+        options = dict(self.models[name])
+        recipe, start = options.pop("recipe", "early"), options.pop("start", None)
+        plain = TrainingConfig.read(recipe).to_plain() | {
+            "name": name,
+            "description": f"{recipe}, trained on galaxies with spectra",
+            "training_sample": "",
+            "caveats": _CAVEATS,
+        }
+        if start is not None:
+            start = PhotoZ.from_pretrained(start)  # or from a file
+            plain["z_edges"] = [float(edge) for edge in start.card.z_edges]
+        if {
+            "n_steps",
+            "minutes",
+        } & options.keys():  # the length that is asked for, alone
+            plain |= {"n_steps": None, "minutes": None}
+        for key, value in options.items():
+            is_section = isinstance(value, dict) and isinstance(plain.get(key), dict)
+            plain[key] = plain[key] | value if is_section else value
+        if start is not None:
+            plain |= {"network": start.card.network, "spec": start.card.spec}
+        config = TrainingConfig.from_plain(plain)
+        maps = tuple(m for m in self.sample.dust_maps if m in config.spec.ebv_maps)
+        if set(maps) == set(config.spec.ebv_maps):
+            maps = config.spec.ebv_maps  # in its order
+        surveys = [get_redshift_survey(s) for s in self.redshifts.surveys]
+        cited = [survey.reference for survey in surveys]
+        config = config.with_options(
+            data=StoreData(
+                str(store),
+                str(table),
+                ebv=tuple(f"ebv_{name}" for name in maps),
+                split=self.sample.split,
+                description="; ".join(f"{s.title}: {s.cuts}" for s in surveys),
+            ),
+            citations=tuple(dict.fromkeys([*config.citations, *cited])),
+        )
+        return config, start
+
+
+def _made(section, plain, where):
+    check_keys(section, plain, where)
+    items = {key: _frozen(value) for key, value in plain.items()}
+    if section is EvaluationConfig and "samples" in items:
+        items["samples"] = {
+            name: _made(TestSample, sample, f"{where[:-1]}.samples.{name}]")
+            for name, sample in items["samples"].items()
+        }
+    return section(**items)
+
+
+def _frozen(value):
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    return value
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def example_campaign():
+    """
+    Give a campaign to start from, with every section explained.
+
+    Returns
+    -------
+    str
+        TOML.
+    """
+    return (resources.files("mantis_astro.campaign") / "example.toml").read_text()

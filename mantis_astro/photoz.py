@@ -641,6 +641,12 @@ class PhotoZ(Predictor):
         ebv: EbvLike = None,
         coords: SkyCoord | None = None,
         sample_weight: ArrayLike | None = None,
+        targets: MultibandCutout
+        | Iterable[MultibandCutout]
+        | Table
+        | ArrayLike
+        | None = None,
+        targets_ebv: EbvLike = None,
         method: Literal["logistic", "ridge"] = "logistic",
         alphas: Sequence[float] | None = None,
         smoothing: float = 0.02,
@@ -672,6 +678,13 @@ class PhotoZ(Predictor):
         sample_weight : array_like, optional
             Weights, shape (n,), such as `ShiftReport.weights`; they count in the fit
             and in the decision.
+        targets : iterable of MultibandCutout, table or array, optional
+            Galaxies without redshifts that the model is for, at least five, in any form
+            that ``data`` may have. Labelled galaxies are weighted to look like them, in
+            the fit and in the decision; nothing is changed if more than a fifth of the
+            targets have no labelled galaxies like them.
+        targets_ebv : float, array_like, mapping or str, optional
+            E(B-V) of the targets, as ``ebv``.
         method : {"logistic", "ridge"}, optional
             Multinomial logistic regression that begins at the last layer and is
             penalised for leaving it; or one step along a ridge regression, which is
@@ -723,6 +736,10 @@ class PhotoZ(Predictor):
             if coords is None:
                 coords, _ = find_coordinates(data)
             data = redshift_table.table_features(self, data, source, ebv=ebv)
+        if targets is not None and self._is_of_positions(targets, source):
+            targets = redshift_table.table_features(
+                self, targets, source, ebv=targets_ebv
+            )
         network, card, report = refitting.refit(
             self,
             data,
@@ -730,6 +747,8 @@ class PhotoZ(Predictor):
             ebv=ebv,
             coords=coords,
             sample_weight=sample_weight,
+            targets=targets,
+            targets_ebv=targets_ebv,
             method=method,
             alphas=alphas,
             smoothing=smoothing,

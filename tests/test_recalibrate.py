@@ -110,8 +110,14 @@ def files(photoz, table, tmp_path):
 def test_a_command_writes_what_the_method_gives(photoz, table, files, capsys, command):
     given, model, output = files
     arguments = [command, given, "--model", model, "-o", output]
-    assert main([*arguments, "--ebv", "ebv", "--quiet"]) == 0
-    new, report = getattr(photoz, command)(table, table["z_spec"], ebv=table["ebv"])
+    first, options = [*arguments, "--ebv", "ebv", "--quiet"], {}
+    if command == "refit":
+        first += ["--targets", given]
+        options = {"targets": table, "targets_ebv": table["ebv"]}
+    assert main(first) == 0
+    new, report = getattr(photoz, command)(
+        table, table["z_spec"], ebv=table["ebv"], **options
+    )
     assert report.accepted
     assert report.message in capsys.readouterr().out
     assert PhotoZ.from_file(output).predict(table) == new.predict(table)

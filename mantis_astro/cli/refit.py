@@ -7,8 +7,10 @@ from mantis_astro.cli.options import (
     add_model_argument,
     add_source_arguments,
     add_spectra_arguments,
+    check_columns,
     find_source,
     load_photoz,
+    read_galaxies,
     read_spectra,
 )
 
@@ -34,6 +36,12 @@ def add_arguments(sub):
         default="logistic",
         help="logistic (the default), or ridge: faster, and gains less",
     )
+    sub.add_argument(
+        "--targets",
+        metavar="TABLE",
+        help="galaxies without redshifts that the model is for: spectra are weighted "
+        "to look like them, and nothing is changed if they do not reach them",
+    )
 
 
 def run(options):
@@ -41,8 +49,20 @@ def run(options):
     table, z_spec, ebv = read_spectra(options)
     source = find_source(options)
     photoz = load_photoz(options.model, for_tables=source is None)
+    targets, targets_ebv = None, None
+    if options.targets:
+        targets = read_galaxies(options.targets, options)
+        check_columns(targets, *filter(None, (options.ebv,)))
+        targets_ebv = targets[options.ebv] if options.ebv else None
     new, report = photoz.refit(
-        table, z_spec, source=source, ebv=ebv, method=options.method, rng=options.seed
+        table,
+        z_spec,
+        source=source,
+        ebv=ebv,
+        targets=targets,
+        targets_ebv=targets_ebv,
+        method=options.method,
+        rng=options.seed,
     )
     print(report)
     if report.accepted:

@@ -9,6 +9,7 @@ from mantis_astro.binned import as_redshift
 from mantis_astro.metrics import object_scores
 from mantis_astro.metrics.density import share_within
 from mantis_astro.metrics.point import point_statistics
+from mantis_astro.refitting.reach import Reach
 
 __all__ = ["RefitReport", "compare"]
 
@@ -58,6 +59,9 @@ class RefitReport:
         validation galaxies, each the mean over the bootstrap samples.
     seconds : float
         How long the fit took, features not counted.
+    reach : Reach or None
+        How far the labelled galaxies reach the targets, if these were given: weights,
+        what they are worth, and the share of targets beyond.
     """
 
     accepted: bool
@@ -69,6 +73,7 @@ class RefitReport:
     dropped: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
     seconds: float = 0.0
+    reach: Reach | None = None
 
     def to_table(self):
         """
@@ -107,6 +112,8 @@ class RefitReport:
                 f"  {self.method}, alpha {self.alpha:.3g}; fitted to {self.n_fit:,} "
                 f"galaxies, decided by {self.n_validation:,} others"
             )
+        if self.reach is not None:
+            lines.append(f"  for the targets: {self.reach}")
         lines += [f"  left out: {n:,} {reason}" for reason, n in self.dropped.items()]
         for name, (before, after, change, error) in self.scores.items():
             lines.append(

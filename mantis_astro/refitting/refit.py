@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mantis_astro import binned
-from mantis_astro.calibration import TemperatureScaling, out_of_fold
+from mantis_astro.calibration import BestRecalibration
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.kernels.arrays import as_weights
 from mantis_astro.kernels.splitting import assign_folds, hold_out
@@ -15,14 +15,15 @@ from mantis_astro.models import Committee
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.refitting.acceptance import RefitReport, compare
 from mantis_astro.refitting.heads import fit_head, last_layer, with_last_layer
-from mantis_astro.refitting.samples import label
+from mantis_astro.refitting.reach import WARN_BEYOND, measure_reach
+from mantis_astro.refitting.samples import features_of, label
 from mantis_astro.refitting.splitting import group_objects
 
 __all__ = ["refit"]
 
 log = logging.getLogger(__name__)
 
-_CALIBRATE = 60  # galaxies held out, below which a temperature would be noise
+_CALIBRATE = 60  # galaxies held out, below which a recalibration would be noise
 _FOLDS = 5
 _FEWEST = 50  # galaxies, and 15 of them to decide
 _PAPER = "arXiv:2310.18612"
@@ -36,6 +37,8 @@ def refit(
     ebv=None,
     coords=None,
     sample_weight=None,
+    targets=None,
+    targets_ebv=None,
     method="logistic",
     alphas=None,
     smoothing=0.02,
@@ -71,6 +74,13 @@ def refit(
     sample_weight : array_like, optional
         Weights, shape (n,), such as `ShiftReport.weights`; they count in the fit and
         in the decision.
+    targets : iterable of MultibandCutout, `~astropy.table.Table` or array, optional
+        Galaxies without redshifts that the model is for, in any form that ``data`` may
+        have; at least five. Labelled galaxies are weighted to look like them, in the
+        fit and in the decision, times ``sample_weight``; and nothing is changed if
+        more than a fifth of the targets have no labelled galaxies like them.
+    targets_ebv : float, array_like or mapping, optional
+        E(B-V) of the targets, as ``ebv``.
     method : str, optional
         ``"logistic"``: multinomial logistic regression that begins at the last layer
         and is penalised for leaving it. ``"ridge"``: one step whose direction is the
@@ -116,9 +126,10 @@ def refit(
     score of the held-out galaxies rises by more than two paired bootstrap errors, and
     neither CRPS, sigma_nmad, the outlier fractions at 0.05 and 0.15 nor the distance of
     the coverage of the 68 % interval from 0.68 are worse by more than one. With 60
-    galaxies held out a temperature is fitted to them; it is judged by fits to four
-    fifths of them on the last, in turn. The held-out galaxies take no other part,
-    neither in the fit of the layer nor in the choice of the penalty.
+    galaxies held out a recalibration is chosen and fitted to them, see
+    `~mantis_astro.calibration.BestRecalibration`; it is judged by fits to four fifths
+    of them on the last, in turn. The held-out galaxies take no other part, neither in
+    the fit of the layer nor in the choice of the penalty.
 
     A softmax stands behind the last layer, so ridge regression cannot give it densities
     directly: it gives the direction in which the logits move.
@@ -137,10 +148,22 @@ def refit(
     for reason, n in sample.dropped.items():
         log.info("%d galaxies are left out: %s", n, reason)
     problem = _too_little(sample.z[weights > 0], groups[weights > 0], edges)
+    reach = None
+    if targets is not None and not problem:
+        wanted = np.asarray(features_of(photoz, targets, targets_ebv), float)
+        reach = measure_reach(sample.features[:, :-1], wanted)
+        weights = weights * reach.weights
+        problem = reach.problem
+        if reach.beyond > WARN_BEYOND and not problem:
+            log.warning("refit: %s", reach)
     if problem:
         return _refused(
             RefitReport(
-                accepted=False, message=problem, method=method, dropped=sample.dropped
+                accepted=False,
+                message=problem,
+                method=method,
+                dropped=sample.dropped,
+                reach=reach,
             )
         )
     held_out = hold_out(groups, validation_fraction, rng)
@@ -165,6 +188,7 @@ def refit(
         "n_validation": int(np.sum(held_out)),
         "dropped": sample.dropped,
         "seconds": seconds,
+        "reach": reach,
     }
     if np.isinf(fit.alpha):
         message = "cross-validation found no layer better than the one there is"
@@ -218,22 +242,16 @@ def _check(method, validation_fraction, smoothing, n_folds, n_bootstrap):
 
 
 def _recalibrated(pdf, z, weights, groups):
-    """Fit a temperature, and judge it where its fit has not seen the galaxies."""
+    """Choose a recalibration, and judge it where its fit has not seen the galaxies."""
     used = weights > 0
     n_groups = len(np.unique(groups[used]))
     effective = weights.sum() ** 2 / np.sum(weights**2)
     if effective < _CALIBRATE or n_groups < _FOLDS:
         return None, pdf
-    tempering = TemperatureScaling(floor=True)  # with few outliers, none is broad
-    after = out_of_fold(
-        tempering,
-        pdf,
-        z,
-        sample_weight=weights,
-        groups=groups,
-        n_folds=_FOLDS,
+    best = BestRecalibration(n_folds=_FOLDS).fit(
+        pdf, z, sample_weight=weights, groups=groups
     )
-    return tempering.fit(pdf, z, sample_weight=weights), after
+    return best.recalibrator_, best.held_out_
 
 
 def _one_each(coords, shape):

@@ -56,8 +56,6 @@ MEASURED = ["bias", "sigma_nmad", "nmad_err", "out_005", "out_005_err"]
 MEASURED += ["out_015", "out_015_err", "cov_68", "cov_68_err", "pit_ks", "pit_ks_err"]
 COLUMNS = ["sample", "method", "n", "point", *MEASURED, "note"]
 drawn = []  # what the figure shows: sample, method, z_phot, z_spec
-measured = []  # rows of the table, which the docs have in another form
-imaged = []  # what the docs say of images
 
 
 def benchmark(short):
@@ -69,7 +67,6 @@ def benchmark(short):
         print(f"{table.meta['name']} ...", file=sys.stderr, flush=True)
         rows += catalogue_rows(table, short=short)
     rows += image_rows()
-    measured.extend(rows)
     table = Table(rows=rows, names=COLUMNS)
     for name in MEASURED:
         values = np.array(table[name], float)
@@ -212,7 +209,6 @@ def image_rows():
         flags = ", ".join(decode_flags(int(pdf.flags))) or "none"
         bands = ", ".join(str(band) for band in cutouts)
         interval = f"{low:.3f} to {high:.3f}"
-        imaged.append((name, bands, z_spec, z_phot, interval, flags))
         note = (
             f"z_spec {z_spec:.3f}, z_median {z_phot:.3f} ({interval}); {bands}; {flags}"
         )
@@ -245,29 +241,6 @@ def as_unwise(cutout, band):
     wcs = cutout.wcs.slice((slice(0, 2 * ny, 2), slice(0, 2 * nx, 2)))
     meta = {"magsys": "Vega", "zero_point_ab": unwise}
     return CCDData(data, unit=u.nmgy, wcs=wcs, meta=meta)
-
-
-def write_rst(path):
-    """Write the table as the user guide shows it, errors beside numbers."""
-    header = ["sample", "method", "N", "point", "bias", "sigma_nmad", "> 0.05 (%)"]
-    header += ["> 0.15 (%)", "within 68 % (%)", "PIT KS"]
-    lines = [".. csv-table::", f"   :header: {', '.join(header)}", ""]
-    for sample, method, n, point, bias, *numbers, _ in measured:
-        if n == 1:
-            continue
-        nmad, *shares, ks = zip(numbers[::2], numbers[1::2], strict=True)
-        cells = [sample, f'"{method}"', str(n), point, f"{bias:+.4f}"]
-        cells += ["{:.4f} ± {:.4f}".format(*nmad)]
-        cells += [f"{100 * value:.1f} ± {100 * error:.1f}" for value, error in shares]
-        cells += ["{:.3f} ± {:.3f}".format(*ks)]
-        lines.append("   " + ", ".join(cells))
-    header = "image, bands, z_spec, z_median, 68 % interval, flags"
-    lines += ["", ".. csv-table::", f"   :header: {header}", ""]
-    lines += [
-        f'   {name}, "{bands}", {z_spec:.3f}, {z_phot:.3f}, {interval}, "{flags}"'
-        for name, bands, z_spec, z_phot, interval, flags in imaged
-    ]
-    path.write_text("\n".join(lines) + "\n")
 
 
 def draw_figure(path):
@@ -323,5 +296,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = run(benchmark, "real_tables")
     if folder is not None:
-        write_rst(folder / "real_tables.txt")
         draw_figure(folder / "real_tables.png")

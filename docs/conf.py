@@ -1,6 +1,8 @@
 """Configuration of the documentation."""
 
 import builtins
+import csv
+import itertools
 import pydoc
 import re
 import sys
@@ -57,7 +59,7 @@ nitpick_ignore = [
     ("py:obj", "lsdb.Catalog"),
     ("py:obj", "pyarrow.Table"),
 ]
-# Pictures are drawn by the build, from programs in docs/pictures or from the page itself.
+# Pictures are drawn by the build, from programs in docs/pictures.
 plot_formats = [("png", 110)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
@@ -138,7 +140,7 @@ def write_benchmarks(folder, path):
         title, _, rows = file.read_text().partition("\n")
         name, _, title = title.lstrip("# ").partition(": ")
         lines += [
-            f"``{name}``: {title}",
+            f"``{name}``: {title} (:download:`file </{folder.name}/{file.name}>`)",
             "",
             ".. csv-table::",
             "   :header-rows: 1",
@@ -146,6 +148,66 @@ def write_benchmarks(folder, path):
         ]
         lines += [f"   {row}" for row in rows.splitlines()] + [""]
     path.write_text("\n".join(lines))
+
+
+def write_real_tables(file, path):
+    """Write a short table for each sample of real galaxies, without the errors."""
+    rows = csv.DictReader(file.read_text().splitlines()[1:])
+    rows = [row for row in rows if row["point"] == "median" and row["sigma_nmad"]]
+    formats = {  # column: (header, factor, digits)
+        "bias": ("bias", 1, "+.3f"),
+        "sigma_nmad": ("sigma_nmad", 1, ".4f"),
+        "out_005": ("> 0.05 (%)", 100, ".1f"),
+        "out_015": ("> 0.15 (%)", 100, ".1f"),
+        "cov_68": ("in 68 % (%)", 100, ".0f"),
+        "pit_ks": ("PIT KS", 1, ".2f"),
+    }
+    errors = {
+        "sigma_nmad": "nmad_err",
+        **{name: f"{name}_err" for name in ("out_005", "out_015", "cov_68", "pit_ks")},
+    }
+    lines = []
+    for sample, rows_of_it in itertools.groupby(rows, key=lambda row: row["sample"]):
+        group = list(rows_of_it)
+        lines += [
+            f".. csv-table:: {sample}, {int(group[0]['n']):,} galaxies",
+            f"   :header: method, {', '.join(title for title, *_ in formats.values())}",
+            "   :widths: 40, 10, 12, 11, 11, 11, 10",
+            "",
+        ]
+        for row in group:
+            cells = [
+                format(factor * float(row[name]), digits)
+                for name, (_, factor, digits) in formats.items()
+            ]
+            lines.append(f'   "{row["method"]}", ' + ", ".join(cells))
+        largest = [
+            format(factor * max(float(row[errors[name]]) for row in group), digits)
+            if name in errors
+            else ""
+            for name, (_, factor, digits) in formats.items()
+        ]
+        lines += ["   *largest error*, " + ", ".join(largest), ""]
+    path.write_text("\n".join(lines))
+
+
+def write_real_images(file, path):
+    """Write the table of single real galaxies with images."""
+    rows = csv.DictReader(file.read_text().splitlines()[1:])
+    lines = [
+        ".. csv-table::",
+        "   :header: image, z_spec, z_median (68 % interval), bands, flags",
+        "   :widths: 14, 9, 20, 25, 32",
+        "",
+    ]
+    for row in rows:
+        if row["n"] == "1":
+            redshifts, bands, flags = row["note"].split("; ")
+            z_spec, z_median = redshifts.replace("z_spec ", "").split(", z_median ")
+            lines.append(
+                f'   {row["sample"]}, {z_spec}, {z_median}, "{bands}", "{flags}"'
+            )
+    path.write_text("\n".join([*lines, ""]))
 
 
 generated = Path(__file__).parent / "generated"
@@ -157,7 +219,10 @@ columns = [(f"``{c.name}``", c.description, c.ucd) for c in OUTPUT_COLUMNS]
 write_csv_table(
     generated / "columns.rst", ("column", "what it is", "UCD"), (15, 45, 40), columns
 )
-write_benchmarks(Path(__file__).parent / "benchmarks", generated / "benchmarks.rst")
+benchmarks = Path(__file__).parent / "benchmarks"
+write_benchmarks(benchmarks, generated / "benchmarks.rst")
+write_real_tables(benchmarks / "real_tables.csv", generated / "real_tables.rst")
+write_real_images(benchmarks / "real_tables.csv", generated / "real_images.rst")
 
 
 def find_name(app, env, node, contnode):

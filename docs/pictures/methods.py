@@ -13,7 +13,7 @@ METHODS = [  # accepted from, recommended from
 MOST = 3e4
 
 fig, ax = plt.subplots(figsize=(6.4, 2.9), layout="constrained")
-for row, (name, accepted, recommended) in enumerate(METHODS):
+for row, (_, accepted, recommended) in enumerate(METHODS):
     start = max(accepted, 1)
     ax.barh(row, MOST - start, left=start, color="#9ecae1", height=0.55)
     start = max(recommended, 1)

@@ -18,7 +18,7 @@ for ax, sample in zip(axes, samples, strict=True):
         ax.annotate(
             row["method"].replace(", ", ",\n"),
             (x, y),
-            xytext=(5, 4),
+            xytext=(5, -11 if row["method"] in {"FlexZBoost", "GPz"} else 4),
             textcoords="offset points",
             fontsize=7.5,
             color=color,

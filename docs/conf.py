@@ -155,11 +155,11 @@ def write_real_tables(file, path):
     rows = csv.DictReader(file.read_text().splitlines()[1:])
     rows = [row for row in rows if row["point"] == "median" and row["sigma_nmad"]]
     formats = {  # column: (header, factor, digits)
-        "bias": ("bias", 1, "+.3f"),
+        "bias": ("bias", 1, "+.4f"),
         "sigma_nmad": ("sigma_nmad", 1, ".4f"),
-        "out_005": ("> 0.05 (%)", 100, ".1f"),
-        "out_015": ("> 0.15 (%)", 100, ".1f"),
-        "cov_68": ("in 68 % (%)", 100, ".0f"),
+        "out_005": ("> .05 (%)", 100, ".1f"),
+        "out_015": ("> .15 (%)", 100, ".1f"),
+        "cov_68": ("in 68 %", 100, ".0f"),
         "pit_ks": ("PIT KS", 1, ".2f"),
     }
     errors = {
@@ -172,7 +172,7 @@ def write_real_tables(file, path):
         lines += [
             f".. csv-table:: {sample}, {int(group[0]['n']):,} galaxies",
             f"   :header: method, {', '.join(title for title, *_ in formats.values())}",
-            "   :widths: 40, 10, 12, 11, 11, 11, 10",
+            "   :widths: 36, 11, 13, 11, 11, 9, 9",
             "",
         ]
         for row in group:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import re
 import time
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
@@ -128,16 +130,26 @@ class Campaign:
             raise InputSpecError(msg)
         return True
 
-    def plan(self):
+    def plan(self, until="report"):
         """
         Tell what the steps that are not done will cost.
+
+        Parameters
+        ----------
+        until : str, optional
+            The last step to look at.
 
         Returns
         -------
         CampaignPlan
             Requests, bytes, hours and disk of each; ``print`` it.
+
+        Raises
+        ------
+        ValueError
+            `~mantis_astro.exceptions.InputSpecError` as for `run`.
         """
-        left = [step for step in self.steps if not self.is_done(step)]
+        left = self._left(until)
         done = self.is_done("sample")
         sample = read_table(self._sample_path) if done else None
         return make_campaign_plan(self.config, left, sample)
@@ -166,11 +178,7 @@ class Campaign:
         OSError
             `~mantis_astro.exceptions.FetchError` if an archive fails: run it again.
         """
-        if until not in self.steps:
-            msg = f"'until' must be one of {', '.join(self.steps)}, got {until!r}"
-            raise InputSpecError(msg)
-        wanted = self.steps[: self.steps.index(until) + 1]
-        left = [step for step in wanted if not self.is_done(step)]
+        left = self._left(until)
         self.folder.mkdir(parents=True, exist_ok=True)
         for step in left:
             log.info("campaign: %s", step)
@@ -181,6 +189,14 @@ class Campaign:
             with atomic_file(self._marker(step)) as temporary:
                 temporary.write_text(json.dumps(facts, indent=1))
         return self.folder
+
+    def _left(self, until):
+        """List the steps to a last one that are not done."""
+        if until not in self.steps:
+            msg = f"'until' must be one of {', '.join(self.steps)}, got {until!r}"
+            raise InputSpecError(msg)
+        wanted = self.steps[: self.steps.index(until) + 1]
+        return [step for step in wanted if not self.is_done(step)]
 
     @property
     def model_paths(self):
@@ -239,8 +255,8 @@ class Campaign:
         if counts["failed"] > chosen.max_failed * sum(counts.values()):
             msg = (
                 f"{counts['failed']} of {sum(counts.values())} images could not be "
-                "fetched; run the campaign again for those, or allow them with "
-                "max_failed of [cutouts]"
+                f"fetched; run the campaign again for those, or allow them with "
+                f"max_failed of [cutouts]:{_reasons(source.report())}"
             )
             raise IncompleteError(msg)
         return {"images": counts, "requests": source.requests_sent()}
@@ -316,6 +332,14 @@ class Campaign:
             name: PhotoZ.from_file(path).card for name, path in self.model_paths.items()
         }
         write_report(self.folder, self.config, facts, cards)
+
+
+def _reasons(report):
+    """Say why images are missing, the commonest reasons first."""
+    messages = report["Message"][np.asarray(report["Status"], str) == "failed"]
+    # hosts, addresses and times differ; what is wrong does not
+    found = Counter(re.sub(r"; tried .*", "", str(message)) for message in messages)
+    return "".join(f"\n  {n} times: {text}" for text, n in found.most_common(3))
 
 
 def _difference(there, now, section):

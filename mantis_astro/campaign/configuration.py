@@ -371,24 +371,27 @@ class CampaignConfig:
         recipe, start = options.pop("recipe", "early"), options.pop("start", None)
         plain = TrainingConfig.read(recipe).to_plain() | {
             "name": name,
-            "description": f"{recipe}, trained on galaxies with spectra",
+            "description": f"{start or recipe}, trained on galaxies with spectra",
             "training_sample": "",
             "caveats": _CAVEATS,
         }
+        own = {}
         if start is not None:
             start = PhotoZ.from_pretrained(start)  # or from a file
-            plain["z_edges"] = [float(edge) for edge in start.card.z_edges]
-        if {
-            "n_steps",
-            "minutes",
-        } & options.keys():  # the length that is asked for, alone
-            plain |= {"n_steps": None, "minutes": None}
+            card = start.card
+            own = {"network": card.network, "spec": card.spec}
+            own["z_edges"] = [float(edge) for edge in card.z_edges]
+            plain |= {"licence": card.licence, "citations": list(card.citations)}
+        if taken := sorted(own.keys() & options.keys()):
+            msg = f"[models.{name}] has {', '.join(taken)} of its 'start': leave it out"
+            raise InputSpecError(msg)
+        lengths = {"n_steps", "minutes"}
+        if lengths & options.keys():  # the length that is asked for, alone
+            plain |= dict.fromkeys(lengths)
         for key, value in options.items():
             is_section = isinstance(value, dict) and isinstance(plain.get(key), dict)
             plain[key] = plain[key] | value if is_section else value
-        if start is not None:
-            plain |= {"network": start.card.network, "spec": start.card.spec}
-        config = TrainingConfig.from_plain(plain)
+        config = TrainingConfig.from_plain(plain | own)
         maps = tuple(m for m in self.sample.dust_maps if m in config.spec.ebv_maps)
         if set(maps) == set(config.spec.ebv_maps):
             maps = config.spec.ebv_maps  # in its order

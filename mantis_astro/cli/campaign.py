@@ -48,7 +48,7 @@ def run(options):
         raise ValueError(msg)
     config = CampaignConfig.read(options.config)
     campaign = Campaign(options.output, config, progress=not options.quiet)
-    plan = campaign.plan()
+    plan = campaign.plan(options.until)
     print(plan)
     if options.plan:
         return DONE

@@ -57,8 +57,8 @@ class SkyBox:
 
     def __str__(self):
         return (
-            f"ra{self.ra_low:.6g}_{self.ra_high:.6g}"
-            f"_dec{self.dec_low:+.6g}_{self.dec_high:+.6g}"
+            f"ra{self.ra_low:.10g}_{self.ra_high:.10g}"
+            f"_dec{self.dec_low:+.10g}_{self.dec_high:+.10g}"
         )
 
     @property

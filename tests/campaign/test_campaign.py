@@ -108,7 +108,9 @@ def test_broken_off_three_times_it_ends_as_if_it_were_not(
         broken.run()
     # every tenth image is refused, again and again
     sky.faults = [Fault(500, match="layer=unwise", probability=0.3)]
-    with pytest.raises(IncompleteError, match="run the campaign again"):
+    with pytest.raises(
+        IncompleteError, match=r"again for those[^\0]*times: HTTP status 500"
+    ):
         broken.run()
     sky.faults = []
     there = sky.count("layer=unwise", status=200)
@@ -236,6 +238,10 @@ def test_a_model_goes_on_from_another(plain):
     assert config.z_edges == tuple(start.card.z_edges)
     assert (config.n_steps, config.minutes, config.name) == (2, None, "adapted")
     assert "2025arXiv250314745D" in config.citations
+    assert config.licence == start.card.licence
+    plain["models"]["adapted"]["z_edges"] = [0, 1, 2]
+    with pytest.raises(InputSpecError, match="has z_edges of its 'start'"):
+        CampaignConfig.from_plain(plain)
 
 
 def test_samples_are_matched_with_tables(tmp_path):

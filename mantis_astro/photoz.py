@@ -154,7 +154,7 @@ class PhotoZ(Predictor):
         missing: Sequence[float] = SENTINELS,
         rng: np.random.Generator | None = None,
         chunk: int = 64,
-        progress: bool = False,
+        progress: bool = True,
         resume: PathLike | None = None,
     ) -> QTable:
         """
@@ -196,7 +196,8 @@ class PhotoZ(Predictor):
         chunk : int, optional
             How many objects are predicted at once. Answers do not depend on it.
         progress : bool, optional
-            Whether to show a progress bar on standard error.
+            Whether to show a progress bar, in a terminal or a notebook, if it takes
+            longer than a second.
         resume : str or path-like, optional
             A file that keeps finished rows as they come. If it is there already, its
             rows are not computed again: call again with the same arguments after a

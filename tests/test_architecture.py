@@ -95,6 +95,7 @@ OPEN_KEYWORDS = {
     "simulation/server/local_sky.py: count",  # any fact of a request
     "simulation/server/local_sky.py: find_requests",
     "photometry/table.py: add",  # any column of its table
+    "plotting/panels.py: new_axes",  # those of matplotlib's subplots
     # prospector calls a prior with keywords of its own
     "priors/prospector_prior.py: bounds",
     "priors/prospector_prior.py: __call__",

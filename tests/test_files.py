@@ -218,6 +218,7 @@ def test_progress_rises_to_the_whole_size(known, server):
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_bar_is_shown_only_if_wanted(known, wanted, capfd, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("mantis_astro.progress._DELAY", 0)
     fetch_file(known, progress=wanted)
     printed, bar = capfd.readouterr()
     assert printed == ""

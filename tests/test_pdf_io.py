@@ -20,7 +20,7 @@ from mantis_astro.pdf_io.edges import edges_from_text, edges_to_text
 UNEVEN = np.array([0, 0.1, 0.3, 0.35, 1.0, 1.2])
 PUBLISHED = np.concatenate([[0], np.arange(400) * 0.004 + 0.002])
 PUBLISHED[-1] = 1.6
-BINARY = [".fits", ".parquet"]
+BINARY = [".fits", ".parquet", ".asdf"]
 EXACT = [".ecsv", *BINARY]
 ENDINGS = [*EXACT, ".hdf5"]
 
@@ -537,7 +537,7 @@ def test_the_format_may_be_named(pdf, tmp_path):
 
 @pytest.mark.parametrize("format", [None, "csv"])
 def test_an_unknown_format_names_the_known(pdf, tmp_path, format):
-    match = r"one of \.ecsv, .* 'format' one of ecsv, fits, hdf5, parquet, got"
+    match = r"one of \.ecsv, .* 'format' one of asdf, ecsv, fits, hdf5, parquet, got"
     with pytest.raises(ValueError, match=match):
         pdf.write(tmp_path / "pdf.txt", format=format)
     with pytest.raises(ValueError, match=match):

@@ -18,9 +18,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy import stats
 
-from mantis_astro import MultibandCutout, RedshiftPDF, get_band, metrics
+from mantis_astro import (
+    MultibandCutout,
+    RedshiftPDF,
+    get_band,
+    metrics,
+    redshift_distribution,
+)
 from mantis_astro.cutouts import read_cutout
-from mantis_astro.plotting import plot_cutouts, plot_pdf, plot_pit, plot_rgb, plot_zz
+from mantis_astro.plotting import (
+    plot_cutouts,
+    plot_nz,
+    plot_pdf,
+    plot_pit,
+    plot_rgb,
+    plot_zz,
+)
 
 TARGET = SkyCoord(150.1, 2.2, unit="deg")
 EAST, NORTH = 8.0, 5.0  # arcsec, of a star from the target
@@ -421,15 +434,29 @@ def test_median_mode_and_truth_are_marked():
     assert mode.get_xdata()[0] == pytest.approx(0.15)
     dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
     assert dashed[0].get_xdata() == [0.33, 0.33]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["z_spec"]
+    assert ax.get_legend() is None  # what is dashed needs no legend
+
+
+def test_two_peaks_are_shaded_as_two_pieces():
+    below = sum(stats.norm.cdf(EDGES, z, 0.02) for z in (0.2, 0.6))
+    pdf = RedshiftPDF(EDGES, np.diff(below)[None])[0]
+    shades = [patch for patch in plot_pdf(pdf).patches if patch.get_fill()]
+    pieces = [shade.get_data().edges[[0, -1]] for shade in shades]
+    np.testing.assert_allclose(pieces, pdf.hpd_regions(0.68).value)
+    assert len(pieces) == 2
+
+
+def test_curves_differ_in_brightness_for_prints_without_colour():
+    ax = plot_pdf(gaussians([0.2, 0.3, 0.4, 0.5]))
+    outlines = [patch for patch in ax.patches if not patch.get_fill()]
+    rgb = np.array([outline.get_edgecolor()[:3] for outline in outlines])
+    assert np.diff(rgb @ [0.299, 0.587, 0.114]).min() > 0.1
 
 
 def test_a_missing_truth_is_not_drawn():
     ax = plot_pdf(gaussians([0.3, 0.5]), np.ma.masked_array([0.31, 0], [0, 1]))
     dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
-    assert [list(line.get_xdata()) for line in dashed if len(line.get_xdata())] == [
-        [0.31, 0.31]
-    ]
+    assert [list(line.get_xdata()) for line in dashed] == [[0.31, 0.31]]
     assert plot_pdf(gaussians(0.3), np.nan).get_legend() is None
 
 
@@ -441,7 +468,7 @@ def test_names_of_any_length_stay_inside_and_above_the_densities(length):
     ax.figure.set_layout_engine("none")
     ax.figure.canvas.draw()
     legend, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()
-    assert length > 40 or legend.x0 >= inside.x0  # 60 letters are wider than the axes
+    assert legend.x0 >= inside.x0
     assert legend.y0 >= ax.transData.transform((0, pdf.density.max()))[1]
 
 
@@ -483,7 +510,7 @@ def redshifts():
 
 
 def test_the_numbers_are_those_of_the_metrics(redshifts):
-    (text,) = texts(plot_zz(*redshifts))
+    text = plot_zz(*redshifts).get_title(loc="left")
     assert "N = 4,000" in text
     assert f"{metrics.sigma_nmad(*redshifts):.4f}" in text
     assert f"{metrics.bias_mean(*redshifts):+.4f}" in text
@@ -501,6 +528,31 @@ def test_the_dotted_lines_are_where_outliers_begin(redshifts):
     np.testing.assert_allclose(found, 0.1)
 
 
+def test_points_are_the_larger_the_fewer_they_are(redshifts):
+    sizes = [
+        plot_zz(*(z[:n] for z in redshifts)).lines[0].get_markersize()
+        for n in (20, 300, 3000)
+    ]
+    assert sizes[0] > 5  # points of a printer: one sees each of twenty
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_residuals_are_delta_z_and_none_is_lost(redshifts):
+    z_phot, z_spec = (z[:300] for z in redshifts)
+    ax = plot_zz(z_phot, z_spec, threshold=0.05)
+    main, below = ax.figure.axes
+    assert main is ax
+    delta = metrics.delta_z(z_phot, z_spec)
+    inside = abs(delta) <= 0.1
+    np.testing.assert_allclose(below.lines[0].get_ydata(), delta[inside])
+    beyond = [line for line in below.lines if line.get_gid() == "beyond"]
+    assert 0 < sum(len(line.get_xdata()) for line in beyond) == (~inside).sum()
+    low, high = below.get_ylim()
+    assert all(low < y < high for line in beyond for y in line.get_ydata())
+    dotted = [line for line in below.lines if line.get_linestyle() == ":"]
+    assert [line.get_ydata()[0] for line in dotted] == [0.05, -0.05]
+
+
 def test_few_galaxies_are_points_and_many_a_density(redshifts):
     few = plot_zz(redshifts[0][:50], redshifts[1][:50])
     assert len(few.lines[0].get_xdata()) == 50
@@ -515,6 +567,33 @@ def test_galaxies_without_a_redshift_are_left_out_of_the_picture():
         plot_zz([np.nan], [0.1])
 
 
+# n(z) -----------------------------------------------------------------------------
+
+
+def test_the_n_of_z_is_drawn_with_its_errors_and_means():
+    pdf = gaussians(np.random.default_rng(1).uniform(0.2, 0.9, 200))
+    table = redshift_distribution(pdf, bins=[0.2, 0.5, 0.9], n_bootstrap=20)
+    ax = plot_nz(table)
+    shades = [patch for patch in ax.patches if patch.get_fill()]
+    outlines = [patch for patch in ax.patches if not patch.get_fill()]
+    for row, shade, outline in zip(table, shades, outlines, strict=True):
+        density, error = (np.asarray(row[n]) for n in ("n_of_z", "n_of_z_err"))
+        np.testing.assert_array_equal(outline.get_data().values, density)
+        np.testing.assert_allclose(shade.get_data().values, density + error)
+        np.testing.assert_allclose(
+            shade.get_data().baseline, np.maximum(density - error, 0)
+        )
+    means = [c.get_segments()[0][0, 0] for c in ax.collections]
+    np.testing.assert_allclose(means, table["z_mean"])
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["z = 0.2 to 0.5", "z = 0.5 to 0.9"]
+    assert plot_nz(table[:1]).get_legend() is None
+    with pytest.raises(ValueError, match="one that redshift_distribution returned"):
+        plot_nz(table["n", "z_mean"])
+    with pytest.raises(ValueError, match="'labels' must name 2 bins, got 1"):
+        plot_nz(table, labels=["a"])
+
+
 # Calibration ----------------------------------------------------------------------
 
 
@@ -526,8 +605,8 @@ def test_bars_are_counts_over_the_expected_and_the_text_their_distance():
     counts = np.histogram(pits, 10, (0, 1))[0]
     heights = [bar.get_height() for bar in ax.patches[:10]]
     np.testing.assert_allclose(heights, counts / 50)
-    assert f"{metrics.pit_ks(pits):.3f}" in texts(ax)[0]
-    assert "N = 500" in texts(ax)[0]
+    assert f"{metrics.pit_ks(pits):.3f}" in ax.get_title(loc="left")
+    assert "N = 500" in ax.get_title(loc="left")
 
 
 def test_the_band_holds_95_percent_of_calibrated_bars():
@@ -655,7 +734,8 @@ def test_what_has_no_data_is_drawn_as_that():
     assert texts == ["a", "b: no data"]
     assert len([line for line in ax.lines if line.get_gid() == "mode"]) == 1
     alone = plot_pdf(pdf[1])
-    assert [t.get_text() for t in alone.get_legend().get_texts()] == ["no data"]
+    assert [text.get_text() for text in alone.texts] == ["no data"]
+    assert not alone.patches
 
 
 def test_the_pit_of_what_has_no_data_is_not_counted():

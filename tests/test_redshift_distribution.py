@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from mantis_astro import Flag, RedshiftPDF, redshift_distribution
+from mantis_astro.cli import main
+from mantis_astro.tables import read_table, write_table
 
 EDGES = np.array([0, 0.1, 0.3, 0.6, 1.0])
 
@@ -97,3 +99,26 @@ def test_a_table_of_redshifts_will_do(pdf):
 def test_bad_options_are_refused(pdf, options, message):
     with pytest.raises(ValueError, match=message):
         redshift_distribution(pdf, **options)
+
+
+def test_the_command_gives_the_same_table_and_a_picture(pdf, tmp_path, capsys):
+    table = pdf[:200].to_table()
+    table["flags"][:20] = int(Flag.BROAD)
+    table["w"] = np.linspace(1, 2, 200)
+    write_table(table, tmp_path / "in.fits")
+    output, picture = tmp_path / "nz.ecsv", tmp_path / "nz.png"
+    options = ["--bins", "2", "--weight", "w", "--exclude", "no_data,BROAD"]
+    files = ["-o", str(output), "--plot", str(picture)]
+    assert main(["nz", str(tmp_path / "in.fits"), *options, *files]) == 0
+    expected = redshift_distribution(
+        table, bins=2, sample_weight=table["w"], exclude=Flag.NO_DATA | Flag.BROAD
+    )
+    written = read_table(output)
+    np.testing.assert_allclose(written["n_of_z"], expected["n_of_z"], rtol=1e-6)
+    assert list(written["n"]) == list(expected["n"])
+    assert picture.stat().st_size > 1000
+    assert capsys.readouterr().out.split()[:4] == ["z_low", "z_high", "n", "z_mean"]
+    assert main(["nz", str(tmp_path / "in.fits"), "--bins", "a"]) == 1
+    assert "'--bins' must be a number or edges" in capsys.readouterr().err
+    assert main(["nz", str(tmp_path / "in.fits"), "--exclude", "BRAOD"]) == 1
+    assert "no flag 'BRAOD'" in capsys.readouterr().err

@@ -302,7 +302,8 @@ class TestResume:
 
 def test_progress_goes_to_standard_error(photoz, table, capsys, monkeypatch):
     monkeypatch.setattr("astropy.utils.console.isatty", lambda file: True)
-    photoz.add_redshifts(table, MadeSky(), progress=True, chunk=4)
+    monkeypatch.setattr("mantis_astro.progress._DELAY", 0)
+    photoz.add_redshifts(table, MadeSky(), chunk=4)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert f"{N} / {N}" in captured.err

@@ -91,6 +91,32 @@ def test_vstack_of_other_bins_is_said(table, prefix):
     assert any("edges 0 to 1.6 in 40 steps !=" in str(w.message) for w in said)
 
 
+def test_vstack_of_other_bands_does_not_mix_them_up(pdf, prefix, caplog):
+    used = np.ones((5, 2), bool)
+    used[1, 0] = False
+    one, other = (
+        pdf.with_bands(bands, used).to_table(prefix=prefix)
+        for bands in (["ps1.g", "ps1.r"], ["decam_g", "decam_r"])
+    )
+    same = RedshiftPDF.from_table(vstack([one, one]), prefix=prefix)
+    assert same[6].to_prior().bands == ("ps1.r",)
+    mixed = vstack([one, other], metadata_conflicts="silent")
+    again = RedshiftPDF.from_table(mixed, prefix=prefix)
+    assert again == RedshiftPDF.concatenate([pdf, pdf])
+    assert again.bands_used is None
+    assert "PZBANDS" not in again.meta
+    assert "ps1.g, ps1.r; decam_g, decam_r" in caplog.text
+    part = mixed[:5]
+    part.meta[f"{prefix}PZBANDS"] = "decam_g, decam_r"
+    assert RedshiftPDF.from_table(part, prefix=prefix).bands_used is None
+
+
+def test_a_column_knows_its_bands_whatever_became_of_the_meta(pdf):
+    table = pdf.with_bands(["ps1.g", "ps1.r"], [[True, False]] * 5).to_table()
+    table.meta["PZBANDS"] = "decam_g, decam_r"  # of a table beside it, by hstack
+    assert RedshiftPDF.from_table(table)[0].to_prior().bands == ("ps1.g",)
+
+
 def test_hstack_renames_and_the_column_still_knows_its_bins(pdf):
     other = RedshiftPDF.from_gaussians(2 * EDGES, np.full(5, 0.4), 0.1, meta=FACTS)
     with pytest.warns(match="PZEDGES"):

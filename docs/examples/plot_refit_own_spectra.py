@@ -82,7 +82,7 @@ table["sample", "sigma_nmad", "outlier_fraction_005", "outlier_fraction_015", "c
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
 for ax, pdf, title in zip(axes, (before, after), ("before", "after"), strict=True):
     plot_zz(pdf.median(), targets["z_spec"], ax=ax)
-    ax.set_title(title)
+    ax.set_title(f"{title}\n{ax.get_title(loc='left')}", loc="left", fontsize="small")
 
 # %%
 # A sample with nothing to teach

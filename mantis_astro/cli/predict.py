@@ -35,8 +35,8 @@ def add_arguments(sub):
         "-o",
         "--output",
         required=True,
-        help="table to write: .ecsv .fits .parquet .csv .vot; - writes ECSV to "
-        "standard output",
+        help="table to write: .ecsv .fits .parquet .hdf5 .asdf .csv .vot; - writes "
+        "ECSV to standard output",
     )
     sub.add_argument("--overwrite", action="store_true", help="replace the output")
     add_source_arguments(sub)

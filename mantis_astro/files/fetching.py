@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 def fetch_file(
     name: str | KnownFile,
     *,
-    progress: bool | Callable[[int, int], None] = False,
+    progress: bool | Callable[[int, int], None] = True,
     timeout: float | tuple[float, float] | None = None,
 ) -> Path:
     """
@@ -47,8 +47,8 @@ def fetch_file(
     name : str or KnownFile
         The file.
     progress : bool or callable, optional
-        Whether to show a progress bar on standard error; or a function that is called
-        as ``progress(done, total)``, in bytes, while it downloads.
+        Whether to show a progress bar, in a terminal or a notebook; or a function that
+        is called as ``progress(done, total)``, in bytes, while it downloads.
     timeout : float or tuple of float, optional
         Seconds to wait for more bytes, or ``(connect, read)``; by default
         ``conf.connect_timeout`` and ``conf.read_timeout``.

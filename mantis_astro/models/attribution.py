@@ -37,7 +37,7 @@ def shapley_values(
     z_spec=None,
     ebv=None,
     nothing=None,
-    progress=False,
+    progress=True,
 ):
     """
     Share out what a model knows about each galaxy among surveys, bands or other groups.
@@ -70,7 +70,7 @@ def shapley_values(
         what the network answers where all groups are absent; only then does a group
         that the network ignores get exactly 0.
     progress : bool, optional
-        Whether to show a progress bar on standard error.
+        Whether to show a progress bar, in a terminal or a notebook.
 
     Returns
     -------

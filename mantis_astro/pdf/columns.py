@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import Column, MaskedColumn, QTable
 
 from mantis_astro.flags import Flag
+from mantis_astro.pdf_io.bands_used import BANDS_MARK
 from mantis_astro.pdf_io.edges import EDGES_KEY, EDGES_MARK, edges_to_text
 
 __all__ = [
@@ -218,7 +219,7 @@ def measure(pdf, definition):
     return values
 
 
-def make_column(definition, values, bin_edges):
+def make_column(definition, values, bin_edges, *, bands=None):
     """
     Make one column of a table.
 
@@ -234,12 +235,15 @@ def make_column(definition, values, bin_edges):
         As `measure` returns them; not copied.
     bin_edges : ndarray
         Of the densities.
+    bands : str, optional
+        Bands that ``bands_used`` stands for, as in ``PZBANDS`` of the meta.
 
     Returns
     -------
     `~astropy.table.Column`
         With description, UCD and format. The description of ``pz`` says what its bins
-        are, so that it can be read when it has left its table.
+        are, and the meta of ``bands_used`` its bands, so that they can be read when
+        they have left their table.
     """
     facts = {
         "name": definition.name,
@@ -248,6 +252,8 @@ def make_column(definition, values, bin_edges):
         "meta": {"ucd": definition.ucd},
         "copy": False,
     }
+    if definition.name == BANDS_USED.name and bands is not None:
+        facts["meta"][BANDS_MARK + bands] = True
     if definition.name in _NEVER_MASKED:
         return Column(values, **facts)
     if definition.name == "pz":
@@ -291,6 +297,8 @@ def make_table(pdf, *, prefix=""):
     if pdf.bands_used is not None:
         columns = (*COLUMNS[:-2], BANDS_USED, *COLUMNS[-2:])
     for definition in columns:
-        column = make_column(definition, measure(pdf, definition), pdf.bin_edges)
+        values = measure(pdf, definition)
+        bands = pdf.meta.get("PZBANDS")
+        column = make_column(definition, values, pdf.bin_edges, bands=bands)
         table.add_column(column, name=prefix + definition.name, copy=False)
     return table

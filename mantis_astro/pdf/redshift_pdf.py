@@ -510,7 +510,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         cls,
         path: PathLike,
         *,
-        format: Literal["ecsv", "fits", "parquet", "hdf5"] | None = None,
+        format: Literal["ecsv", "fits", "parquet", "hdf5", "asdf"] | None = None,
     ) -> Self:
         """
         Read a file that `write` made, or another table with a column ``pz``.
@@ -519,7 +519,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         ----------
         path : str or path-like
             The file. HDF5 may be any qp histogram.
-        format : {"ecsv", "fits", "parquet", "hdf5"}, optional
+        format : {"ecsv", "fits", "parquet", "hdf5", "asdf"}, optional
             By default from the ending of the name.
 
         Returns
@@ -541,7 +541,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         self,
         path: PathLike,
         *,
-        format: Literal["ecsv", "fits", "parquet", "hdf5"] | None = None,
+        format: Literal["ecsv", "fits", "parquet", "hdf5", "asdf"] | None = None,
         overwrite: bool = False,
     ) -> None:
         """
@@ -550,8 +550,8 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         Parameters
         ----------
         path : str or path-like
-            Ending in ``.ecsv``, ``.fits``, ``.parquet`` or ``.hdf5``.
-        format : {"ecsv", "fits", "parquet", "hdf5"}, optional
+            Ending in ``.ecsv``, ``.fits``, ``.parquet``, ``.hdf5`` or ``.asdf``.
+        format : {"ecsv", "fits", "parquet", "hdf5", "asdf"}, optional
             By default from the ending of the name.
         overwrite : bool, optional
             Whether an existing file may be replaced.

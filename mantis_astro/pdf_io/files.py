@@ -1,6 +1,7 @@
-"""Files of binned densities: ECSV, FITS, Parquet, and HDF5 as qp writes it."""
+"""Files of binned densities: ECSV, FITS, Parquet, ASDF, and HDF5 as qp writes it."""
 
 import json
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from mantis_astro import binned
 from mantis_astro._optional import require
 from mantis_astro.atomic import atomic_file
 from mantis_astro.flags import Flag
+from mantis_astro.pdf_io.bands_used import marked_bands
 from mantis_astro.pdf_io.edges import (
     EDGES_KEY,
     check_one_grid,
@@ -21,6 +23,8 @@ from mantis_astro.pdf_io.ensembles import from_ensemble, to_ensemble
 
 __all__ = ["FORMATS", "PDFParts", "parts_from_table", "read_parts", "write_parts"]
 
+log = logging.getLogger(__name__)
+
 FORMATS = {
     ".ecsv": "ecsv",
     ".fits": "fits",
@@ -28,10 +32,11 @@ FORMATS = {
     ".parquet": "parquet",
     ".hdf5": "hdf5",
     ".h5": "hdf5",
+    ".asdf": "asdf",
 }
 # What the densities need beyond rows of numbers, in the meta of a table.
 _EDGES, _META, _SHAPE = EDGES_KEY.lower(), "pdf_meta", "pdf_shape"
-_USED = "bands_used"
+_USED, _BANDS = "bands_used", "PZBANDS"
 _OLD_EDGES = "bin_edges"  # a list, in older tables
 
 
@@ -71,7 +76,8 @@ def write_parts(path, parts, *, format=None, overwrite=False):
     parts : PDFParts
         What to write.
     format : str, optional
-        ``"ecsv"``, ``"fits"``, ``"parquet"`` or ``"hdf5"``; by default from the ending.
+        ``"ecsv"``, ``"fits"``, ``"parquet"``, ``"hdf5"`` or ``"asdf"``; by default from
+        the ending.
     overwrite : bool, optional
         Whether an existing file may be replaced.
 
@@ -85,9 +91,8 @@ def write_parts(path, parts, *, format=None, overwrite=False):
         If ``meta`` holds what JSON cannot.
     """
     path = Path(path)
-    write = _pick(
-        {"fits": _write_fits, "hdf5": _write_hdf5}, path, format, _write_table
-    )
+    own = {"fits": _write_fits, "hdf5": _write_hdf5, "asdf": _write_asdf}
+    write = _pick(own, path, format, _write_table)
     with atomic_file(path, overwrite=overwrite) as temporary:
         write(temporary, parts)
 
@@ -102,7 +107,8 @@ def read_parts(path, *, format=None):
         A file that `write_parts` made, a table with a column ``pz``, or a qp
         histogram.
     format : str, optional
-        ``"ecsv"``, ``"fits"``, ``"parquet"`` or ``"hdf5"``; by default from the ending.
+        ``"ecsv"``, ``"fits"``, ``"parquet"``, ``"hdf5"`` or ``"asdf"``; by default from
+        the ending.
 
     Returns
     -------
@@ -117,7 +123,8 @@ def read_parts(path, *, format=None):
         If the format is unknown.
     """
     path = Path(path)
-    read = _pick({"fits": _read_fits, "hdf5": _read_hdf5}, path, format, _read_table)
+    own = {"fits": _read_fits, "hdf5": _read_hdf5, "asdf": _read_asdf}
+    read = _pick(own, path, format, _read_table)
     if not path.is_file():
         msg = f"no file {path}"
         raise FileNotFoundError(msg)
@@ -215,9 +222,29 @@ def parts_from_table(table, *, prefix="", bin_edges=None):
 
 
 def _bands_used(table, prefix, meta, shape):
-    """Take what `PhotoZ.add_redshifts` says of the bands of each galaxy, if it does."""
-    name, n_band = prefix + _USED, len(str(meta.get("PZBANDS", "")).split(","))
-    if name not in table.colnames or np.shape(table[name])[1:] != (n_band,):
+    """
+    Take what `PhotoZ.add_redshifts` says of the bands of each galaxy, if it does.
+
+    Of tables of other bands that were stacked it is not known which row had which: the
+    bands are then not known at all, and ``meta`` loses those of one of the tables.
+    """
+    name = prefix + _USED
+    if name not in table.colnames:
+        return None
+    marks = marked_bands(table[name])
+    if len(marks) > 1:
+        log.warning(
+            "column %r was stacked from tables of other bands (%s), and these are "
+            "not known any more; stack densities of the same bands to keep them",
+            name,
+            "; ".join(marks),
+        )
+        meta.pop(_BANDS, None)
+        return None
+    if marks:  # of this column, whatever the meta of the table became
+        meta[_BANDS] = marks[0]
+    n_band = len(str(meta.get(_BANDS, "")).split(","))
+    if np.shape(table[name])[1:] != (n_band,):
         return None
     used = np.ma.filled(np.ma.asarray(table[name]), fill_value=True).astype(bool)
     return used.reshape(*shape, n_band)
@@ -308,6 +335,18 @@ def _read_table(path, name):
     return parts_from_table(
         Table.read(path, format={"ecsv": "ascii.ecsv"}.get(name, name))
     )
+
+
+def _write_asdf(path, parts):
+    from mantis_astro.tables.asdf_files import write_asdf
+
+    write_asdf(_to_table(parts), path)
+
+
+def _read_asdf(path):
+    from mantis_astro.tables.asdf_files import read_asdf
+
+    return parts_from_table(read_asdf(path))
 
 
 def _write_fits(path, parts):

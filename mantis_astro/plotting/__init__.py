@@ -6,13 +6,15 @@ their own that pyplot does not know of; it is the ``figure`` attribute of the ax
 """
 
 from mantis_astro.plotting.calibration import plot_attribution, plot_recalibration
-from mantis_astro.plotting.densities import plot_pdf, plot_pit, plot_zz
+from mantis_astro.plotting.densities import plot_pdf, plot_pit
 from mantis_astro.plotting.images import plot_cutouts, plot_rgb
+from mantis_astro.plotting.redshifts import plot_nz, plot_zz
 from mantis_astro.plotting.shift import plot_shift
 
 __all__ = [
     "plot_attribution",
     "plot_cutouts",
+    "plot_nz",
     "plot_pdf",
     "plot_pit",
     "plot_recalibration",

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mantis_astro import metrics
-from mantis_astro._optional import require
 from mantis_astro.plotting.densities import plot_pit
+from mantis_astro.plotting.panels import distinct_colours, name_lines, new_axes
 
 __all__ = ["plot_attribution", "plot_recalibration"]
 
@@ -13,8 +13,8 @@ def plot_recalibration(before, after, z_spec, *, axes=None, bins=20):
     """
     Draw how calibrated p(z) are before and after a recalibration.
 
-    On the left the histograms of ``cdf(z_spec)``, as `plot_pit` draws them, with that
-    of before as an outline; on the right how far their cumulative distributions are
+    First the histograms of ``cdf(z_spec)``, as `plot_pit` draws them, with that of
+    before as an outline; then how far their cumulative distributions are
     from the diagonal. The bands hold 95 % of calibrated samples.
 
     Parameters
@@ -51,13 +51,10 @@ def plot_recalibration(before, after, z_spec, *, axes=None, bins=20):
     >>> after = RedshiftPDF.from_gaussians(edges, z_spec, 0.03)
     >>> left, right = plot_recalibration(before, after, z_spec)
     >>> right.get_ylabel()
-    'Share of galaxies below - PIT'
+    'Share below - PIT'
     """
     if axes is None:
-        figure = require("matplotlib.figure", extra="plot").Figure(
-            figsize=(8.6, 3.6), layout="constrained"
-        )
-        axes = figure.subplots(1, 2)
+        axes = new_axes((8.6, 3.6), ncols=2)
     left, right = axes
     sides = {"before": (before, "0.35"), "after": (after, "C0")}
     plot_pit(after, z_spec, ax=left, bins=bins)
@@ -69,9 +66,9 @@ def plot_recalibration(before, after, z_spec, *, axes=None, bins=20):
             left.stairs(
                 counts * bins / len(pit), edges, color=color, label=label, lw=1.4
             )
-            height = max(height, 1.3 * counts.max() * bins / len(pit))
+            height = max(height, 1.1 * counts.max() * bins / len(pit))
         share = (np.arange(len(pit)) + 0.5) / len(pit)
-        name = f"{label}, KS distance {metrics.pit_ks(pit):.3f}"
+        name = f"{label}, KS {metrics.pit_ks(pit):.3f}"
         right.plot(
             np.r_[0, pit, 1],
             np.r_[0, share - pit, 0],
@@ -82,15 +79,11 @@ def plot_recalibration(before, after, z_spec, *, axes=None, bins=20):
     half = 1.36 / np.sqrt(len(pit))  # Kolmogorov-Smirnov, 5 %
     right.axhspan(-half, half, color="0.5", alpha=0.3, lw=0, zorder=0)
     right.axhline(0, color="black", lw=0.8)
-    left.set(ylim=(0, height))
     left.containers[0].set_label("after")  # the bars
-    left.legend(loc="upper right", frameon=False, handlelength=1)
-    right.set(
-        xlabel="PIT, cdf(z_spec)", ylabel="Share of galaxies below - PIT", xlim=(0, 1)
-    )
+    name_lines(left, height)
+    right.set(xlabel="PIT, cdf(z_spec)", ylabel="Share below - PIT", xlim=(0, 1))
     low, high = right.get_ylim()
-    right.set_ylim(low, high + 0.25 * (high - low))  # room for the legend
-    right.legend(loc="upper right", frameon=False)
+    name_lines(right, high, low)
     return np.array([left, right])
 
 
@@ -137,13 +130,10 @@ def plot_attribution(table, *, ax=None):
         msg = "'table' must be one that attribution_by_redshift returned"
         raise ValueError(msg)
     if ax is None:
-        figure = require("matplotlib.figure", extra="plot").Figure(
-            figsize=(6, 3.8), layout="constrained"
-        )
-        ax = figure.subplots()
+        ax = new_axes((5, 3.8))
     low, high = np.asarray(table["z_low"]), np.asarray(table["z_high"])
     up, down = np.zeros((2, len(table)))
-    colors = require("matplotlib", extra="plot").colormaps["viridis"]
+    colours = distinct_colours(max(len(names), 2))
     for i, name in enumerate(names):
         share, error = (
             np.ma.filled(np.ma.asarray(table[column]).astype(float), np.nan)
@@ -157,7 +147,7 @@ def plot_attribution(table, *, ax=None):
             width=high - low,
             bottom=bottom,
             align="edge",
-            color=colors(0.08 + 0.84 * i / max(len(names) - 1, 1)),
+            color=colours[i],
             edgecolor="white",
             linewidth=0.8,
             label=name,
@@ -168,26 +158,20 @@ def plot_attribution(table, *, ax=None):
         ax.errorbar(place, ends, error, fmt="none", ecolor="black", elinewidth=1)
         up, down = np.where(size >= 0, ends, up), np.where(size < 0, ends, down)
     ax.axhline(0, color="black", lw=0.8)
+    highest = max(up.max(), 1)
     ax.set(
         xlabel="Redshift",
         ylabel=_share_of(table.meta.get("value")),
         xlim=(low.min(), high.max()),
-        ylim=(1.05 * min(down.min(), 0), 1.05 * max(up.max(), 1)),
     )
-    handles, labels = ax.get_legend_handles_labels()
-    ax.legend(
-        handles[::-1],  # as they lie on top of each other
-        labels[::-1],
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-        frameon=False,
-    )
+    lowest = 1.05 * min(down.min(), 0)
+    name_lines(ax, highest, lowest, from_top=True)  # as they lie on top of each other
     return ax
 
 
 def _share_of(value):
     what = {
-        "kl": "information in p(z)",
+        "kl": "information",
         "z_median": "shifts of the median",
         "crps": "gain in CRPS",
         "log_score": "gain in log score",

@@ -6,6 +6,7 @@ import numpy as np
 from mantis_astro._optional import require
 from mantis_astro.bands import get_band, get_bands, get_survey
 from mantis_astro.fluxes import njy_factor
+from mantis_astro.plotting.panels import new_axes
 
 __all__ = ["plot_cutouts", "plot_rgb"]
 
@@ -89,10 +90,11 @@ def plot_cutouts(
         )
         figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    width = 72 * figure.get_figwidth() / columns
     for ax in panels[len(bands) :]:
         ax.remove()
     for ax, band in zip(panels, bands, strict=False):
-        _set_up_panel(ax, size, _title(band))
+        _set_up_panel(ax, size, _title(band), width=width)
         if band not in cutouts:
             _say(ax, "no image")
         elif maps[band] is None:
@@ -173,9 +175,10 @@ def plot_rgb(
     sky_map = _common_map(bands, images, cutouts.coord)
     rgb = _lupton(_on_one_scale(bands, images), stretch, q)
     if ax is None:
-        ax = _new_axes((4, 4))
+        ax = new_axes((4, 4))
     size = _panel_size(size, cutouts.select(bands), dict.fromkeys(bands, sky_map))
-    _set_up_panel(ax, size, _title(*bands), light=True)
+    width = 72 * ax.figure.get_figwidth() * ax.get_position().width
+    _set_up_panel(ax, size, _title(*bands), width=width, light=True)
     ax.set_facecolor("black")
     _place(ax, ax.imshow(rgb, origin="lower", interpolation="nearest"), sky_map)
     if mark:
@@ -183,13 +186,6 @@ def plot_rgb(
     _add_scale_bar(ax, size, color="white")
     _add_compass(ax, size, color="white")
     return ax
-
-
-def _new_axes(figsize):
-    figure = require("matplotlib.figure", extra="plot").Figure(
-        figsize=figsize, layout="constrained"
-    )
-    return figure.subplots()
 
 
 def _title(*bands):
@@ -376,18 +372,21 @@ def _place(ax, image, sky_map):
 # Panels ---------------------------------------------------------------------------
 
 
-def _set_up_panel(ax, size, title, *, light=False):
+def _set_up_panel(ax, size, title, *, width, light=False):
+    """Set limits, and write a title that fits into so many points of width."""
     ax.set_autoscale_on(False)
     ax.set(xlim=(size / 2, -size / 2), ylim=(-size / 2, size / 2), aspect="equal")
     ax.set(xticks=[], yticks=[])
     ax.set_title("")
-    text = ax.text(0.04, 0.96, title, transform=ax.transAxes, va="top", ha="left")
-    _outline(text, light=light)
+    letters = min(ax.xaxis.label.get_fontsize(), 0.85 * width / (0.6 * len(title)))
+    place = {"transform": ax.transAxes, "va": "top", "ha": "left"}
+    _outline(ax.text(0.04, 0.96, title, size=letters, **place), light=light)
 
 
 def _outline(artist, *, light=False):
-    """Make text and lines readable on any background."""
+    """Make text and lines readable on any background; panels do not make room."""
     effects = require("matplotlib.patheffects", extra="plot")
+    artist.set_in_layout(False)
     artist.set_color("white" if light else "black")
     edge = "black" if light else "white"
     artist.set_path_effects([effects.withStroke(linewidth=2, foreground=edge)])

@@ -37,7 +37,7 @@ def add_redshifts(
     missing=SENTINELS,
     rng=None,
     chunk=64,
-    progress=False,
+    progress=True,
     resume=None,
     domain=None,
 ):

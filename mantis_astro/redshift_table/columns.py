@@ -122,7 +122,9 @@ class NewColumns:
         for definition in self._wanted:
             name = definition.name
             values = self.flags if name == "flags" else self._values.pop(name)
-            column = make_column(definition, values, self._bin_edges)
+            column = make_column(
+                definition, values, self._bin_edges, bands=facts.get("PZBANDS")
+            )
             self._table.add_column(column, name=self._prefix + name, copy=False)
         facts = {**facts, EDGES_KEY: edges_to_text(self._bin_edges)}
         facts = {self._prefix + key: value for key, value in facts.items()}

@@ -28,5 +28,6 @@ def redshift_at(predictor, target, source=None, *, ebv=None, dihedral=False):
     coord = find_object(target)
     name = target if isinstance(target, str) else coord.to_string(precision=5)
     table = QTable({"name": [name], "coord": coord.reshape(1)})
-    source = SurveyCutouts() if source is None else source
-    return add_redshifts(predictor, table, source, ebv=ebv, dihedral=dihedral)[0]
+    source = SurveyCutouts(progress=False) if source is None else source
+    options = {"ebv": ebv, "dihedral": dihedral, "progress": False}
+    return add_redshifts(predictor, table, source, **options)[0]

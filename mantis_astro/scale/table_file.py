@@ -61,7 +61,7 @@ def predict_file(
     chunk: int = 64,
     device: str | None = None,
     tries: int = 3,
-    progress: bool = False,
+    progress: bool = True,
 ) -> int:
     """
     Add redshift columns to a table in a file, by several processes.
@@ -93,7 +93,7 @@ def predict_file(
     tries : int, optional
         How often rows are tried whose process was killed.
     progress : bool, optional
-        Whether to show a progress bar on standard error.
+        Whether to show a progress bar, in a terminal or a notebook.
 
     Returns
     -------
@@ -267,14 +267,18 @@ def _join(pieces, parts, model, output, options, *, overwrite):
         for piece, part in zip(pieces, parts, strict=True):
             rows = slice(first, first := first + len(piece))
             with np.load(part) as kept:
+                facts = json.loads(str(kept["facts"]))
+                bands = facts.get(f"{prefix}PZBANDS")
                 for key in kept.files:
                     name = key.removeprefix(_COLUMN)
                     if name == key or (wanted is not None and name not in wanted):
                         continue
                     values = flags[rows] if name == "flags" else kept[key]
-                    column = make_column(_DEFINITIONS[name], values, card.bin_edges)
+                    column = make_column(
+                        _DEFINITIONS[name], values, card.bin_edges, bands=bands
+                    )
                     piece.add_column(column, name=prefix + name, copy=False)
-                piece.meta.update(json.loads(str(kept["facts"])))
+                piece.meta.update(facts)
             writer.write(piece)
     return flags
 

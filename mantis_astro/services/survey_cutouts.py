@@ -81,7 +81,7 @@ class SurveyCutouts:
     deadline : `~astropy.units.Quantity`, optional
         Time for a whole table; what is not there by then is ``failed``.
     progress : bool, optional
-        Whether to show the plan and a bar on standard error, if that is a terminal.
+        Whether to show the plan and a bar, in a terminal or a notebook.
     transport : callable, optional
         Makes what sends requests (it has ``send`` and ``close``) for one call; by
         default an `~mantis_astro.services.transport.HttpTransport`.

@@ -41,6 +41,7 @@ _FORMATS = {
     ".parquet": "parquet",
     ".hdf5": "hdf5",
     ".h5": "hdf5",
+    ".asdf": "asdf",
     ".csv": "ascii.csv",
     ".vot": "votable",
     ".votable": "votable",
@@ -58,9 +59,9 @@ def read_table(path):
     ----------
     path : str or path-like
         A file whose name ends in ``.ecsv``, ``.fits``, ``.parquet``, ``.hdf5``,
-        ``.h5``, ``.csv``, ``.vot`` or ``.xml`` (also ``.gz`` for ECSV, FITS and CSV);
-        other names are read as text with a guessed layout. ``"-"`` reads ECSV or CSV
-        from standard input.
+        ``.h5``, ``.asdf``, ``.csv``, ``.vot`` or ``.xml`` (also ``.gz`` for ECSV, FITS
+        and CSV); other names are read as text with a guessed layout. ``"-"`` reads ECSV
+        or CSV from standard input.
 
     Returns
     -------
@@ -188,7 +189,7 @@ def read_content(content, layout, name, *, texts=(), has_head=False):
     if layout == "ascii.csv" and texts:  # 007 is a name
         as_text = [text_formats.convert_numpy(str)]
         options["converters"] = dict.fromkeys(texts, as_text)
-    readers = {"parquet": read_parquet, "hdf5": read_hdf5}
+    readers = {"parquet": read_parquet, "hdf5": read_hdf5, "asdf": _read_asdf}
     try:
         if layout in readers:
             table = readers[layout](content)
@@ -204,12 +205,12 @@ def write_table(table, path, *, overwrite=False):
     """
     Write a table; the file appears whole or not at all.
 
-    ECSV, FITS, Parquet and HDF5 keep everything. CSV and VOTable hold neither columns
-    of more than one dimension (``pz``) nor meta: the former are left out, the latter,
-    with types and units, goes to an ECSV file without rows beside it,
+    ECSV, FITS, Parquet, HDF5 and ASDF keep everything. CSV and VOTable hold neither
+    columns of more than one dimension (``pz``) nor meta: the former are left out, the
+    latter, with types and units, goes to an ECSV file without rows beside it,
     ``NAME.meta.ecsv``, and a message says so. FITS holds no nested meta: it becomes
     JSON text. Where an empty text and a missing one cannot be told apart when the file
-    is read (all but Parquet and HDF5), a message says so, too.
+    is read (all but Parquet, HDF5 and ASDF), a message says so, too.
 
     Parameters
     ----------
@@ -313,7 +314,22 @@ def _write(table, path, layout):
     with atomic_file(path) as temporary, warnings.catch_warnings():
         # meta keys of more than eight characters become HIERARCH cards: wanted
         warnings.simplefilter("ignore", VerifyWarning)
+        if layout == "asdf":
+            _write_asdf(table, temporary)
+            return
         table.write(temporary, format=layout, **options)
+
+
+def _read_asdf(path):
+    from mantis_astro.tables.asdf_files import read_asdf  # slow to import
+
+    return read_asdf(path)
+
+
+def _write_asdf(table, path):
+    from mantis_astro.tables.asdf_files import write_asdf
+
+    write_asdf(table, path)
 
 
 def head_beside(path):

@@ -36,6 +36,7 @@ from mantis_astro.training.validation import HeldOut, density_scores
 __all__ = ["FinetuningReport", "finetune"]
 
 _LEAST = 20  # galaxies to learn from, and ten to judge by
+_LEAST_DIFFERENT = 10  # that a reference is made of
 _AT_ONCE = 1024  # galaxies whose features are computed
 _N_VECTOR = 2000  # galaxies whose features are kept
 _TARGET_WIDTH = 0.01  # in ln(1 + z): half of good p(z), so that no bin stands alone
@@ -232,8 +233,8 @@ def finetune(
     Raises
     ------
     ValueError
-        `~mantis_astro.exceptions.InputSpecError` if lengths do not match or fewer than
-        20 galaxies are left.
+        `~mantis_astro.exceptions.InputSpecError` if lengths do not match, or fewer than
+        20 galaxies or ten different ones are left.
     TypeError
         If the data are not what the model reads.
 
@@ -406,6 +407,14 @@ def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed):
             f"{edges[0]:g} to {edges[-1]:g}, got {good.sum()} of {len(data)}"
         )
         raise InputSpecError(msg)
+    planes = images if isinstance(images, tuple) else (images,)
+    n_different = _count_different((*planes, observed), np.flatnonzero(usable))
+    if n_different < _LEAST_DIFFERENT:
+        msg = (
+            f"fine-tuning needs at least {_LEAST_DIFFERENT} different galaxies, got "
+            f"{n_different} in {len(data)} rows: the same measurements are repeated"
+        )
+        raise InputSpecError(msg)
     parts, split = _held_out(_positions(data, coord), good, validation, seed)
     parts[~usable] = "left out"
     margin = _EDGE * (edges[-1] - edges[0])
@@ -422,6 +431,16 @@ def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed):
         description=f"{good.sum()} galaxies with spectra",
     )
     return arrays, _Left(int((~usable).sum()), beyond), split
+
+
+def _count_different(arrays, rows):
+    """Count rows that differ in any array, until there are enough."""
+    seen = set()
+    for row in rows:
+        seen.add(b"".join(np.ascontiguousarray(a[row]).tobytes() for a in arrays))
+        if len(seen) == _LEAST_DIFFERENT:
+            break
+    return len(seen)
 
 
 def _weights(weights, good):

@@ -157,6 +157,12 @@ def test_cutouts_can_be_learnt_from():
     )
 
 
+def test_one_galaxy_again_and_again_is_refused_before_any_training(toy, photoz):
+    table = toy.table(9)[np.arange(45) % 9]
+    with pytest.raises(InputSpecError, match="10 different galaxies, got 9 in 45 rows"):
+        finetune(photoz, table, table["z_spec"])
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [

@@ -69,7 +69,7 @@ def iter_simulated(card, n, *, seed=1000, donors="test", neighbours=True):
 
 
 def predict_simulated(
-    photoz, n, *, seed=1000, donors="test", neighbours=True, progress=False
+    photoz, n, *, seed=1000, donors="test", neighbours=True, progress=True
 ):
     """
     Predict redshifts of simulated galaxies that no training has seen.
@@ -83,7 +83,7 @@ def predict_simulated(
     seed, donors, neighbours : optional
         As for `iter_simulated`.
     progress : bool, optional
-        Whether to show a progress bar on standard error.
+        Whether to show a progress bar, in a terminal or a notebook.
 
     Returns
     -------

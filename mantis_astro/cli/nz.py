@@ -1,0 +1,102 @@
+"""``mantis-astro nz``: the redshift distribution of a sample, with errors."""
+
+from mantis_astro.cli.options import check_columns, check_output, split
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "Average the p(z) of a table to n(z), with bootstrap errors."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    sub.add_argument("table", help="table that predict wrote, with p(z)")
+    sub.add_argument(
+        "--bins",
+        help="tomographic bins: how many of equal weight, or edges separated by "
+        "commas, such as 0.2,0.5,0.8",
+    )
+    sub.add_argument(
+        "--point",
+        choices=["mean", "median", "mode", "risk"],
+        default="median",
+        help="point estimate by which galaxies are put into bins (default: median)",
+    )
+    sub.add_argument("--weight", metavar="COLUMN", help="weight of each galaxy")
+    sub.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="galaxies of one group, such as a pixel of the sky, are drawn together",
+    )
+    sub.add_argument(
+        "--exclude",
+        default="NO_DATA",
+        help="flags, separated by commas, of galaxies to leave out (default: NO_DATA)",
+    )
+    sub.add_argument("--bootstrap", type=int, default=100, help="samples (100)")
+    sub.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
+    sub.add_argument("--prefix", default="", help="prefix of the redshift columns")
+    sub.add_argument("--plot", metavar="FILE", help="also draw n(z)")
+    sub.add_argument("-o", "--output", help="also write n(z) to this table")
+    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+
+
+def run(options):
+    """Run the command."""
+    from pathlib import Path
+
+    from mantis_astro import redshift_distribution
+    from mantis_astro.tables import read_table, write_table
+
+    if options.output:
+        check_output(options.output, replace=options.overwrite)
+    if options.plot and Path(options.plot).exists() and not options.overwrite:
+        msg = f"{options.plot} exists; --overwrite replaces it"
+        raise FileExistsError(msg)
+    table = read_table(options.table)
+    names = options.weight, options.group, f"{options.prefix}pz"
+    check_columns(table, *filter(None, names))
+    result = redshift_distribution(
+        table,
+        bins=_bins(options.bins),
+        point=options.point,
+        sample_weight=table[options.weight] if options.weight else None,
+        groups=table[options.group] if options.group else None,
+        exclude=_flags(options.exclude),
+        n_bootstrap=options.bootstrap,
+        rng=options.seed,
+        prefix=options.prefix,
+    )
+    numbers = [name for name in result.colnames if result[name].ndim == 1]
+    result[numbers].pprint(max_lines=-1, max_width=-1)
+    if options.plot:
+        from mantis_astro.plotting import plot_nz
+
+        plot_nz(result).figure.savefig(options.plot, dpi=150)
+    if options.output:
+        write_table(result, options.output, overwrite=options.overwrite)
+
+
+def _bins(text):
+    """Read a number of bins, or their edges."""
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in split(text)]
+    except ValueError:
+        msg = f"'--bins' must be a number or edges such as 0.2,0.5,0.8, got {text!r}"
+        raise ValueError(msg) from None
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _flags(text):
+    """Add flags up by their names."""
+    from mantis_astro.flags import Flag
+
+    flags = Flag(0)
+    for name in filter(None, split(text.upper())):
+        if name not in Flag.__members__:
+            there = ", ".join(Flag.__members__)
+            msg = f"'--exclude': no flag {name!r}; there are {there}"
+            raise ValueError(msg)
+        flags |= Flag[name]
+    return flags

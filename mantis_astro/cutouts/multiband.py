@@ -164,6 +164,11 @@ class MultibandCutout(Mapping):
         )
         return f"<{type(self).__name__} at {where}: {what or 'no bands'}>"
 
+    def _repr_html_(self):
+        from mantis_astro.cutouts.picture import make_html
+
+        return make_html(self)
+
     @property
     def bands(self) -> tuple[Band, ...]:
         """The bands that are there, a tuple in the order of the registry."""

@@ -837,7 +837,8 @@ class BinnedDensity(ShapedLikeNDArray):
         Returns
         -------
         str
-            Median, the offsets to the ends of the central 68 % interval, and flags.
+            Median, the offsets to the ends of the central 68 % interval, and flags; of
+            what is flagged ``NO_DATA`` the flags alone.
 
         Examples
         --------
@@ -845,6 +846,8 @@ class BinnedDensity(ShapedLikeNDArray):
         >>> RedshiftPDF([0, 1], [1], flags=Flag.BLEND).summary()
         'z = 0.500 -0.340 +0.340, BLEND'
         """
+        if self.flags & int(Flag.NO_DATA):
+            return ", ".join(decode_flags(self.flags))
         low, median, high = self.to_quantiles([0.16, 0.5, 0.84]).value
         text = f"z = {median:.3f} -{median - low:.3f} +{high - median:.3f}"
         return ", ".join([text, *decode_flags(self.flags)])

@@ -2,13 +2,15 @@
 
 import numpy as np
 
-from mantis_astro import binned
+from mantis_astro.flags import Flag
 
-__all__ = ["draw_svg", "make_html"]
+__all__ = ["draw_sparkline", "draw_svg", "make_html"]
 
 N_ROWS = 5  # galaxies shown of an array
 N_COLUMNS = 120  # columns drawn of the density
 WIDTH, HEIGHT, FOOT = 240, 60, 14
+SPARK_WIDTH, SPARK_HEIGHT = 120, 24
+_NO_DATA = '<span style="opacity:0.6">no data</span>'
 
 
 def draw_svg(pdf):
@@ -23,15 +25,13 @@ def draw_svg(pdf):
     Returns
     -------
     str
-        An ``<svg>`` element that takes the colour of the text around it.
+        An ``<svg>`` element that takes the colour of the text around it; words for
+        what is flagged ``NO_DATA``.
     """
+    if pdf.flags & int(Flag.NO_DATA):
+        return _NO_DATA
     first, last = pdf.bin_edges[[0, -1]]
-    grid = np.linspace(first, last, N_COLUMNS + 1)
-    height = pdf.probability.astype(float) @ binned.overlap(pdf.bin_edges, grid)
-    top = HEIGHT - 2
-    y = np.repeat(HEIGHT - top * height / height.max(), 2)
-    x = np.repeat(np.linspace(0, WIDTH, N_COLUMNS + 1), 2)[1:-1]
-    outline = " ".join(f"{a:.4g},{b:.3g}" for a, b in zip(x, y, strict=True))
+    outline = _outline(pdf, first, last, WIDTH, HEIGHT)
     quantiles = (pdf.to_quantiles([0.16, 0.5, 0.84]).value - first) / (last - first)
     low, median, high = quantiles * WIDTH
     text = '<text y="{y}" x="{x}" text-anchor="{side}">{label}</text>'
@@ -52,6 +52,43 @@ def draw_svg(pdf):
         + text.format(y=y_text, x=WIDTH / 2, side="middle", label="z")
         + "</svg>"
     )
+
+
+def draw_sparkline(pdf, limits=None):
+    """
+    Picture of one density, as small as a word.
+
+    Parameters
+    ----------
+    pdf : RedshiftPDF
+        One galaxy.
+    limits : tuple of float, optional
+        Redshifts from left to right; by default all.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element; words for what is flagged ``NO_DATA``.
+    """
+    if pdf.flags & int(Flag.NO_DATA):
+        return _NO_DATA
+    first, last = pdf.bin_edges[[0, -1]] if limits is None else limits
+    outline = _outline(pdf, first, last, SPARK_WIDTH, SPARK_HEIGHT)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{SPARK_WIDTH}" '
+        f'height="{SPARK_HEIGHT}" role="img" aria-label="p(z)">'
+        f'<polygon points="0,{SPARK_HEIGHT} {outline} {SPARK_WIDTH},{SPARK_HEIGHT}" '
+        'fill="#4477aa"/></svg>'
+    )
+
+
+def _outline(pdf, first, last, width, height):
+    """Write the corners of a density, as SVG has them."""
+    grid = np.linspace(first, last, N_COLUMNS + 1)
+    values = np.diff(pdf.cdf(grid).value)
+    y = np.repeat(height - (height - 2) * values / (values.max() or 1), 2)
+    x = np.repeat(np.linspace(0, width, N_COLUMNS + 1), 2)[1:-1]
+    return " ".join(f"{a:.4g},{b:.3g}" for a, b in zip(x, y, strict=True))
 
 
 def make_html(pdf):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mantis_astro import metrics
+from mantis_astro._optional import require
 from mantis_astro.plotting.densities import plot_pit
 from mantis_astro.plotting.panels import distinct_colours, name_lines, new_axes
 
@@ -134,6 +135,8 @@ def plot_attribution(table, *, ax=None):
     low, high = np.asarray(table["z_low"]), np.asarray(table["z_high"])
     up, down = np.zeros((2, len(table)))
     colours = distinct_colours(max(len(names), 2))
+    effects = require("matplotlib.patheffects", extra="plot")
+    outline = effects.withStroke(linewidth=2.5, foreground="white")
     for i, name in enumerate(names):
         share, error = (
             np.ma.filled(np.ma.asarray(table[column]).astype(float), np.nan)
@@ -155,7 +158,9 @@ def plot_attribution(table, *, ax=None):
         ends = bottom + size
         # beside each other, so that errors of neighbours do not overlap
         place = low + (high - low) * (i + 1) / (len(names) + 1)
-        ax.errorbar(place, ends, error, fmt="none", ecolor="black", elinewidth=1)
+        style = {"fmt": "none", "ecolor": "black", "elinewidth": 1}
+        _, _, (lines,) = ax.errorbar(place, ends, error, **style)
+        lines.set_path_effects([outline])  # to be seen on dark bars
         up, down = np.where(size >= 0, ends, up), np.where(size < 0, ends, down)
     ax.axhline(0, color="black", lw=0.8)
     highest = max(up.max(), 1)

@@ -57,8 +57,8 @@ def plot_zz(z_phot, z_spec, *, ax=None, residuals=None, threshold=0.15):
     --------
     >>> from mantis_astro.plotting import plot_zz
     >>> ax = plot_zz([0.11, 0.32, 0.5], [0.1, 0.3, 0.5])
-    >>> ax.get_xlabel()
-    'Spectroscopic redshift'
+    >>> ax.get_ylabel()
+    'Photometric redshift'
     """
     delta = metrics.delta_z(z_phot, z_spec)
     valid = np.isfinite(delta)

@@ -16,7 +16,7 @@ _SAME_PIXELS = 1e-3  # relative: a WCS says 2.75 arcsec as 2.7499999
 
 def name_planes(header, shape, *, survey=None, filename=""):
     """
-    Tell the band of each plane of an image or a cube.
+    Return the band of each plane of an image or a cube.
 
     A cube is told by the letters of its header card ``BANDS``, never by the order of
     its planes; an image without that card by `guess_band`.
@@ -71,7 +71,7 @@ def name_planes(header, shape, *, survey=None, filename=""):
 
 def guess_band(header, filename=""):
     """
-    Tell the band from a header, or else from a file name.
+    Identify the band from a header, or else from a file name.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def guess_band(header, filename=""):
 
 def zero_point_of_pixels(zero_point_ab, band, pixel_scale):
     """
-    Give the zero point of pixels that were interpolated from a survey's own.
+    Return the zero point of pixels that were interpolated from a survey's own.
 
     Servers interpolate the values of native pixels: a pixel of another size then holds
     as much more flux as its area is larger.

@@ -33,7 +33,7 @@ _STATES = ("ok", "no_coverage", "failed")
 @dataclass(frozen=True)
 class CutoutStatus:
     """
-    How the request for one band of one object ended.
+    Result of the request for one band of one object.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class CutoutStatus:
 
     @property
     def is_final(self) -> bool:
-        """Whether asking again would give the same answer."""
+        """Whether another request would give the same result."""
         return self.state != "failed"
 
 
@@ -78,7 +78,7 @@ NO_COVERAGE = CutoutStatus("no_coverage")
 
 def failed(message: str) -> CutoutStatus:
     """
-    Make the status of a request that failed.
+    Create the status of a failed request.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ _POWERS = {"std": 1, "var": 2, "ivar": -2}
 
 def uncertainty_values(cutout):
     """
-    Give the uncertainty of an image in the unit that belongs to its pixels.
+    Return the uncertainty of an image in the unit of its pixels.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class _TryAgainError(Exception):
 
 def download(known, part, timeouts, progress):
     """
-    Make the partial file complete.
+    Complete a partial file.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def _same_version(response, part):
 
 
 def _start_of_answer(response, known, part, have):
-    """Tell the first byte that the answer holds, or why it is no good."""
+    """Return the first byte that the answer holds, or why it is no good."""
     status = response.status_code
     if status in _TEMPORARY:
         problem = f"the server answered HTTP {status}"
@@ -230,7 +230,7 @@ def _failure(known, part, problem):
 
 def discard(part):
     """
-    Delete a partial file and what is known about it.
+    Delete a partial file and its record.
 
     Parameters
     ----------

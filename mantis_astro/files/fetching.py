@@ -34,7 +34,7 @@ def fetch_file(
     timeout: float | tuple[float, float] | None = None,
 ) -> Path:
     """
-    Return the path of a file, fetching it first if it is not there.
+    Return the path of a file, and fetch it first if it is missing.
 
     A file that is there is used without asking the network: its size is checked each
     time, its SHA-256 the first time and whenever it was touched. So a file brought by
@@ -119,7 +119,7 @@ def _timeouts(timeout):
 
 @contextlib.contextmanager
 def _reporter(progress, known):
-    """Give the function to call with bytes done and total, or None."""
+    """Return the function to call with bytes done and total, or None."""
     if callable(progress) or not progress:
         yield progress or None
         return

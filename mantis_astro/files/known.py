@@ -21,7 +21,7 @@ __all__ = [
 @dataclass(frozen=True)
 class KnownFile:
     """
-    A file on a public server, and how to tell that it is the right one.
+    A file on a public server, with the size and checksum that verify it.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ _files: dict[str, KnownFile] = {}
 
 def register_file(file):
     """
-    Make a file known by name.
+    Register a file by name.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def get_file(name):
 
 def cache_dir():
     """
-    Tell the folder that fetched files go to.
+    Return the folder of fetched files.
 
     ``$MANTIS_ASTRO_CACHE`` if set; else ``mantis_astro`` in the cache folder that
     astropy's conventions give (``~/.cache``, ``$XDG_CACHE_HOME``).
@@ -176,7 +176,7 @@ def cache_dir():
 
 def local_path(name):
     """
-    Tell where a file is, or will be, on this machine.
+    Return the path of a file on this machine, whether it exists or not.
 
     The name carries the start of the SHA-256, so that two versions never mix.
 

@@ -15,7 +15,7 @@ _PROBES = (
 
 class Addresses:
     """
-    Addresses of images, of which most differ in nothing but position and file.
+    Compact list of addresses that differ only in position and file.
 
     A service makes the address of two probes. If the second follows from the first by
     putting in its position and file as text, all others are made so, a hundred times
@@ -42,7 +42,7 @@ class Addresses:
         self._patterns = {}
 
     def __call__(self, ra, dec, band, file, source):
-        """Give the address of one image; arguments are those of ``make_url``."""
+        """Return the address of one image; arguments are those of ``make_url``."""
         key = band, source, file is None
         if key not in self._patterns:
             self._patterns[key] = self._find_pattern(*key)

@@ -29,7 +29,7 @@ class TransportError(OSError):
 @dataclass(slots=True)
 class Answer:
     """
-    What came back.
+    Answer of a server.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ __all__ = ["CutoutServiceClass"]
 
 class CutoutServiceClass(BaseQuery):
     """
-    How the server of one survey is asked: requests, and what their answers mean.
+    Requests to the server of a survey, and the interpretation of answers.
 
     `SurveyCutouts` drives the description for tables, `get_images` for one position;
     both repeat what fails, keep to deadlines and stop at answers that are too long.
@@ -94,7 +94,7 @@ class CutoutServiceClass(BaseQuery):
 
     def settle_shape(self, size, pixel_scale=None):
         """
-        Turn a size on the sky into a shape in pixels.
+        Convert a size on the sky to a shape in pixels.
 
         Parameters
         ----------
@@ -194,7 +194,7 @@ class CutoutServiceClass(BaseQuery):
 
     def find_images(self, coord, bands, *, size=None, pixel_scale=None, cache=True):
         """
-        Fetch the images of one position, without a word where there are none.
+        Fetch the images of one position; empty without a warning if none.
 
         Parameters
         ----------
@@ -220,7 +220,7 @@ class CutoutServiceClass(BaseQuery):
 
     def image_requests(self, ra, dec, bands, shape, pixel_scale=None):
         """
-        Make the requests that bring the images of one position.
+        Return the requests for the images of one position.
 
         A subclass whose server is asked in one step writes this, and no more.
 

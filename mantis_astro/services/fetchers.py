@@ -22,7 +22,7 @@ _HEADER_BYTES = 5760  # of an image as cutout servers write it, typically
 @dataclass(frozen=True)
 class Foresight:
     """
-    What some positions will cost at one source.
+    Expected requests and bytes of positions at one source.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Fetcher:
 
     def expect(self, target, band):
         """
-        Describe the image that is asked for.
+        Describe the expected image.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class Fetcher:
 
     def foresee(self, ra, dec, bands, positions_per_list):  # noqa: ARG002
         """
-        Tell what some positions will cost.
+        Estimate requests and bytes of positions.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Fetcher:
 
     def prepare(self, ra, dec):  # noqa: ARG002
         """
-        Look at all positions of a table before the first is asked for.
+        Process all positions of a table before the first request.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class Fetcher:
 
     def fetch(self, targets, bands):
         """
-        Submit what brings the given bands of the given objects.
+        Submit the requests for bands of objects.
 
         Parameters
         ----------
@@ -268,7 +268,7 @@ class _InOrder:
         self.fetch = preferred.fetch
 
     def foresee(self, ra, dec, bands, positions_per_list):
-        """Address, requests, bytes of each source that is asked if nothing fails."""
+        """Address, requests and bytes of each source if nothing fails."""
         plans = []
         for source in self._sources:
             if not len(ra):
@@ -312,7 +312,7 @@ def _first(ra, dec, chosen):
 
 def make_fetcher(services, engine, settle, *, size=None, pixel_scale=None):
     """
-    Make what fetches the images of one survey.
+    Create the fetcher of the images of one survey.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 def read_file(http):
     """
-    Read a file, or the range of bytes that a request asks for.
+    Read a file, or the requested range of bytes.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ __all__ = ["Footprints"]
 
 class Footprints:
     """
-    The parts of the sky that surveys cover, as far as they are known beforehand.
+    Footprints of surveys, as far as they are known.
 
     A survey's declination limit always counts; a coverage map counts where the caller
     gives one. A position outside costs no request.
@@ -45,7 +45,7 @@ class Footprints:
 
     def contain(self, survey, ra, dec):
         """
-        Tell which positions a survey covers, as far as is known.
+        Return which positions a survey covers, as far as is known.
 
         Parameters
         ----------

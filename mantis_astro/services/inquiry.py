@@ -48,7 +48,7 @@ class Inquiry:
 
     def engine(self, service):
         """
-        Return what takes the jobs of a service.
+        Return the scheduler of the jobs of a service.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ def fetch_position(coord, sources, *, size=None, pixel_scale=None, cache=True):
 
 def raise_failure(outcome):
     """
-    Raise the error of astroquery that says how a request ended.
+    Raise the error of astroquery for a failed request.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ __all__ = ["DeferredInterrupt"]
 
 class DeferredInterrupt:
     """
-    Block in which Ctrl-C waits until its end, and is raised there.
+    Block that defers Ctrl-C to its end.
 
     Python raises `KeyboardInterrupt` wherever the main thread happens to be. In the
     clean-up of a thread that has just ended it is printed and forgotten, and the

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 class KeptAnswers:
     """
-    Takes jobs on: those whose answer is kept are done at once, the others are sent.
+    Job queue that answers from the cache, and sends other requests.
 
     An answer is kept only if it was accepted and lacks nothing that was asked for: what
     a survey does not have today may be a list that was cut short. A file that cannot
@@ -38,7 +38,7 @@ class KeptAnswers:
 
     def submit(self, job):
         """
-        Take a job on.
+        Accept a job.
 
         Parameters
         ----------

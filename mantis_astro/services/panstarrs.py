@@ -84,13 +84,13 @@ class _PanSTARRSFetcher(Fetcher):
         return -(-n_positions // positions_per_list) + n_positions * len(bands)
 
     def image_url(self, ra, dec, bands, file):
-        """Return the address of an image; of the list, if no file is known."""
+        """Return the address of an image, or of the list if no file is known."""
         if file is None:
             return self.service.list_request([ra], [dec], bands).url
         return self._request(ra, dec, bands[0], file).http.url
 
     def fetch(self, targets, bands):
-        """Submit what brings the given bands of the given objects."""
+        """Submit the requests for bands of objects."""
         groups = {}
         for target in targets:
             position = degrees_text(target.ra), degrees_text(target.dec)
@@ -362,7 +362,7 @@ class PanSTARRSClass(CutoutServiceClass):
 
     def settle_shape(self, size, pixel_scale=None):
         """
-        Turn a size on the sky into a shape in pixels.
+        Convert a size on the sky to a shape in pixels.
 
         Parameters
         ----------

@@ -12,7 +12,7 @@ __all__ = ["HostPlan", "RequestPlan"]
 @dataclass(frozen=True)
 class HostPlan:
     """
-    What one host will be asked.
+    Planned requests to one host.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class HostPlan:
 @dataclass(frozen=True)
 class RequestPlan:
     """
-    What a download will ask of the servers, and how long that will take.
+    Planned requests of a download, and their expected duration.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class RequestPlan:
 
     @property
     def duration(self):
-        """Expected time, a `~astropy.units.Quantity`: hosts are asked side by side."""
+        """Expected time, a `~astropy.units.Quantity`; hosts run in parallel."""
         return max((host.duration for host in self.hosts), default=0 * u.min)
 
     def to_table(self):
@@ -116,7 +116,7 @@ class RequestPlan:
 
 def make_plan(counts, n_objects, *, connections, rate, seconds):
     """
-    Make a plan from the requests that each survey takes.
+    Create a plan from the requests of each survey.
 
     Parameters
     ----------

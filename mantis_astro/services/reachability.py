@@ -19,7 +19,7 @@ _SERVER_ERROR = 500
 
 class ServerProbe(NamedTuple):
     """
-    How a server answered.
+    Answer of a server to a probe.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class ServerProbe(NamedTuple):
 
 def list_servers():
     """
-    List the servers that may be asked, as they are configured now.
+    List the configured servers.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def probe_servers(servers=None, *, timeout=5.0):
 
 
 def _ask(url, timeout):
-    """Tell whether a server answers, and how."""
+    """Return whether a server answers, and how."""
     import requests
 
     headers = {"User-Agent": user_agent(conf.contact)}

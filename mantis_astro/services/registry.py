@@ -153,7 +153,7 @@ def get_services(survey):
 
 def get_service(survey):
     """
-    Return the service of a survey that is asked first.
+    Return the first service of a survey.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def get_service(survey):
 
 def choose_services(survey, chosen=None):
     """
-    Return the services that are asked for a survey's images.
+    Return the services of a survey's images, in order.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ _CELLS = 1000  # larger than any number of a skycell within its projection cell
 @dataclass(frozen=True)
 class StillMissing:
     """
-    What a download did not get: feed it straight back.
+    Missing objects of a download, to be passed to the next one.
 
     Unpacks into coordinates and bands: ``source.iter_cutouts(*source.failed())``.
 
@@ -47,7 +47,7 @@ class StillMissing:
 
 class Ledger:
     """
-    How each band of each object ended.
+    Result of each band of each object.
 
     Two bytes for a state and its source and four for a skycell, whatever the length of
     the table; addresses are made again when they are asked for.
@@ -113,7 +113,7 @@ class Ledger:
 
     def status(self, index, band):
         """
-        Tell how a band ended.
+        Return the status of a band.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class Ledger:
 
     def missing(self):
         """
-        Tell what failed or was never reached.
+        Return bands that failed or were not reached.
 
         Returns
         -------

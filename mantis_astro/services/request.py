@@ -131,7 +131,7 @@ def degrees_text(value):
 
 def longest_answer(shape, n_planes=1):
     """
-    Tell what no image that was asked for can exceed.
+    Upper limit of the size of a requested image.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def longest_answer(shape, n_planes=1):
 
 def north_up(ra, dec, shape, pixel_scale):
     """
-    Make the grid of an image with north up and a position in the middle.
+    Create the grid of an image with north up around a position.
 
     Parameters
     ----------

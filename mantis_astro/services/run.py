@@ -121,7 +121,7 @@ class Run:
             self._deadline = deadline
 
     def advance(self):
-        """Take on more objects while there is room, or wait for one answer."""
+        """Start more objects while there is room, or wait for one answer."""
         if self._is_too_late():
             self._give_up()
         elif self._has_room():
@@ -133,7 +133,7 @@ class Run:
 
     def take_finished(self):
         """
-        Take the objects that are ready to be handed over.
+        Return the objects that are complete.
 
         Yields
         ------
@@ -150,7 +150,7 @@ class Run:
 
     def hand_over(self, target):
         """
-        Make what the caller gets, once it is on disk.
+        Return the result for the caller, once it is on disk.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class Run:
 
     def hosts_down(self):
         """
-        Tell which hosts count as down, and why.
+        Return the hosts that count as down, with the reasons.
 
         Returns
         -------
@@ -196,7 +196,7 @@ class Run:
         return {} if self._scheduler is None else self._scheduler.hosts_down()
 
     def close(self):
-        """Break off what is under way, keep what has come and end all threads."""
+        """Cancel open requests, keep answers and end all threads."""
         with DeferredInterrupt():
             if self._scheduler is not None:
                 self._scheduler.close()
@@ -414,7 +414,7 @@ class _Target:
         self.fetched = []  # bands that are not on disk yet
 
     def take_fetched(self):
-        """Images and statuses of the bands that are not on disk, which they now are."""
+        """Images and statuses of the bands that were just fetched."""
         bands, self.fetched = self.fetched, []
         images = {band: self.images[band] for band in bands if band in self.images}
         return images, {band: self.statuses[band] for band in bands}

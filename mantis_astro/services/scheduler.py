@@ -31,11 +31,11 @@ _FAREWELL = 0.5  # seconds that threads have to end; a name look-up may take lon
 
 
 class Clock:
-    """Time as it is; tests pass one of their own."""
+    """System clock; tests replace it."""
 
     def now(self):
         """
-        Tell the time.
+        Return the time.
 
         Returns
         -------
@@ -46,7 +46,7 @@ class Clock:
 
     def sleep(self, seconds, stop):
         """
-        Wait, or until told to stop.
+        Wait, or until stopped.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Clock:
 
     def get(self, results, seconds):
         """
-        Take from a queue, waiting some time and never for long.
+        Get an item of a queue, with a time-out.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Clock:
 @dataclass(frozen=True)
 class RetryPolicy:
     """
-    How often, and after what wait, a request is repeated.
+    Number of retries of a request, and the waits between them.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ class RetryPolicy:
 @dataclass(slots=True, eq=False)
 class Job:
     """
-    A request, what its answer must be, and what is done with it.
+    Request, check of its answer, and callback.
 
     Attributes
     ----------
@@ -219,7 +219,7 @@ class Scheduler:
 
     def hosts_down(self):
         """
-        Tell which hosts count as down, and why.
+        Return the hosts that count as down, with the reasons.
 
         Returns
         -------
@@ -231,7 +231,7 @@ class Scheduler:
 
     def submit(self, job):
         """
-        Take a job on.
+        Accept a job.
 
         Parameters
         ----------
@@ -405,7 +405,7 @@ class _Host:
             self._condition.notify()
 
     def take(self, stop):
-        """Wait for a job; None when it is time to stop."""
+        """Wait for a job; None when stopped."""
         with self._condition:
             while not self._ready:
                 if stop.is_set():
@@ -436,7 +436,7 @@ class _Host:
         self._failures, self._failing, self._last_failure = 0, 0.0, None
 
     def note_failure(self, now, error, cap, rng):
-        """Leave a host alone that fails again and again, longer each time."""
+        """Increase the waits of a host that keeps failing."""
         self._failures += 1
         if (
             self._last_failure is not None
@@ -455,7 +455,7 @@ class _Host:
             self._give_up(f"{tries} without one good answer", error)
 
     def patience(self, now):
-        """Seconds for which a host is tried on that was never reached."""
+        """Seconds after which a host without any answer counts as down."""
         if self.was_reached or self.first_try is None:
             return float("inf")
         return max(self.first_try + self._policy.unreachable_after - now, 0.0)
@@ -483,7 +483,7 @@ def make_scheduler(
     rng=None,
 ):
     """
-    Make a scheduler with the limits in ``conf``, as they are now.
+    Create a scheduler with the current limits of ``conf``.
 
     Parameters
     ----------

@@ -194,7 +194,7 @@ class SurveyCutouts:
         self, coords: SkyCoord | Table, bands: Iterable[BandLike] = BANDS
     ) -> RequestPlan:
         """
-        Tell what would be asked of the servers, without asking.
+        Plan the requests, without sending any.
 
         What a store holds already is not taken off.
 
@@ -306,7 +306,7 @@ class SurveyCutouts:
 
     def report(self) -> Table:
         """
-        Tell how each band of each object of the last call ended.
+        Report the result of each band of each object of the last call.
 
         Returns
         -------
@@ -332,7 +332,7 @@ class SurveyCutouts:
 
     def failed(self) -> StillMissing:
         """
-        Tell what the last call did not get, to be asked for again.
+        Return what the last call did not get, for another call.
 
         Returns
         -------

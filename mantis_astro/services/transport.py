@@ -97,7 +97,7 @@ class HttpTransport:
                 flight.land()
 
     def close(self):
-        """Break off what is under way and close all connections."""
+        """Cancel open requests and close all connections."""
         self._closed.set()
         with self._lock:
             for flight in self._flights:

@@ -41,7 +41,7 @@ _NO_OVERLAP = re.compile(r"(error:? *)?no overlap\b[^<>]{0,80}", re.IGNORECASE)
 
 class BadAnswerError(RemoteServiceError):
     """
-    An answer that is not what was asked for.
+    Answer that does not match the request.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def check_status(status, content):
 
 def read_images(content, request):
     """
-    Read the images of an answer, or say why they are not what was asked for.
+    Read the images of an answer and verify them.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def read_images(content, request):
 
 def check_image(image, band, request):
     """
-    Compare an image with what was asked for, and note where it came from.
+    Verify an image against the request, and record its origin.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def _meaningful(data, header, band):
 
 def check_geometry(image, band, request):
     """
-    Compare the shape, centre and pixels of an image with what was asked for.
+    Verify shape, centre and pixel scale of an image.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def check_geometry(image, band, request):
 
 def bad_fraction(image):
     """
-    Tell which share of an image has no data.
+    Return the share of an image without data.
 
     Parameters
     ----------
@@ -279,7 +279,7 @@ def bad_fraction(image):
 
 def is_covered(image):
     """
-    Tell whether an image covers its field so well that no other is needed.
+    Return whether an image covers its field completely.
 
     Parameters
     ----------

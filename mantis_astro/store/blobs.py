@@ -133,7 +133,7 @@ def _as_line(facts):
 
 def read_facts(content, start):
     """
-    Read what a record says of itself, without an index.
+    Read the description of a record without the index.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def decode_cutout(record, key, band, *, position=None):
 
 def distance_from_centre(record, position):
     """
-    Tell how far the middle of an image is from a position.
+    Return the distance of the centre of an image from a position.
 
     Parameters
     ----------

@@ -263,7 +263,7 @@ class CutoutStore:
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """Bands of which there are images, by name."""
+        """Names of the bands with images."""
         rows = self._manifest.fetch(
             "SELECT DISTINCT band FROM cutouts WHERE state = 'ok' ORDER BY band"
         )
@@ -512,7 +512,7 @@ class CutoutStore:
 
     def statuses(self, key: str | int) -> dict[Band, CutoutStatus]:
         """
-        Tell what is known of one object.
+        Return the status of each band of one object.
 
         Parameters
         ----------
@@ -575,7 +575,7 @@ class CutoutStore:
         keys: Sequence[str | int] | None = None,
     ) -> np.ndarray:
         """
-        Tell what is still to be fetched.
+        Return which bands of which objects are missing.
 
         Parameters
         ----------
@@ -755,7 +755,7 @@ class CutoutStore:
         keys: Sequence[str | int] | None = None,
     ) -> list[str]:
         """
-        Add what FITS files hold.
+        Add images from FITS files.
 
         Parameters
         ----------

@@ -185,7 +185,7 @@ def separation(one, other):
 
 def is_same_object(one, other):
     """
-    Tell whether two positions may be measurements of one object.
+    Return whether two positions may be of one object.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def is_same_object(one, other):
 
 def describe_clash(key, known, position):
     """
-    Say that a name stands for another object.
+    Describe a name that denotes another object.
 
     Parameters
     ----------
@@ -312,7 +312,7 @@ def check_keys(keys, coords):
 
 def normalise_key(key):
     """
-    Turn a user's identifier into the text that the store keeps.
+    Convert a user's identifier to the text that the store keeps.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ class Manifest:
 
     @contextmanager
     def errors(self):
-        """Turn the database's errors, a full disk say, into OSError."""
+        """Convert errors of the database, such as a full disk, to OSError."""
         try:
             yield
         except sqlite3.Error as error:
@@ -205,7 +205,7 @@ class Manifest:
 
     def read_end(self):
         """
-        Tell how far the pixels are known.
+        Return the end of the recorded pixels.
 
         Returns
         -------
@@ -254,7 +254,7 @@ class Manifest:
 
 def write_end(execute, number, end):
     """
-    Note how far the pixels are known; what lies beyond was lost, or never finished.
+    Record the end of the pixels; later ones were lost or not completed.
 
     Parameters
     ----------

@@ -156,7 +156,7 @@ def settle_object(execute, segments, key, position, *, renewed=(), create=True):
 
 def put_back(execute, segments, records):
     """
-    Enter records that the manifest lost, in the order in which they were written.
+    Enter records that the manifest lost, in the order of writing.
 
     Parameters
     ----------

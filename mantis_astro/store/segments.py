@@ -14,7 +14,7 @@ __all__ = ["LostRecord", "Segments"]
 
 class LostRecord(NamedTuple):
     """
-    A record that no manifest knows.
+    Record that is missing from the manifest.
 
     Attributes
     ----------

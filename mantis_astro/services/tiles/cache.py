@@ -48,7 +48,7 @@ class TileCache:
 
     def get(self, url, start, stop):
         """
-        Give some bytes of a file, if they are kept.
+        Return bytes of a file, if they are cached.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class TileCache:
 
     def drop(self, url):
         """
-        Forget a file, of which something proved wrong.
+        Drop a file with wrong contents.
 
         Parameters
         ----------

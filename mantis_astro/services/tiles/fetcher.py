@@ -63,7 +63,7 @@ class TileFetcher(Fetcher):
 
     def prepare(self, ra, dec):
         """
-        Look at all positions of a table before the first is asked for.
+        Process all positions of a table before the first request.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class TileFetcher(Fetcher):
 
     def foresee(self, ra, dec, bands, positions_per_list):  # noqa: ARG002
         """
-        Tell what some positions will cost.
+        Estimate requests and bytes of positions.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class TileFetcher(Fetcher):
 
     def fetch(self, targets, bands):
         """
-        Submit what brings the given bands of the given objects.
+        Submit the requests for bands of objects.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class TileFetcher(Fetcher):
         self._go_on()
 
     def _numbers(self, ra, dec):
-        """Give the tile of each position by number; the first band stands for all."""
+        """Return the tile of each position by number; the first band stands for all."""
         good = np.isfinite(ra) & np.isfinite(dec)
         numbers = np.full(len(ra), -1)
         band = self.service.survey.bands[0]
@@ -198,7 +198,7 @@ class TileFetcher(Fetcher):
 
     def take(self, want, tile, outcome):
         """
-        Note what a tile gave, and try the next if that is little.
+        Record the result of a tile, and try the next if it is incomplete.
 
         Parameters
         ----------
@@ -239,7 +239,7 @@ class TileFetcher(Fetcher):
 
     def note_head(self, url):
         """
-        Note that the head of a file is here: what comes now is read anew.
+        Record that the header of a file has arrived.
 
         Parameters
         ----------
@@ -250,7 +250,7 @@ class TileFetcher(Fetcher):
 
     def layout(self, url, read):
         """
-        Give the layout of a file, remembered or read.
+        Return the layout of a file, remembered or read.
 
         Parameters
         ----------
@@ -309,7 +309,7 @@ class TileFetcher(Fetcher):
 
     def forget(self, url):
         """
-        Drop what is remembered of a file.
+        Drop the state of a file.
 
         Parameters
         ----------
@@ -321,7 +321,7 @@ class TileFetcher(Fetcher):
 
     def cut(self, layout, want):
         """
-        Say which rows of a tile are needed, and how an image is made of them.
+        Return the rows of a tile that are needed, and the cut to make.
 
         Parameters
         ----------
@@ -340,7 +340,7 @@ class TileFetcher(Fetcher):
 
     def send(self, http, accept, done):
         """
-        Send a request, then read what waits.
+        Send a request, then read waiting ones.
 
         Parameters
         ----------

@@ -64,7 +64,7 @@ def read_part(answer, start, stop):
 
 def unpack(content, longest):
     """
-    Unpack what was packed by gzip.
+    Decompress gzip.
 
     Parameters
     ----------

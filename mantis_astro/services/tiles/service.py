@@ -79,7 +79,7 @@ class TileServiceClass(CutoutServiceClass):
 
     def open_cache(self):
         """
-        Open what keeps parts of tiles.
+        Open the cache of tiles.
 
         Returns
         -------
@@ -92,7 +92,7 @@ class TileServiceClass(CutoutServiceClass):
 
     def settle_shape(self, size, pixel_scale=None):
         """
-        Turn a size on the sky into a shape in pixels.
+        Convert a size on the sky to a shape in pixels.
 
         Parameters
         ----------

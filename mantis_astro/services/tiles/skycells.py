@@ -88,7 +88,7 @@ class SkycellGrid:
 
     def number(self, ra, dec, band):  # noqa: ARG002  all bands have the same skycells
         """
-        Tell in which skycell each position lies deepest, by number.
+        Return the skycell in which each position is farthest from the edge.
 
         Parameters
         ----------

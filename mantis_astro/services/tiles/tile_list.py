@@ -87,7 +87,7 @@ class TileList:
     @classmethod
     def from_folder(cls, path):
         """
-        List the images in a folder and its subfolders, by what their headers tell.
+        List the images in a folder and its subfolders by their headers.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class TileList:
 
     def number(self, ra, dec, band):
         """
-        Tell in which tile each position lies deepest, by number.
+        Return the tile in which each position is farthest from the edge.
 
         Parameters
         ----------

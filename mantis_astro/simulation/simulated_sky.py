@@ -44,7 +44,7 @@ _LEAST_LATITUDE = 20.0  # degrees
 @dataclass(frozen=True)
 class SimulatedSky:
     """
-    A sky on which a simulated galaxy stands wherever one looks.
+    Simulated sky with a galaxy at every requested position.
 
     It is a `~mantis_astro.cutouts.CutoutSource`: its images are those that GALEX,
     Pan-STARRS1 and unWISE (and surveys of one's own) would serve of the galaxies of
@@ -170,7 +170,7 @@ class SimulatedSky:
 
     def sample(self, coords: SkyCoord) -> GalaxySample:
         """
-        Tell all about the galaxies at positions.
+        Return all true properties of the galaxies at positions.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class SimulatedSky:
 
     def redshift(self, coord: SkyCoord) -> float | np.ndarray:
         """
-        Tell the redshift of the galaxies at positions.
+        Return the redshifts of the galaxies at positions.
 
         Parameters
         ----------
@@ -205,7 +205,7 @@ class SimulatedSky:
         self, coords: SkyCoord, bands: Iterable[BandLike] = BANDS
     ) -> np.ndarray:
         """
-        Tell which bands there are images of, without making them.
+        Return which bands have images, without rendering them.
 
         Parameters
         ----------
@@ -271,7 +271,7 @@ class SimulatedSky:
         self, store: CutoutStore, coords: SkyCoord, bands: Iterable[BandLike] = BANDS
     ) -> Iterator[int]:
         """
-        Put the cutouts of positions into a store, what is there already excepted.
+        Add the cutouts of positions to a store, except those it has.
 
         Parameters
         ----------

@@ -144,7 +144,7 @@ def child_keys(keys, counts, *, salt=0):
 
 def poisson(u01, mean):
     """
-    Turn uniform numbers into Poisson numbers.
+    Convert uniform numbers to Poisson numbers.
 
     Parameters
     ----------

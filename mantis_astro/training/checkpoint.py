@@ -14,7 +14,7 @@ _FORMAT = 1
 
 def write_checkpoint(path, state):
     """
-    Write a checkpoint; whatever happens, there is a whole one afterwards.
+    Write a checkpoint atomically.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ _LEAST = 100  # galaxies held out, below which there is nothing to be learnt fro
 
 def completed(photoz, held_out, config):
     """
-    Round the weights as they are kept, and add what is known of the training set.
+    Round the weights as stored, and add statistics of the training set.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def completed(photoz, held_out, config):
 
 def calibrated(photoz, pdf, z_spec, *, smooth=True, recalibrate="temperature"):
     """
-    Fit what comes after the network: how p(z) are smoothed, then recalibrated.
+    Fit the smoothing and the recalibration of p(z).
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def calibrated(photoz, pdf, z_spec, *, smooth=True, recalibrate="temperature"):
 
 def performance(pdf, z_spec, what):
     """
-    Say in a sentence how good redshifts are.
+    Describe the accuracy of redshifts in a sentence.
 
     Parameters
     ----------

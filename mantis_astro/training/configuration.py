@@ -74,7 +74,7 @@ class OptimizerConfig:
 @dataclass(frozen=True)
 class LossConfig:
     """
-    Weights of the losses, which are added.
+    Weights of the losses, which are summed.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class LossConfig:
 @dataclass(frozen=True)
 class AugmentationConfig:
     """
-    What is done to each batch before the network sees it; all of it can be left out.
+    Changes of each batch before the network reads it; all are optional.
 
     Attributes
     ----------
@@ -383,7 +383,7 @@ class TrainingConfig:
     @classmethod
     def from_plain(cls, plain):
         """
-        Make a configuration of what a TOML file holds.
+        Create a configuration from the contents of a TOML file.
 
         Parameters
         ----------
@@ -425,7 +425,7 @@ class TrainingConfig:
 
     def to_plain(self):
         """
-        Turn the configuration into what TOML and JSON can hold.
+        Convert the configuration to values that TOML and JSON can store.
 
         Returns
         -------

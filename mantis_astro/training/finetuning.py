@@ -90,7 +90,7 @@ _NSIDES = (64, 128, 256, 512, 1024, 2048)  # from a degree to two arcmin
 @dataclass(frozen=True)
 class FinetuningReport:
     """
-    What fine-tuning did, on galaxies held out.
+    Effect of fine-tuning on galaxies held out.
 
     Attributes
     ----------
@@ -483,7 +483,7 @@ def _held_out(coord, good, share, seed):
 
 
 def _named(tuned, original, galaxies):
-    """Give the new model a card that says where it comes from."""
+    """Return the new model a card that says where it comes from."""
     old = original.card
     z = galaxies.z[galaxies.rows["train"]]
     card = replace(

@@ -90,7 +90,7 @@ class History:
         return table
 
     def close(self):
-        """Finish what is written for TensorBoard."""
+        """Close the TensorBoard log."""
         if self._board is not None:
             self._board.close()
 
@@ -128,7 +128,7 @@ class Meter:
 
     def read(self, team):
         """
-        Give the means.
+        Return the means.
 
         Parameters
         ----------
@@ -155,7 +155,7 @@ def _as_text(row):
 
 def progress_line(name, row, progress, seconds, stream=None):
     """
-    Write one line that says how far a training is.
+    Return one line on the progress of a training.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ class TrainingError(MantisError, RuntimeError):
 @dataclass(frozen=True)
 class TrainingResult:
     """
-    What `train` returns.
+    Result of `train`.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ def train(
 
 def describe(config):
     """
-    Say in words what a configuration amounts to.
+    Describe a configuration in words.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ class _Run:
         return autocast(self.config.amp, self.team.device)
 
     def prepare(self, *, resume):
-        """Make the folder, or go on from what is there."""
+        """Create the folder, or resume from it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if resume and self.checkpoint.exists():
             self._restore(read_checkpoint(self.checkpoint))
@@ -429,7 +429,7 @@ class _Run:
         raise TrainingError(msg)
 
     def finish(self):
-        """Write the model, and say how good it is."""
+        """Write the model, and report its accuracy."""
         config = self.config
         rows = self.history.rows
         if self.team.leads and not (
@@ -506,7 +506,7 @@ def _outputs(network, config):
 
 
 def _n_of_z(data):
-    """Give the n(z) of the data as it is drawn; a balanced one follows from words."""
+    """Return the n(z) of the data as it is drawn; a balanced one follows from words."""
     return None if data.prior == UNIFORM else getattr(data, "n_of_z", None)
 
 

@@ -27,7 +27,7 @@ _BATCH = 256
 
 class HeldOut:
     """
-    Prepared galaxies that are held out, and what a network makes of them.
+    Prepared galaxies held out, and the output of a network for them.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ _N = 8  # numbers for each survey, and for each band
 @dataclass(frozen=True)
 class Conditions:
     """
-    How the bands of many targets were observed.
+    Observing conditions of the bands of many targets.
 
     Attributes
     ----------

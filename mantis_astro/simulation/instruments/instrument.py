@@ -19,7 +19,7 @@ __all__ = ["Exposure", "Instrument"]
 
 class Exposure(NamedTuple):
     """
-    How deep a band looked at many targets; each a number or of shape (n,).
+    Depth of a band at many targets; each a number or of shape (n,).
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Exposure(NamedTuple):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Instrument:
     """
-    How the images of a survey come about.
+    Simulation of the images of a survey.
 
     Its numbers are enough for a survey whose cutouts are north up with the target in
     the middle, and whose noise is Gaussian: nothing has to be written but them. Surveys
@@ -261,7 +261,7 @@ class Instrument:
 
     def grid_noise(self, bands, plan, shape, pixel_scale):
         """
-        Make what adds noise to images on a common grid.
+        Create the noise model of images on a common grid.
 
         Parameters
         ----------

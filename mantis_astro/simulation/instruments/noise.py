@@ -23,7 +23,7 @@ _SALT = 0x40153
 @dataclass(frozen=True, eq=False)
 class Depth:
     """
-    How deep the images of many targets are, as tensors.
+    Depth of the images of many targets, as tensors.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ __all__ = ["Placement"]
 @dataclass(frozen=True, eq=False)
 class Placement:
     """
-    Where the cutouts of one survey lie, for many targets.
+    Positions of the cutouts of one survey, for many targets.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ _instruments = {one.survey: one for one in _PUBLISHED}
 
 def register_instrument(instrument):
     """
-    Make an instrument known, so that its survey can be simulated.
+    Register an instrument, so that its survey can be simulated.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def get_instrument(survey):
 
 def noise_generators(keys, draw=0):
     """
-    Make what gives the generators of the noise of many targets.
+    Create the generators of the noise of many targets.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ class Skycell:
 
     def exposure_time(self, band):
         """
-        Tell the exposure of the stack in a band: each skycell has its own.
+        Exposure time of the stack in a band; each skycell has its own.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Skycell:
 
     def contains(self, ra, dec):
         """
-        Tell whether a position falls on the skycell.
+        Return whether a position lies on the skycell.
 
         Parameters
         ----------

@@ -30,7 +30,7 @@ _KNOT_WIDTH = _KNOTS[1] - _KNOTS[0]
 @record("survey_conditions")
 class SurveyConditions:
     """
-    How large the errors are that catalogues do not tell.
+    Sizes of the errors that catalogues do not list.
 
     All in magnitudes but chances. Those of surveys are common to all their bands; each
     is drawn once for a group of objects, except where it says "object".
@@ -105,7 +105,7 @@ class SurveyConditions:
 
 class FilterFacts:
     """
-    What is needed of each filter, and which surveys may be joined.
+    Properties of filters, and the surveys that may be joined.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ _SURVEYS_AT_MOST = 6
 @dataclass(frozen=True)
 class Fields:
     """
-    What groups of objects are observed in, a row for each group.
+    Observing conditions of groups of objects, one row per group.
 
     Attributes
     ----------
@@ -241,7 +241,7 @@ class Fields:
     @classmethod
     def of(cls, surveys, facts, rng, conditions, *, most=40):
         """
-        Draw the fields of groups whose surveys are given.
+        Draw the fields of groups with given surveys.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class Fields:
 @dataclass(frozen=True)
 class Catalog:
     """
-    What a catalogue says of some objects.
+    Simulated catalogue of some objects.
 
     Attributes
     ----------

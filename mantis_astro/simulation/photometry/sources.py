@@ -67,7 +67,7 @@ _SMC = 1.39  # A(1 micron) / E(B-V); the curve goes as wavelength^-1.2
 @dataclass(frozen=True)
 class SourceFluxes:
     """
-    What is in the sky, from bright to faint.
+    True sources in the sky, from bright to faint.
 
     Attributes
     ----------
@@ -351,7 +351,7 @@ def _nucleus(z, rng, filters, ebv, *, torus=0.35):
 
 
 def _with_nuclei(flux, z, rng, filters):
-    """Give some galaxies an active nucleus."""
+    """Return some galaxies an active nucleus."""
     n = len(z)
     which = rng.random(n)
     rows = np.flatnonzero(which < _REALISTIC + _STRESSED)

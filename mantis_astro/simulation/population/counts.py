@@ -139,7 +139,7 @@ def schechter(M, z, kind):
 
 class SubsampleTable:
     """
-    What a subsample draws from: counts per cell of redshift, magnitude and kind.
+    Counts of a subsample per cell of redshift, magnitude and kind.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ class SubsampleTable:
     @lru_cache(maxsize=32)
     def of(cls, subsample, which):
         """
-        Make the table of a subsample, or take it from memory.
+        Table of a subsample, cached.
 
         Parameters
         ----------

@@ -165,7 +165,7 @@ class GalaxySample:
 
     def to_table(self):
         """
-        Make a table of what an observer, and what only the simulation, knows.
+        Return a table of observed and true properties.
 
         Returns
         -------

@@ -107,7 +107,7 @@ def draw_shapes(u01, z, log_mass, red):
 
 def split_light(coefficients, bulge_fraction, gradient):
     """
-    Divide a mixture among disc, bulge and nucleus; the bulge gets more of what is old.
+    Divide a mixture among disc, bulge and nucleus; the bulge is older.
 
     Parameters
     ----------

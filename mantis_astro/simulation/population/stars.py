@@ -24,7 +24,7 @@ _TEMPERATURES = np.geomspace(2600, 8500, 60)
 
 def star_density(latitude, faint=FAINTEST_STAR):
     """
-    Tell how many stars there are.
+    Return the density of stars.
 
     Parameters
     ----------

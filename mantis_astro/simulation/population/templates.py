@@ -78,7 +78,7 @@ def calzetti_curve(wavelength):
 
 def igm_transmission(wavelength, z):
     """
-    Evaluate what intergalactic hydrogen lets through (Madau 1995).
+    Transmission of intergalactic hydrogen (Madau 1995).
 
     Parameters
     ----------

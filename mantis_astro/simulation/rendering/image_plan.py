@@ -19,7 +19,7 @@ _BLOCK = 800_000  # amplitudes at a time: few megabytes, few calls
 @dataclass(frozen=True, eq=False)
 class ImagePlan:
     """
-    What is rendered of a survey, and how it becomes its images.
+    Plan of the rendering of a survey's images.
 
     Attributes
     ----------

@@ -114,7 +114,7 @@ def add_noise_grid(images, conditions, *, pixel_scale=1.0, draw=0):
 
 def bad_pixels_grid(images, conditions, *, pixel_scale=1.0):
     """
-    Tell where images on the common grid show nothing.
+    Return the pixels without data on the common grid.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def moffat_transfer(k, fwhm, beta):
 @lru_cache(maxsize=256)
 def transfer_limit(fwhm, beta, level):
     """
-    Wave number beyond which a PSF lets nothing through.
+    Wave number beyond which the transfer function of a PSF vanishes.
 
     Parameters
     ----------

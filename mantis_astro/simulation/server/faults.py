@@ -114,7 +114,7 @@ class Fault:
 
     def applies_to(self, path):
         """
-        Tell whether the fault makes sense for an address.
+        Return whether the fault is possible for an address.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class Fault:
 
     def strikes(self, request, draw):
         """
-        Tell whether a request is struck.
+        Return whether a request fails.
 
         Parameters
         ----------
@@ -230,7 +230,7 @@ def choose_fault(faults, request, seed):
 
 def spoil_query(kind, query):
     """
-    Return what is answered instead, when answers are mixed up.
+    Return the query of another answer, for answers that are mixed up.
 
     Parameters
     ----------

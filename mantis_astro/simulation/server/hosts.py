@@ -69,7 +69,7 @@ class Host(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
     def handle_error(self, request, client_address):
         """
-        Log what went wrong; a client that hangs up is no news.
+        Log an error, except a client that closes its connection.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class Host(socketserver.ThreadingMixIn, http.server.HTTPServer):
         log.debug("%s from %s: %s", request, client_address, sys.exception())
 
     def close_connections(self):
-        """Close what is still open."""
+        """Close open connections."""
         for connection in list(self.connections):
             with suppress(OSError):  # closed already
                 connection.shutdown(socket.SHUT_RDWR)

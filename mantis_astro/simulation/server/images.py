@@ -21,7 +21,7 @@ _NOISE = 120.0
 
 class MadeImages:
     """
-    Made galaxies, fast and simple: one stands at every position that is asked for.
+    Artificial galaxies, simple and fast, at every requested position.
 
     They are for tests and benchmarks of services, which need many images, all
     different, in no time and without kcorrect; nobody should measure a redshift on
@@ -89,7 +89,7 @@ class MadeImages:
 
     def redshift(self, ra, dec):
         """
-        Tell the redshift of the galaxy at a position.
+        Return the redshift of the galaxy at a position.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class MadeImages:
 
 class GivenImages:
     """
-    Images that the caller gives, found by position and band.
+    Images of the caller, found by position and band.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ class GivenImages:
 
     def listed(self, bands, ra, dec):
         """
-        Tell of which bands there may be images, without making any.
+        Return the bands that may have images, without creating any.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class GivenImages:
 
     def redshift(self, ra, dec):
         """
-        Tell the redshift of the galaxy at a position.
+        Return the redshift of the galaxy at a position.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ class _Nearest:
         self.tolerance = tolerance / 3600
 
     def observed(self, coords, bands):
-        """Tell of which bands there are images, shape (n, n_band)."""
+        """Return which bands have images, shape (n, n_band)."""
         return np.array([[self(c, b) is not None for b in bands] for c in coords])
 
     def __call__(self, coord, band):

@@ -300,7 +300,7 @@ class LocalSky:
 
     def repeats(self):
         """
-        Count how often each thing was asked for.
+        Count the repetitions of each request.
 
         Returns
         -------
@@ -312,7 +312,7 @@ class LocalSky:
 
     def peak_in_flight(self, host):
         """
-        Tell how many requests were being answered at the same time.
+        Return the largest number of simultaneous requests.
 
         Parameters
         ----------
@@ -328,7 +328,7 @@ class LocalSky:
 
     def redshifts(self, coords):
         """
-        Tell the true redshifts of the galaxies.
+        Return the true redshifts of the galaxies.
 
         Parameters
         ----------
@@ -350,7 +350,7 @@ class LocalSky:
 
     def identify(self, image):
         """
-        Tell whose image this is.
+        Identify band and position of a served image.
 
         Every image that was served is remembered by its pixels.
 

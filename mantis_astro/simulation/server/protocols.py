@@ -281,7 +281,7 @@ class FilesProtocol:
 
 def cut_range(answer, wanted):
     """
-    Cut the part of a file that a ``Range`` header asks for.
+    Cut the part of a file that a ``Range`` header requests.
 
     Parameters
     ----------

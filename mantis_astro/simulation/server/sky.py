@@ -40,7 +40,7 @@ class ServedImage:
 
 class Sky:
     """
-    The images that all servers share, and the memory of what was served.
+    Images that all servers share, and the record of served ones.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Sky:
 
     def covers(self, survey, ra, dec):
         """
-        Tell whether a survey looked at a position.
+        Return whether a survey observed a position.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Sky:
 
     def listed(self, bands, ra, dec):
         """
-        Tell of which bands a survey's list of files has images of a position.
+        Return the bands in a survey's list of files at a position.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class Sky:
 
     def redshift(self, ra, dec):
         """
-        Tell the redshift of the made galaxy at a position.
+        Return the redshift of the galaxy at a position.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class Sky:
 
     def remember(self, array, band, ra, dec):
         """
-        Keep whose image these pixels are; blank sky is nobody's.
+        Record the band and position of served pixels, unless they are blank.
 
         Parameters
         ----------
@@ -212,7 +212,7 @@ class Sky:
 
     def identify(self, array):
         """
-        Tell whose image these pixels are.
+        Identify band and position of served pixels.
 
         Parameters
         ----------

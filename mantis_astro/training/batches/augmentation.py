@@ -191,7 +191,7 @@ def _with_bands(planes, values):
 
 
 def _turned(plane, turns):
-    """Turn each image into one of eight orientations."""
+    """Convert each image to one of eight orientations."""
     out = torch.empty_like(plane)
     for turn in range(8):
         chosen = turns == turn

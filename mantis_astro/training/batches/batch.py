@@ -120,7 +120,7 @@ class TrainingBatch:
 
 class TrainingData(Protocol):
     """
-    What `train` asks of data; `ArrayData` and `SimulatedData` do it.
+    Protocol of data for `train`, such as `ArrayData` and `SimulatedData`.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class TrainingData(Protocol):
 
     def batch(self, step, batch_size, rows=slice(None)):
         """
-        Give the galaxies of one step.
+        Return the galaxies of one step.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class TrainingData(Protocol):
 
     def validation(self, batch_size):
         """
-        Give the galaxies that are held out for validation, always the same.
+        Return the galaxies that are held out for validation, always the same.
 
         Parameters
         ----------
@@ -271,7 +271,7 @@ class ArrayData:
 
     def batch(self, step, batch_size, rows=slice(None)):
         """
-        Give the galaxies of one step.
+        Return the galaxies of one step.
 
         Parameters
         ----------
@@ -292,7 +292,7 @@ class ArrayData:
 
     def validation(self, batch_size):
         """
-        Give the galaxies held out for validation.
+        Return the galaxies held out for validation.
 
         Parameters
         ----------

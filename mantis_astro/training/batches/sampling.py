@@ -195,7 +195,7 @@ def split_by_sky(coord, *, nside=64, shares=(0.8, 0.1, 0.1), seed=0):
 
 
 def _hashed(numbers, seed):
-    """Turn numbers into even ones from 0 to 1, each by itself (splitmix64)."""
+    """Convert numbers to even ones from 0 to 1, each by itself (splitmix64)."""
     x = numbers + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)

@@ -157,7 +157,7 @@ class SimulatedCatalogs:
 
     def batch(self, step, batch_size, rows=slice(None)):
         """
-        Give the objects of one step.
+        Return the objects of one step.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class SimulatedCatalogs:
 
     def validation(self, batch_size):
         """
-        Give the objects held out for validation, without stars.
+        Return the objects held out for validation, without stars.
 
         Parameters
         ----------

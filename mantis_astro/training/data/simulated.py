@@ -145,7 +145,7 @@ class SimulatedGalaxies:
 
     def batch(self, step, batch_size, rows=slice(None)):
         """
-        Give the galaxies of one step.
+        Return the galaxies of one step.
 
         Parameters
         ----------
@@ -176,7 +176,7 @@ class SimulatedGalaxies:
 
     def validation(self, batch_size):
         """
-        Give the galaxies held out for validation.
+        Return the galaxies held out for validation.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class SimulatedGalaxies:
 
     @cached_property
     def n_of_z(self):
-        """Share of the population in each redshift bin, (n_bins,), as it is drawn."""
+        """Share of the population in each redshift bin, (n_bins,)."""
         return self._training.n_of_z(self.z_edges)
 
     def _balance(self, z, step, batch_size):

@@ -15,7 +15,7 @@ __all__ = ["Team", "join_team"]
 @dataclass(frozen=True)
 class Team:
     """
-    The processes that train together, and which of them this is.
+    Processes that train together, and the rank of this one.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Team:
 
     def rows(self, batch_size):
         """
-        Give the part of each batch that this process takes.
+        Return the part of each batch for this process.
 
         Parameters
         ----------

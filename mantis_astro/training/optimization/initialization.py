@@ -94,7 +94,7 @@ def whiten(layer, inputs):
 
 def whitening(inputs):
     """
-    Find the change of coordinates in which inputs have mean 0 and unit covariance.
+    Compute the transformation to inputs with mean 0 and unit covariance.
 
     Parameters
     ----------

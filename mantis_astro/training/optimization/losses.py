@@ -239,7 +239,7 @@ def star_loss(logit, star):
 
 class RedshiftLoss:
     """
-    The weighted sum of the losses that a configuration asks for.
+    Weighted sum of the losses of a configuration.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ __all__ = ["autocast", "choose_amp"]
 
 def autocast(amp, device):
     """
-    Context in which encoders compute with the bits asked for.
+    Context in which encoders compute in a given precision.
 
     Parameters
     ----------

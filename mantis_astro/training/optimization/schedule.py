@@ -31,7 +31,7 @@ class Budget:
 
     def progress(self, step):
         """
-        Tell how much is used up.
+        Return the share of the budget that is used.
 
         Parameters
         ----------

@@ -7,7 +7,7 @@ __all__ = ["require"]
 
 def require(module, *, extra):
     """
-    Import an optional package, or say which extra installs it.
+    Import an optional package, or raise an error that names its extra.
 
     Parameters
     ----------

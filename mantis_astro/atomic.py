@@ -34,7 +34,7 @@ __all__ = [
 @contextlib.contextmanager
 def atomic_file(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
     """
-    Give a temporary path beside a file, which it replaces at the end of the block.
+    Temporary path that replaces a file at the end of the block.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def atomic_file(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
 
 def check_folder(path: PathLike) -> None:
     """
-    Raise now what writing a file would raise later.
+    Check that files can be written to a folder.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def check_folder(path: PathLike) -> None:
 @contextlib.contextmanager
 def atomic_folder(path: PathLike) -> Iterator[Path]:
     """
-    Give a temporary folder beside a path, whose name it takes at the end of the block.
+    Temporary folder that is moved to a path at the end of the block.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def atomic_folder(path: PathLike) -> Iterator[Path]:
 
 def put_in_place(temporary: Path, path: Path) -> None:
     """
-    Put a file or folder on the disk, then give it its name, in one step.
+    Flush a file or folder to disk and rename it, in one step.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """
-    Put the names in a folder on the disk.
+    Flush the entries of a folder to disk.
 
     Parameters
     ----------

@@ -156,7 +156,7 @@ class Band:
 @dataclass(frozen=True)
 class Survey:
     """
-    What the images of one survey have in common.
+    Properties that the images of one survey share.
 
     Attributes
     ----------
@@ -236,7 +236,7 @@ _VEGA_TO_AB = {
 
 def register_survey(survey: Survey) -> Survey:
     """
-    Make a survey and its bands known.
+    Register a survey and its bands.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def surveys_to_plain(bands: Iterable[str]) -> list[dict]:
 
 def register_plain_surveys(plain: Iterable[dict]) -> None:
     """
-    Register the surveys that a file brings along, unless they are known here.
+    Register the surveys described in a file, unless they are known.
 
     Parameters
     ----------
@@ -363,7 +363,7 @@ def register_filter(
     name: str, wavelength: ArrayLike | u.Quantity, transmission: ArrayLike
 ) -> Band:
     """
-    Make a filter known that sedpy does not have, by its curve.
+    Register a filter that sedpy does not have, by its curve.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def as_redshift(z):
 
 def true_redshift(z):
     """
-    Plain numbers from whatever holds measured redshifts, NaN where there is none.
+    Convert measured redshifts of any type to plain numbers, NaN if missing.
 
     Parameters
     ----------
@@ -540,7 +540,7 @@ def mode(bin_edges, probability):
 
 def overlap(bin_edges, new_edges):
     """
-    How the bins of one set fall into another's.
+    Overlap of the bins of one set with those of another.
 
     Parameters
     ----------

@@ -31,18 +31,18 @@ class MantisError(Exception):
 
 
 class MissingBandError(MantisError, KeyError):
-    """A band was asked for that is not there, or is not known."""
+    """A requested band is missing or unknown."""
 
     # KeyError prints the repr of its argument: a sentence would come in quotes.
     __str__ = Exception.__str__
 
 
 class InputSpecError(MantisError, ValueError):
-    """The input, or a weights file, is not what a network was trained on."""
+    """The input, or a weights file, does not match the network."""
 
 
 class FetchError(MantisError, OSError):
-    """A file could not be fetched, or what is on disk is not that file."""
+    """A file could not be fetched, or the file on disk is another one."""
 
 
 class MantisWarning(AstropyUserWarning):
@@ -50,7 +50,7 @@ class MantisWarning(AstropyUserWarning):
 
 
 class CalibrationWarning(MantisWarning):
-    """A recalibration was fitted on less, or does less, than was asked for."""
+    """A recalibration has less data, or less effect, than requested."""
 
 
 class CoverageWarning(MantisWarning):
@@ -66,7 +66,7 @@ class FailedFitWarning(MantisWarning):
 
 
 class FetchWarning(MantisWarning):
-    """A server could not be reached, and what it has is missing."""
+    """A server could not be reached, and its data are missing."""
 
 
 class FewDrawsWarning(MantisWarning):
@@ -86,4 +86,4 @@ class PlaceholderModelWarning(MantisWarning):
 
 
 class UnknownPriorWarning(MantisWarning):
-    """The n(z) that p(z) carry is not known, and stays in them."""
+    """The n(z) in the p(z) is unknown, and is not removed."""

@@ -169,7 +169,7 @@ def extinction_curve(wavelength, *, law="F99", r_v=3.1, scale="true"):
 
 def resolve_ebv(ebv, n, maps=("csfd",), *, default=0.0):
     """
-    Bring E(B-V), however it was given, into one array.
+    Convert E(B-V) of any form to one array.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def resolve_ebv(ebv, n, maps=("csfd",), *, default=0.0):
 
 def select_ebv(ebv, rows):
     """
-    Take E(B-V) of some of the objects, in whatever form it was given for all.
+    Select E(B-V) of some objects, in the form that it has for all.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ _own: set = set()
 
 def get_filter(band):
     """
-    Return a filter, which is read from disk once.
+    Return a filter; each is read from disk once.
 
     Parameters
     ----------

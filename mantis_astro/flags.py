@@ -34,7 +34,7 @@ __all__ = [
 
 class Flag(enum.IntFlag):
     """
-    The quality bits, by name: what to distrust about a row.
+    Quality bits by name.
 
     Attributes
     ----------
@@ -334,7 +334,7 @@ def flag_counts(flags: Table | ArrayLike, *, prefix: str = "") -> QTable:
 
 def describe_flags() -> Table:
     """
-    Make the table of all flags.
+    Return a table of all flags.
 
     Returns
     -------

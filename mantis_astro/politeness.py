@@ -11,7 +11,7 @@ PROJECT_PAGE = "https://github.com/mantis-astro/mantis-astro"
 
 def user_agent(contact=PROJECT_PAGE):
     """
-    Make the User-Agent that servers see: who asks, and whom to write to.
+    User-Agent of requests, with the contact of the user.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def backoff(tries, *, first, longest, rng):
 
 def retry_after(headers):
     """
-    Read how long a server asks to be left alone.
+    Read the wait that a server requests.
 
     Parameters
     ----------

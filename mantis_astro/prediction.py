@@ -51,7 +51,7 @@ _PACKAGES = ("astropy", "numpy", "torch")
 
 class Inference(NamedTuple):
     """
-    What a network says about some objects.
+    Output of a network for some objects.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Inference(NamedTuple):
 
 class Predictor:
     """
-    Redshift probability densities of what a network reads.
+    Compute redshift probability densities from the input of a network.
 
     It holds nothing else than a network and its card, never changes, and does not use
     the internet; what it computes depends on the input alone, bit for bit, whatever
@@ -126,7 +126,7 @@ class Predictor:
 
     @property
     def tells_stars(self) -> bool:
-        """Whether the model gives the probability that an object is a star."""
+        """Whether the model computes the probability of a star."""
         return getattr(self.network, "tells_stars", hasattr(self.network, "star"))
 
     def predict(
@@ -203,7 +203,7 @@ class Predictor:
         ebv: EbvLike = None,
     ) -> np.ndarray:
         """
-        Compute what the last layer of the network reads.
+        Compute the input of the network's last layer.
 
         Parameters
         ----------
@@ -263,7 +263,7 @@ class Predictor:
 
     def measured_flags(self, table: Table) -> np.ndarray:
         """
-        Take from what `measure` gave the flags that redshifts inherit.
+        Select the flags of `measure` that redshifts inherit.
 
         Parameters
         ----------
@@ -359,7 +359,7 @@ class Predictor:
 
     def finish(self, pdf: RedshiftPDF) -> RedshiftPDF:
         """
-        Smooth and recalibrate p(z) as the network gives them.
+        Smooth and recalibrate the p(z) of the network.
 
         Every p(z) of the model comes through here.
 
@@ -392,7 +392,7 @@ class Predictor:
 
     def check_dihedral(self, dihedral: bool) -> None:  # noqa: FBT001  no switch
         """
-        Raise if an average over orientations is asked for where there are none.
+        Raise an error if the network has no orientations to average.
 
         Parameters
         ----------
@@ -428,7 +428,7 @@ class Predictor:
 
     @cached_property
     def recalibrator(self) -> Recalibrator | None:
-        """What every p(z) goes through, once smoothed: a `Recalibrator`, or None."""
+        """`Recalibrator` of all smoothed p(z), or None."""
         plain = self.card.recalibration
         return None if plain is None else recalibrator_from_plain(plain)
 
@@ -480,7 +480,7 @@ class Predictor:
 
     def citations(self) -> list[str]:
         """
-        List what to cite when these redshifts are used.
+        List the papers to cite for these redshifts.
 
         Returns
         -------

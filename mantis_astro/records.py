@@ -20,7 +20,7 @@ def record(
     kind: str, *, renamed: dict[str, str] | None = None
 ) -> Callable[[type[_T]], type[_T]]:
     """
-    Make a frozen dataclass that `to_plain` and `from_plain` know by a name.
+    Create a frozen dataclass that `to_plain` and `from_plain` identify by a name.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def printable(text: str) -> str:
 
 def to_plain(value: Any) -> Any:
     """
-    Turn records, nested as they may be, into what JSON can hold.
+    Convert nested records to values that JSON can store.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def to_plain(value: Any) -> Any:
 
 def from_plain(value: Any) -> Any:
     """
-    Turn what `to_plain` made into the records again.
+    Restore records from the output of `to_plain`.
 
     Parameters
     ----------

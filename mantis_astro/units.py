@@ -71,7 +71,7 @@ def without_unit(values, unit):
 
 def mask_like(values, result):
     """
-    Mask what was computed where it came from masked values.
+    Mask results that were computed from masked values.
 
     Parameters
     ----------

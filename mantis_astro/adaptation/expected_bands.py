@@ -17,7 +17,7 @@ _HIDDEN = 0.2  # share of measurements that are hidden while it learns
 
 def asinh_magnitudes(flux, error):
     """
-    Turn fluxes into magnitudes that every measurement has.
+    Convert fluxes to asinh magnitudes, which every measurement has.
 
     Softened by their own errors they move by as much as a zero point does, whatever
     the signal to noise.
@@ -85,7 +85,7 @@ class ExpectedBands(nn.Module):
 
     def learn(self, magnitude, magnitude_err, shown, *, generator):
         """
-        Learn from simulated galaxies, some of whose bands are hidden at a time.
+        Learn from simulated galaxies with some of their bands hidden.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class ExpectedBands(nn.Module):
     @torch.no_grad()
     def residuals(self, magnitude, magnitude_err, shown):
         """
-        Compare each band with what the others lead to expect.
+        Compare each band with its expectation from the others.
 
         Parameters
         ----------

@@ -36,7 +36,7 @@ _APPLIED = "FLUXZERO"
 @dataclass(frozen=True, eq=False)
 class ZeroPoints:
     """
-    Offsets of the magnitudes of a sample, and what errors its bands lack.
+    Offsets of the magnitudes of a sample, and errors missing from its bands.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class ZeroPoints:
 
     def to_table(self):
         """
-        List what was found.
+        Return the offsets as a table.
 
         Returns
         -------
@@ -199,7 +199,7 @@ def fit_zero_points(
     rng=0,
 ):
     """
-    Find offsets of magnitudes with which a sample looks like simulated galaxies.
+    Fit offsets of magnitudes that make a sample look like simulated galaxies.
 
     Parameters
     ----------

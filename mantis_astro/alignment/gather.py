@@ -68,7 +68,7 @@ class Grids:
 
     def wcs(self, i):
         """
-        Make the WCS of the grid of one target.
+        Return the WCS of the grid of one target.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class Block:
 
 def gather(cutouts, grids, bands, method, verdicts, *, block_size):
     """
-    Put the images of a batch into blocks.
+    Collect the images of a batch in blocks.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def common_wcs(
     coord: SkyCoord, size: Quantity | int | tuple, pixel_scale: Quantity
 ) -> WCS:
     """
-    Make the grid that the bands of one target are brought onto.
+    Create the common pixel grid of the bands of one target.
 
     A gnomonic (TAN) projection in ICRS, north up and east to the left, with the
     target at the centre of the grid: on the central pixel where the number of pixels

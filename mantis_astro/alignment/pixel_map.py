@@ -37,7 +37,7 @@ _N_SIDE = 5  # points along a side of the fit
 @lru_cache(maxsize=64)
 def check_points(shape):
     """
-    List the points of a grid through which its maps are fitted, from edge to edge.
+    Points of a grid to which its maps are fitted, from edge to edge.
 
     Parameters
     ----------

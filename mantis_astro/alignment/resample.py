@@ -199,7 +199,7 @@ def _resample(cutout, wcs, method, factor, area, record):
 
 def planes_and_bad(cutout):
     """
-    Take a cutout apart for resampling.
+    Split a cutout into planes and bad pixels for resampling.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ _IGNORE_ANCILLARY = 1  # wcslib's WCSCOMPARE_ANCILLARY: dates, observatory, name
 @dataclass(frozen=True, eq=False)
 class Verdicts:
     """
-    Where targets lie in their images, and which WCSs cannot be right.
+    Positions of targets in their images, and WCSs with problems.
 
     Images of a target that follow each other and share WCS, shape and the pixel scale
     that they should have share one verdict.
@@ -78,7 +78,7 @@ class Verdicts:
 
     @cached_property
     def is_right(self):
-        """Whether there is an image without a problem, shape (n_target, n_band)."""
+        """True for images without a problem, shape (n_target, n_band)."""
         right = [problem is None for problem in self.problems]
         return np.array([*right, False])[self.index]
 
@@ -89,7 +89,7 @@ class Verdicts:
 
     def only(self, chosen):
         """
-        Leave images out.
+        Select images.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ def judge(image, axes, pixel_scale, *, owner="the request", tolerance=SCALE_TOLE
 
 def find_wcs_problem(cutout, band, coord):
     """
-    Say why the WCS of a cutout cannot be right.
+    Describe the problem of the WCS of a cutout, if it has one.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def _own_scale(image, survey_scale, band):
 
 
 def _is_like(image, other):
-    """Tell whether images share shape and WCS."""
+    """Return whether images share shape and WCS."""
     if image.data.shape != other.data.shape:  # CCDData.shape takes longer
         return False
     a, b = image.wcs, other.wcs
@@ -348,7 +348,7 @@ def _sine_between_axes(matrices):
 
 
 def _has_upright_matrix(wcs):
-    """Tell whether a WCS that gave no map, or a singular one, could have done so."""
+    """Return whether a WCS that gave no map, or a singular one, could have done so."""
     return bool(_sine_between_axes(wcs.pixel_scale_matrix[None])[0] > _LEAST_SINE)
 
 

@@ -52,7 +52,7 @@ def icrs_lon_lat(coord):
 
 def tangent_axes(lon, lat):
     """
-    Make unit vectors to positions, and to the east and to the north there.
+    Compute unit vectors to positions, and to the east and north there.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def tangent_axes(lon, lat):
 
 def lon_lat(directions):
     """
-    Turn directions into longitude and latitude.
+    Convert directions to longitude and latitude.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def lon_lat(directions):
 
 def directions_of(wcs, x, y):
     """
-    Turn pixel positions into unit vectors, in ICRS.
+    Convert pixel positions to unit vectors, in ICRS.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def directions_of(wcs, x, y):
 
 def pixels_of(wcs, directions):
     """
-    Turn directions on the sky into pixel positions.
+    Convert directions on the sky to pixel positions.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def pixels_of(wcs, directions):
 
 def pixels_of_each(wcs_list, directions):
     """
-    Turn directions into pixel positions, each set on a grid of its own.
+    Convert directions to pixel positions, each on its own grid.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def _unit_vectors(lon, lat):
 
 def has_known_frame(wcs):
     """
-    Tell whether positions on a WCS can be brought to ICRS.
+    Return whether positions on a WCS can be converted to ICRS.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ class LocalMap:
 
     def is_like(self, other):
         """
-        Tell whether another image has the same grid around the target.
+        Return whether another image has the same grid around the target.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ _ENDS = (0.01, 0.99)
 
 class AdditiveBasis:
     """
-    A constant, for each property a line with bends, and what is not known; no products.
+    Constant, and for each property a piecewise-linear term and a missing term.
 
     Beyond the range of the galaxies it was made from (without a hundredth at either
     end) a property counts as that of the end: nothing is extrapolated. Galaxies of
@@ -90,7 +90,7 @@ class AdditiveBasis:
 
     def to_plain(self):
         """
-        Turn into what JSON can hold.
+        Convert to values that JSON can store.
 
         Returns
         -------

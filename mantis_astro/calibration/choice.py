@@ -77,7 +77,7 @@ class BestRecalibration:
 
     def fit(self, pdf, z_spec, *, features=None, sample_weight=None, groups=None):
         """
-        Choose, and fit what was chosen.
+        Choose a recalibration and fit it.
 
         Parameters
         ----------
@@ -159,13 +159,13 @@ class BestRecalibration:
 
     @property
     def given_features_(self):
-        """Whether what was chosen reads properties of galaxies that `fit` was given."""
+        """Whether the chosen one uses properties that `fit` was given."""
         check_fitted(self, "chosen_")
         return getattr(self.recalibrator_, "given_features_", False)
 
     @property
     def note(self):
-        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "chosen_")
         if self.recalibrator_ is None:
             return f"left as it is: {self.n_fit_} galaxies show no better"
@@ -173,7 +173,7 @@ class BestRecalibration:
 
     def to_plain(self):
         """
-        Turn into what JSON can hold.
+        Convert to values that JSON can store.
 
         Returns
         -------
@@ -193,7 +193,7 @@ class BestRecalibration:
     @classmethod
     def from_plain(cls, plain):
         """
-        Make one from what `to_plain` gave.
+        Create one from the output of `to_plain`.
 
         Parameters
         ----------

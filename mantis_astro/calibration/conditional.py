@@ -79,7 +79,7 @@ def find_cells(pit):
 
 def masses(design, coefficients):
     """
-    Probability that the PIT value of each galaxy lies in each cell.
+    Probability of the PIT value of each galaxy in each cell.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _product(left, right):
 
 def conditional_map(design, coefficients):
     """
-    Make the map of cumulative probabilities of each galaxy.
+    Map of cumulative probabilities for each galaxy.
 
     Parameters
     ----------

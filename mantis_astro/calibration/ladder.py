@@ -26,7 +26,7 @@ _ANYWHERE = 1e-3  # share of galaxies that may be at any redshift, so that none 
 
 class Climb(NamedTuple):
     """
-    Where a climb ended.
+    Result of a choice among recalibrations.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ def climb(
     rng=0,
 ):
     """
-    Take the freest recalibration by which galaxies left out gain.
+    Choose the most flexible recalibration that improves held-out galaxies.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def climb(
 
 def read_common(plain):
     """
-    Make a recalibrator of `COMMON` from what its ``to_plain`` gave.
+    Create a recalibrator of `COMMON` from the output of its ``to_plain``.
 
     Parameters
     ----------

@@ -294,7 +294,7 @@ class LocalRecalibration:
 
     @property
     def note(self):
-        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "common_")
         if not self.is_local_:
             return self._common_note
@@ -310,7 +310,7 @@ class LocalRecalibration:
 
     def to_plain(self):
         """
-        Turn into what JSON can hold.
+        Convert to values that JSON can store.
 
         Returns
         -------
@@ -335,7 +335,7 @@ class LocalRecalibration:
     @classmethod
     def from_plain(cls, plain):
         """
-        Make one from what `to_plain` gave.
+        Create one from the output of `to_plain`.
 
         Parameters
         ----------
@@ -362,7 +362,7 @@ class LocalRecalibration:
 
 def density_features(pdf):
     """
-    Two properties that every p(z) has: where it lies, and how broad it is.
+    Location and width of every p(z), as two properties.
 
     Parameters
     ----------

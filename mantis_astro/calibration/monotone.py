@@ -20,7 +20,7 @@ _GRID = np.arange(-_FARTHEST, _FARTHEST + 0.01, 0.05)  # where the map is tabula
 
 def to_quantiles(intervals):
     """
-    Turn probabilities below and above into quantiles of the normal distribution.
+    Convert probabilities below and above to quantiles of a normal distribution.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def fit_map(intervals, weight, *, shrinkage):
 
 def make_nodes(n):
     """
-    Choose at which quantiles of PIT a map is free, after the number of galaxies.
+    Choose the quantiles of PIT at which a map is free, by number of galaxies.
 
     Parameters
     ----------

@@ -181,13 +181,13 @@ class PITRecalibration:
 
     @property
     def note(self):
-        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "n_fit_")
         return f"PIT map ({self.method}), fitted on {self.n_fit_} galaxies"
 
     def to_plain(self):
         """
-        Turn into what JSON can hold.
+        Convert to values that JSON can store.
 
         Returns
         -------
@@ -205,7 +205,7 @@ class PITRecalibration:
     @classmethod
     def from_plain(cls, plain):
         """
-        Make one from what `to_plain` gave.
+        Create one from the output of `to_plain`.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ _KINDS = {cls.kind: cls for cls in _CLASSES}
 
 def recalibrator_from_plain(plain):
     """
-    Make a recalibrator from what its ``to_plain`` gave.
+    Create a recalibrator from the output of its ``to_plain``.
 
     Parameters
     ----------

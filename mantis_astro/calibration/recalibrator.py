@@ -17,7 +17,7 @@ META_KEY = "PZCALIB"
 @runtime_checkable
 class Recalibrator(Protocol):
     """
-    What has ``fit`` and ``transform`` on p(z), in the manner of scikit-learn.
+    Protocol of ``fit`` and ``transform`` on p(z), as in scikit-learn.
 
     Attributes that `fit` makes end in ``_``. A recalibrator changes p(z), not bins,
     flags, or rows that are flagged ``NO_DATA``.
@@ -59,11 +59,11 @@ class Recalibrator(Protocol):
 
     @property
     def note(self) -> str:
-        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        """Result of the fit in a sentence, which `transform` adds to ``meta``."""
 
     def to_plain(self) -> dict:
         """
-        Turn into what JSON can hold.
+        Convert to values that JSON can store.
 
         Returns
         -------
@@ -96,7 +96,7 @@ def check_fitted(recalibrator, attribute):
 
 def transformed(pdf, function, *others, note):
     """
-    Change the p(z) that say anything, and write down how.
+    Change the p(z) of galaxies with data, and record how in ``meta``.
 
     Parameters
     ----------

@@ -146,7 +146,7 @@ def report_calibration(
 
 def summarize_calibration(table):
     """
-    Put a table of `report_calibration` in words.
+    Describe a table of `report_calibration` in words.
 
     Parameters
     ----------

@@ -158,14 +158,14 @@ class Smoothing:
 
     @property
     def note(self):
-        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "width_")
         what = f"smoothed by {self.width_:g} (1 + z)"
         return f"{what}, fitted on {self.n_fit_} galaxies"
 
     def to_plain(self):
         """
-        Turn into what JSON can hold.
+        Convert to values that JSON can store.
 
         Returns
         -------
@@ -183,7 +183,7 @@ class Smoothing:
     @classmethod
     def from_plain(cls, plain):
         """
-        Make one from what `to_plain` gave.
+        Create one from the output of `to_plain`.
 
         Parameters
         ----------

@@ -76,7 +76,7 @@ class TemperatureScaling:
 
     def fit(self, pdf, z_spec, *, sample_weight=None):
         """
-        Find the temperature, and the floor if asked for.
+        Fit the temperature and, if requested, the floor.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class TemperatureScaling:
 
     @property
     def note(self):
-        """What was found, in a sentence; `transform` adds it to ``meta``."""
+        """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "temperature_")
         floor = f", uniform floor {self.floor_:.3g}" if self.floor else ""
         bound = " (at its bound)" if self._is_at_bound else ""
@@ -177,7 +177,7 @@ class TemperatureScaling:
 
     def to_plain(self):
         """
-        Turn into what JSON can hold.
+        Convert to values that JSON can store.
 
         Returns
         -------
@@ -196,7 +196,7 @@ class TemperatureScaling:
     @classmethod
     def from_plain(cls, plain):
         """
-        Make one from what `to_plain` gave.
+        Create one from the output of `to_plain`.
 
         Parameters
         ----------

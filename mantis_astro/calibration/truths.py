@@ -94,7 +94,7 @@ class Truths:
 
 def has_data(pdf):
     """
-    Tell which p(z) say anything.
+    Return which p(z) contain data.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def has_data(pdf):
 
 def select_truths(pdf, z_spec, sample_weight, *, minimum):
     """
-    Check what a recalibrator is to be fitted on, and leave out what cannot be used.
+    Check the input of a recalibrator, and exclude galaxies that cannot be used.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ POINT_SOURCE = "total of a point source"
 @dataclass(frozen=True, eq=False)
 class Measure:
     """
-    One way in which a catalogue writes how bright its objects are.
+    One form in which a catalogue writes fluxes or magnitudes.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Measure:
 @dataclass(frozen=True, eq=False)
 class Catalog:
     """
-    What the tables of a survey look like.
+    Description of the tables of a survey.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ class Catalog:
 
     def check(self):
         """
-        Check that the bands are known, and what is said of them fits.
+        Check that the bands are known and entries refer to them.
 
         Raises
         ------

@@ -33,7 +33,7 @@ class Cell:
 
     def of(self, table):
         """
-        Take it from a table.
+        Read it from a table.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ def find_name(table, names):
 
 def find_cell(table, pattern, letter, index):
     """
-    Find what a pattern of names stands for in one band.
+    Find the column that a name pattern denotes in one band.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def find_cell(table, pattern, letter, index):
 
 def numbers(column, name):
     """
-    Turn a column into plain numbers, in its own unit.
+    Convert a column to plain numbers, in its own unit.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def numbers(column, name):
 
 def looks_like_redshifts(column, name):
     """
-    Tell redshifts from magnitudes.
+    Return whether numbers are redshifts rather than magnitudes.
 
     Parameters
     ----------

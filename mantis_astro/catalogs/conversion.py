@@ -25,7 +25,7 @@ _LIKE_MAGNITUDES = 3.0, 45.0
 
 def as_flux_columns(table, entry, extinction=None):
     """
-    Turn the columns of a band into a flux and its error.
+    Convert the columns of a band to a flux and its error.
 
     Parameters
     ----------

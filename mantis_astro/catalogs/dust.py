@@ -11,7 +11,7 @@ _NAMES = ("ebv", "e_bv", "e(b-v)", "ebv_sfd", "ebv_csfd", "mw_ebv", "sfd_ebv")
 
 def find_ebv(table, catalogs):
     """
-    Find E(B-V) in a table: its column, or what columns of extinction come from.
+    Find E(B-V) in a table, in its column or from columns of extinction.
 
     Parameters
     ----------

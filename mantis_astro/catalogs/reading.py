@@ -346,7 +346,7 @@ def _convert(table, entries, ebv, missing, corrected):
 
 
 def _state(entries, undone, corrected):
-    """Tell whether fluxes are corrected for dust, and which light they hold."""
+    """Return whether fluxes are corrected for dust, and which light they hold."""
     states = {
         entry: corrected
         if entry.catalog is None

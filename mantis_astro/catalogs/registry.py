@@ -16,7 +16,7 @@ _catalogs: dict = {}
 
 def register_catalog(catalog):
     """
-    Make the tables of a survey known to `read_photometry`.
+    Register the tables of a survey for `read_photometry`.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _by_name():
 
 def plain_name(name):
     """
-    Reduce the name of a survey to what counts in it.
+    Normalise the name of a survey for comparison.
 
     Parameters
     ----------

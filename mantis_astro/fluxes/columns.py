@@ -23,7 +23,7 @@ _LIKE_MAGNITUDES = 5.0, 40.0
 
 def column_suffix(band):
     """
-    Give the ending of the columns of a band.
+    Return the ending of the columns of a band.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Fluxes:
 
     @property
     def observed(self):
-        """Whether there is a flux, shape (n_object, n_band)."""
+        """Whether a flux was observed, shape (n_object, n_band)."""
         return np.isfinite(self.flux)
 
     @property

@@ -19,7 +19,7 @@ __all__ = ["to_flux"]
 
 def to_flux(values, errors=None, *, band=None, system="AB", softening=None):
     """
-    Turn magnitudes, maggies or fluxes of a catalogue into columns of fluxes.
+    Convert magnitudes, maggies or fluxes of a catalogue to columns of fluxes.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ _DEPTHS = {
 
 def flux_to_mag_ab(flux):
     """
-    Turn fluxes into AB magnitudes.
+    Convert fluxes to AB magnitudes.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def flux_to_mag_ab(flux):
 
 def mag_ab_to_flux(mag):
     """
-    Turn AB magnitudes into fluxes.
+    Convert AB magnitudes to fluxes.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def flux_to_asinh_mag(flux, softening):
 
 def asinh_mag_to_flux(mag, softening):
     """
-    Turn asinh magnitudes into fluxes, the inverse of `flux_to_asinh_mag`.
+    Convert asinh magnitudes to fluxes, the inverse of `flux_to_asinh_mag`.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def magnitude_error(flux, flux_err, softening=0.0):
 
 def default_softening(band):
     """
-    Give the softening of asinh magnitudes that tables use unless told otherwise.
+    Return the default softening of asinh magnitudes.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def default_softening(band):
 
 def has_depth(band):
     """
-    Tell whether the depth of a band's survey is known here.
+    Return whether the depth of a band's survey is known.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def has_depth(band):
 
 def is_sentinel_magnitude(numbers):
     """
-    Tell numbers that catalogues write where there is no magnitude, or no error of it.
+    Return which numbers stand for a missing magnitude or error.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ _IS_CORRECTED = {"corrected": True, "not corrected": False}
 @dataclass(frozen=True)
 class FluxState:
     """
-    What was done to the fluxes of a table.
+    Aperture and dust correction of the fluxes of a table.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class FluxState:
 
 def read_state(table):
     """
-    Read from a table what was done to its fluxes.
+    Read the aperture and dust correction of the fluxes of a table.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ _COUNTED = {u.adu, u.ct, u.DN, u.electron, u.mgy, u.ph, u.pix, u.s}
 
 def njy_from_ab(mag):
     """
-    Turn AB magnitudes into fluxes, both as plain numbers.
+    Convert AB magnitudes to fluxes, both as plain numbers.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def njy_from_ab(mag):
 
 def ab_from_njy(flux):
     """
-    Turn fluxes into AB magnitudes, both as plain numbers.
+    Convert fluxes to AB magnitudes, both as plain numbers.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def ab_from_njy(flux):
 
 def to_njy(flux):
     """
-    Turn fluxes of any kind into plain numbers in nJy.
+    Convert fluxes of any kind to plain numbers in nJy.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def njy_factor(cutout, band):
 @lru_cache(maxsize=128)
 def is_linear_in_flux(unit):
     """
-    Tell whether pixels of a unit are fluxes, up to a zero point.
+    Return whether pixels of a unit are fluxes, up to a zero point.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ __all__ = [
 
 def as_array(values, name):
     """
-    Turn what holds real numbers into an array.
+    Convert real numbers of any type to an array.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def as_array(values, name):
 
 def refuse_masked(values, name):
     """
-    Refuse a masked array of which something is masked.
+    Raise an error if any element of an array is masked.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def refuse_masked(values, name):
 
 def as_matrix(values, name):
     """
-    Turn what holds numbers into a float64 matrix.
+    Convert numbers of any type to a float64 matrix.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def as_matrix(values, name):
 
 def check_finite(matrix, name):
     """
-    Refuse rows that are not finite, and say which.
+    Raise an error that names rows with values that are not finite.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def check_finite(matrix, name):
 
 def as_weights(sample_weight, n):
     """
-    Turn weights of samples into an array.
+    Convert weights of samples to an array.
 
     Parameters
     ----------

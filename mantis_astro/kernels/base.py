@@ -260,7 +260,7 @@ class Linear(Kernel):
 
 def with_bias(features):
     """
-    Put the feature 1 behind the others.
+    Append a feature of 1.
 
     Parameters
     ----------

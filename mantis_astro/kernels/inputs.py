@@ -66,7 +66,7 @@ def _arrays(x):
 
 def as_tensor(array):
     """
-    Turn an array into a tensor, sharing its memory if torch may write there.
+    Convert an array to a tensor, sharing its memory if torch may write there.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def count_samples(x):
 
 def take_samples(x, rows):
     """
-    Take some samples.
+    Select samples.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class NetworkFunction:
 
     def mixed(self):
         """
-        Make the same function with one output, a fixed sum of all.
+        Return the same function with one output, a fixed sum of all.
 
         Returns
         -------
@@ -228,7 +228,7 @@ class NetworkFunction:
 
     @property
     def device(self):
-        """Where the module is."""
+        """Device of the module."""
         return next((p.device for p in self.module.parameters()), torch.device("cpu"))
 
     def parameters(self):
@@ -327,7 +327,7 @@ class NetworkFunction:
 
     def prepare(self, x):
         """
-        Turn samples into tensors where the module is, in its precision.
+        Convert samples to tensors on the module's device, in its precision.
 
         Parameters
         ----------
@@ -349,7 +349,7 @@ class NetworkFunction:
 
     def require_independent(self):
         """
-        Refuse a module whose answer for a sample depends on the others.
+        Raise an error if the output for a sample depends on others.
 
         Raises
         ------
@@ -388,7 +388,7 @@ def _explain_integers(error, x):
 
 def logits_of(answer):
     """
-    Pick the tensor from what a module returns.
+    Select the tensor from the output of a module.
 
     Parameters
     ----------

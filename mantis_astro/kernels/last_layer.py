@@ -26,7 +26,7 @@ _RIDGE = (np.inf, *np.geomspace(10, 1e-12, 27))
 @dataclass(frozen=True, eq=False)
 class LastLayerReport:
     """
-    What was solved for, and whether it is better.
+    Solution for a last layer, and whether it is better.
 
     Attributes
     ----------

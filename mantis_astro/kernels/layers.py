@@ -137,7 +137,7 @@ class LayerFactors:
 
     @property
     def size(self):
-        """How many numbers they are."""
+        """Number of stored numbers."""
         return sum(
             value.numel()
             for part in self.parts.values()
@@ -147,7 +147,7 @@ class LayerFactors:
 
 def layered_parameters(module):
     """
-    Find the parameters that belong to one layer of a known kind.
+    Find the parameters of layers of a known kind.
 
     Parameters
     ----------

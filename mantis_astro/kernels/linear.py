@@ -277,7 +277,7 @@ def ridge_path(
 @dataclass(frozen=True, eq=False)
 class KernelRegression:
     """
-    A kernel and what it learned.
+    Kernel and its fitted coefficients.
 
     Attributes
     ----------

@@ -252,7 +252,7 @@ def log_loss(logits, share):
 
 def span(features):
     """
-    Rotate features into the span of their rows, where there are more of them than rows.
+    Rotate features to the span of their rows, if they outnumber the rows.
 
     Parameters
     ----------

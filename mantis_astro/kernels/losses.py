@@ -19,7 +19,7 @@ __all__ = [
 @dataclass(frozen=True)
 class LossBounds:
     """
-    A kernel's test loss over that of a reference, and what it must lie between.
+    Test loss of a kernel relative to a reference, with its bounds.
 
     Attributes
     ----------

@@ -44,7 +44,7 @@ def mean_of_tokens(a, x):
 
 def last_token(a, x):
     """
-    Take the last token of each text, for ``pool`` of `ConjugateKernel`.
+    Select the last token of each text, for ``pool`` of `ConjugateKernel`.
 
     Parameters
     ----------

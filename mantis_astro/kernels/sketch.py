@@ -59,7 +59,7 @@ class Sketch:
 
     @property
     def scratch(self):
-        """How many numbers the sums of one vector need."""
+        """Number of values that the sums of one vector need."""
         return 2 * self.n_dimensions * self.width
 
     def __call__(self, parts):

@@ -13,7 +13,7 @@ _MAX_CONDITION = 1e12
 
 class StreamingRidge:
     """
-    Ridge regression whose rows come in blocks; memory does not grow with their number.
+    Ridge regression on blocks of rows, in constant memory.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def pit(pdf, z_spec):
 
 def coverage(pdf, z_spec, *, level):
     """
-    Share of galaxies whose z_spec lies in the central interval of p(z).
+    Share of galaxies with z_spec in the central interval of p(z).
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def log_score(pdf, z_spec):
 
 def object_scores(pdf, z_spec, *, point="median"):
     """
-    Score every galaxy, for looking at what makes them good or bad.
+    Compute the scores of each galaxy.
 
     Parameters
     ----------

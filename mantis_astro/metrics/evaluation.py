@@ -179,7 +179,7 @@ def evaluate(
 
 def summarize(table):
     """
-    Put the first row of a table of `evaluate` in words.
+    Describe the first row of a table of `evaluate` in words.
 
     Parameters
     ----------

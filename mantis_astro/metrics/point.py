@@ -238,7 +238,7 @@ def rail_outlier_fraction(z_phot, z_spec):
 
 def valid(values):
     """
-    Leave out what is NaN.
+    Exclude NaN.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def valid(values):
 
 def mean(values):
     """
-    Mean that knows of nothing.
+    Mean; NaN for an empty array.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def _channels(images, n_band):
 
 def observed_bands(prepared, n_band):
     """
-    Tell which bands a network is shown.
+    Return which bands of an input were observed.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def observed_bands(prepared, n_band):
 
 def without_bands(prepared, absent):
     """
-    Make bands absent, as they are where a survey did not look.
+    Set bands to missing, as where a survey did not observe.
 
     In images, all pixels are zero after the stretch; in photometry, so are the
     magnitude, its error and the number that says whether the band was observed. That is

@@ -21,7 +21,7 @@ _PRECISIONS = ("float32", "bfloat16", "auto")
 
 def accelerate(network, *, precision="float32"):
     """
-    Give a network the form that runs fastest on this CPU.
+    Convert a network to the form that runs fastest on this CPU.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def accelerate(network, *, precision="float32"):
 
 class FusedBlock(nn.Module):
     """
-    A block whose linear layers run in oneDNN, the first one with its GELU.
+    Block with linear layers in oneDNN, the first one fused with its GELU.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class FusedBlock(nn.Module):
         self.block = block
 
     def forward(self, x):
-        """Do what the block does: (n_object, n_channel, ny, nx) to the same shape."""
+        """Compute the block: (n_object, n_channel, ny, nx) to the same shape."""
         block = self.block
         if torch.is_grad_enabled():
             return block(x)

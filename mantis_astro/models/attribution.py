@@ -40,7 +40,7 @@ def shapley_values(
     progress=True,
 ):
     """
-    Share out what a model knows about each galaxy among surveys, bands or other groups.
+    Attribute the information in each p(z) to surveys, bands or other groups.
 
     The model is asked with every combination of groups present, the others as they are
     where nobody looked; the Shapley value of a group is the mean change that it makes
@@ -229,7 +229,7 @@ class _Worth:
         self.nothing = nothing
 
     def without_any(self, probability):
-        """P(z) of no group: what was given, or else the network's answer."""
+        """P(z) without any group: as given, or the output of the network."""
         if self.nothing is None:
             return probability
         return np.broadcast_to(self.nothing, probability.shape)

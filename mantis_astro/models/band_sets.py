@@ -52,7 +52,7 @@ _SCATTER_OF_MEAN = 0.2  # mag: a good measurement counts as a few mediocre ones
 
 def aperture_number(text):
     """
-    Give the number by which the network is told what light fluxes hold.
+    Return the number that encodes the aperture for the network.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def aperture_number(text):
 @record("band_set")
 class BandSetSpec:
     """
-    What a network of any bands reads of a table, and how it is prepared.
+    Input of a network of any bands, and its preparation.
 
     Each measurement is told apart by the transmission curve of its filter, not by a
     name. It gives its asinh magnitude, softened by its own error, relative to the mean
@@ -141,7 +141,7 @@ class BandSetSpec:
 
     def describe(self, filters):
         """
-        Describe transmission curves as the network is told them.
+        Describe transmission curves as the network reads them.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class BandSetSpec:
 
     def encode(self, flux, flux_err, observed, described, ebv, aperture):
         """
-        Turn measurements into what the network reads.
+        Convert measurements to the input of the network.
 
         Parameters
         ----------
@@ -379,7 +379,7 @@ class BandSetSpec:
 
     def measured(self, images):
         """
-        Turn what was encoded into magnitudes again.
+        Convert the input of the network back to magnitudes.
 
         Parameters
         ----------
@@ -407,7 +407,7 @@ class BandSetSpec:
 
     def learnt(self, images):
         """
-        Make a spec that knows what was learnt from.
+        Return a spec with the ranges of a training set.
 
         Parameters
         ----------

@@ -199,7 +199,7 @@ class ModelCard:
 
     @property
     def ebv_maps(self) -> tuple[str, ...]:
-        """Names of the dust maps whose E(B-V) it reads, in its order."""
+        """Names of the dust maps that the network reads, in order."""
         return self.spec.ebv_maps
 
     @property
@@ -214,7 +214,7 @@ class ModelCard:
 
     def to_plain(self) -> dict:
         """
-        Turn the card into what JSON can hold.
+        Convert the card to values that JSON can store.
 
         Returns
         -------
@@ -234,7 +234,7 @@ class ModelCard:
     @classmethod
     def from_plain(cls, plain: dict) -> Self:
         """
-        Make a card from what `to_plain` gave.
+        Create a card from the output of `to_plain`.
 
         Surveys that came with it are registered, unless there are some of that name.
 

@@ -62,7 +62,7 @@ def iter_coalitions(network, prepared, members):
 
 def present_groups(prepared, members):
     """
-    Tell which groups have a band that was observed.
+    Return which groups have an observed band.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def present_groups(prepared, members):
 
 def take(prepared, rows):
     """
-    Take some of the objects.
+    Select objects.
 
     Parameters
     ----------

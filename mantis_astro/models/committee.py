@@ -90,7 +90,7 @@ class Committee(nn.Module):
 
     @property
     def tells_stars(self):
-        """Whether all members tell stars from galaxies."""
+        """Whether all members compute the probability of a star."""
         return all(hasattr(member, "star") for member in self.members)
 
     def star_probability(self, features):

@@ -65,7 +65,7 @@ def _span(position, length, side, *, centred):
 
 def is_blank(window, cutout):
     """
-    Whether an image shows nothing: every pixel masked, not finite or exactly zero.
+    Whether an image is blank: every pixel masked, not finite or exactly zero.
 
     GALEX serves zeros where it never looked; but a window that happens to hold no
     photon is an observation, so the whole image decides.

@@ -47,7 +47,7 @@ class EncoderConfig:
     @classmethod
     def large(cls, in_channels):
         """
-        Make the sizes of ConvNeXt-Large (Liu et al. 2022, table 9).
+        Sizes of ConvNeXt-Large (Liu et al. 2022, table 9).
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class EncoderConfig:
     @classmethod
     def small(cls, in_channels):
         """
-        Make the sizes of ConvNeXt-Small.
+        Sizes of ConvNeXt-Small.
 
         Parameters
         ----------

@@ -74,7 +74,7 @@ class NativeCrops:
 
     def check(self, bands):
         """
-        Refuse bands that there is no crop for.
+        Raise an error for bands without a crop.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class NativeCrops:
 
     def combine(self, planes):
         """
-        Join stretched planes into what the network reads.
+        Join stretched planes to the input of the network.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class CommonGrid:
 
     def combine(self, planes):
         """
-        Give the one plane, stretched, as it is.
+        Return the stretched plane unchanged.
 
         Parameters
         ----------
@@ -298,7 +298,7 @@ class SurveyGrids(CommonGrid):
 
     def combine(self, planes):
         """
-        Give the planes, stretched, as they are.
+        Return the stretched planes unchanged.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ __all__ = [
 
 def full_precision(tensor):
     """
-    Context in which autocast is off.
+    Context without autocast.
 
     Magnitudes do not survive bfloat16: at 22 mag its steps are 3 % of the flux. So in
     mixed precision only the encoders compute with fewer bits.
@@ -40,7 +40,7 @@ def full_precision(tensor):
 
 class RedshiftNetwork(nn.Module):
     """
-    What all networks share: a vector for each object, the head, logits.
+    Base of all networks: a vector per object, the head, logits.
 
     Another set of encoders is a class that derives from this one and has a method
     ``join(images, ebv)``, which returns the vector that the head reads. Another head is
@@ -143,7 +143,7 @@ class RedshiftNetwork(nn.Module):
 
 def with_modules(network, modules):
     """
-    Give a network other modules; all else is shared.
+    Copy a network with other modules, and share everything else.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ class Perceptron(nn.ModuleList):
 
 class PhotometryBranch(nn.Module):
     """
-    The way around the encoders: E(B-V) and, where asked for, aperture sums.
+    Input that bypasses the encoders: E(B-V) and, optionally, aperture sums.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ class PhotometryBranch(nn.Module):
     @torch.no_grad()
     def standardize(self, images):
         """
-        Let every sum have mean 0 and variance 1 over some galaxies, to begin with.
+        Initialise every sum to mean 0 and variance 1 over some galaxies.
 
         Parameters
         ----------

@@ -69,7 +69,7 @@ def predict_probability(network, images, ebv, *, dihedral=False, device=None):
 
 def predict_features(network, images, ebv, *, device=None):
     """
-    Features of many objects: what the network's last layer reads.
+    Features of many objects: the input of the network's last layer.
 
     Parameters
     ----------

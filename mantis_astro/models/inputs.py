@@ -30,7 +30,7 @@ __all__ = ["InputSpec", "NetworkInput"]
 @dataclass(frozen=True)
 class NetworkInput:
     """
-    What goes into a network, with what is to be said about each object.
+    Input of a network, with flags and coverage of each object.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class NetworkInput:
 @record("images")
 class InputSpec:
     """
-    What images a network reads, and how they are prepared.
+    Images that a network reads, and their preparation.
 
     The contract between cutouts and network. It travels with the weights, and its
     `to_tensor` is the only place where pixel values lose their units.
@@ -223,7 +223,7 @@ class InputSpec:
 
     def cut(self, cutouts: Sequence[MultibandCutout]) -> PixelBatch:
         """
-        Bring images onto the network's pixels, before the stretch.
+        Resample images to the network's pixels, before the stretch.
 
         Parameters
         ----------
@@ -252,7 +252,7 @@ class InputSpec:
         self, planes: tuple[torch.Tensor, ...], observed: torch.Tensor
     ) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """
-        Turn pixels into what the network reads.
+        Convert pixels to the input of the network.
 
         Parameters
         ----------
@@ -277,7 +277,7 @@ class InputSpec:
 
     def learnt(self, images: Sequence) -> Self:  # noqa: ARG002  others keep it
         """
-        Return the spec itself: it does not know what was learnt from.
+        Return the spec itself; it has no ranges of a training set.
 
         Parameters
         ----------
@@ -316,7 +316,7 @@ class InputSpec:
 
     @property
     def in_njy(self) -> bool:
-        """Whether the network reads nJy, or else the surveys' own units."""
+        """Whether the network reads nJy instead of the surveys' own units."""
         return self.stretch[0].in_njy
 
     @cached_property
@@ -341,7 +341,7 @@ PUBLISHED_STRETCH = (
 
 def dust_inputs(spec, ebv, n_object):
     """
-    Bring E(B-V) into the columns that a network reads.
+    Convert E(B-V) to the columns that a network reads.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ _NOWHERE = (1.0, 0.0, 0.0, 0.0, -1.0)  # a range that nothing is in
 
 class Measured(NamedTuple):
     """
-    Measurements as a network of any bands is told them.
+    Measurements in the form that a network of any bands reads.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Measured(NamedTuple):
 @record("learnt_ranges")
 class LearntRanges:
     """
-    Quantiles of what was learnt from, by wavelength of the filters.
+    Quantiles of the training set, by wavelength of the filters.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class LearntRanges:
     @classmethod
     def of(cls, measured, known=None):
         """
-        Take the ranges of some galaxies.
+        Compute the ranges of some galaxies.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class LearntRanges:
 
     def outside(self, measured):
         """
-        Find measurements outside what was learnt.
+        Find measurements outside the ranges of the training set.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ class LearntRanges:
 
     def list_outside(self, measured, bands):
         """
-        List measurements outside what was learnt, with the reason in words.
+        List measurements outside the ranges, with the reason in words.
 
         Parameters
         ----------
@@ -219,7 +219,7 @@ class LearntRanges:
 
     def compare(self, measured, bands):
         """
-        Compare a sample with what was learnt, band by band.
+        Compare a sample with the training set, band by band.
 
         Parameters
         ----------

@@ -155,7 +155,7 @@ class SurveyFusionConfig:
         head=None,
     ):
         """
-        Make the configuration that fits what a network reads.
+        Create the configuration for an input spec.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class SurveyFusionConfig:
 
     @property
     def joined(self):
-        """Surveys in the order in which their features are joined."""
+        """Surveys in the order of their features."""
         return tuple(survey for survey, _ in self.encoders)
 
     def build(self):

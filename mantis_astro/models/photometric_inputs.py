@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 @record("photometry", renamed={"softening": "asinh_scale"})
 class PhotometrySpec:
     """
-    What columns of a table a network reads, and how they are prepared.
+    Columns of a table that a network reads, and their preparation.
 
     Each band gives three inputs: its asinh magnitude, the error of that, and whether
     the band was observed. A non-detection is an observation and keeps its measured
@@ -200,7 +200,7 @@ class PhotometrySpec:
 
     def encode(self, values, observed):
         """
-        Turn fluxes into what the network reads.
+        Convert fluxes to the input of the network.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class PhotometrySpec:
 
     def learnt(self, images):  # noqa: ARG002  others keep what they learnt
         """
-        Return the spec itself: it does not know what was learnt from.
+        Return the spec itself; it has no ranges of a training set.
 
         Parameters
         ----------

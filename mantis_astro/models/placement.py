@@ -14,7 +14,7 @@ __all__ = ["PlacedBatch", "place_all"]
 @dataclass(frozen=True)
 class PlacedBatch:
     """
-    Where the targets lie in the images of many objects.
+    Positions of the targets in the images of many objects.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class PlacedBatch:
 
 def place_all(cutouts, bands, pixel_scales=None, *, in_njy):
     """
-    Find the targets in all images, and which images can be used.
+    Find the targets in all images, and the images that can be used.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ def fused_linear(x, layer, activation):
 
 def fused_linear_works(dtype):
     """
-    Try whether `fused_linear` does what torch's public layers do, here.
+    Test whether `fused_linear` equals torch's public layers on this CPU.
 
     The operation is torch.compile's own and not documented. It may be missing, and
     processors without instructions for bfloat16 refuse that type.
@@ -81,7 +81,7 @@ def _agrees(dtype):
 
 def choose_fastest(forms, what, *, clock=time.perf_counter):
     """
-    Time several ways of doing the same, and say in the log which is taken.
+    Time several equivalent functions, and log and return the fastest.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ _CAVEATS = (
 
 def published_cards():
     """
-    Make the cards of the published networks.
+    Cards of the published networks.
 
     Returns
     -------

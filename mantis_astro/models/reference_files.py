@@ -22,7 +22,7 @@ REFERENCE_KEY = "mantis_astro.reference"
 
 def encoder_sha256(network):
     """
-    Fingerprint what makes the features: all weights but the last layer's.
+    SHA-256 of all weights except those of the last layer.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def encoder_sha256(network):
 
 def write_reference(reference, network):
     """
-    Turn statistics into tensors and metadata of a file.
+    Convert statistics to tensors and metadata of a file.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def write_reference(reference, network):
 
 def split_reference(tensors):
     """
-    Tell the tensors of a file that are weights from those that are statistics.
+    Separate the tensors of weights and of statistics in a file.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def split_reference(tensors):
 
 def read_reference(arrays, metadata):
     """
-    Put statistics together again.
+    Restore statistics from a file.
 
     Parameters
     ----------

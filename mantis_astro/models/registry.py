@@ -68,7 +68,7 @@ def _cards():
 
 def register_model(card):
     """
-    Make a model known by name.
+    Register a model by name.
 
     Parameters
     ----------

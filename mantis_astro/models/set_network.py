@@ -191,7 +191,7 @@ class BandSet(RedshiftNetwork):
 
 class Block(nn.Module):
     """
-    Attention and two linear layers, each behind a norm and added to what comes in.
+    Attention and two linear layers, with norms and residual connections.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ class Block(nn.Module):
 
     def forward(self, x, there, n_query=None):
         """
-        Let tokens take in what the others hold.
+        Update tokens by attention to all others.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ __all__ = ["exact_shapley"]
 
 def exact_shapley(values):
     """
-    Share out what all players reach together, exactly.
+    Compute exact Shapley values from the values of all coalitions.
 
     Parameters
     ----------

@@ -245,7 +245,7 @@ def weights_from_grid(bin_edges, z, density):
 
 def density_on_grid(bin_edges, probability, z):
     """
-    Give binned densities at points, for those who join them by straight lines.
+    Sample binned densities at points, for linear interpolation.
 
     Parameters
     ----------

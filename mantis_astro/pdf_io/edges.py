@@ -62,7 +62,7 @@ def edges_to_text(bin_edges):
 
 def edges_from_text(text):
     """
-    Read what `edges_to_text` wrote.
+    Read the output of `edges_to_text`.
 
     Parameters
     ----------
@@ -185,5 +185,5 @@ def _runs(edges):
 
 
 def _short(number):
-    """Give the shortest text that reads as the same number."""
+    """Return the shortest text that reads as the same number."""
     return repr(float(number)).removesuffix(".0")

@@ -69,7 +69,7 @@ def to_ensemble(bin_edges, probability, *, kind, ancil):
 
 def from_ensemble(ensemble, bin_edges=None):
     """
-    Take weights of redshift bins from a qp ensemble.
+    Compute probabilities of redshift bins from a qp ensemble.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ _OLD_EDGES = "bin_edges"  # a list, in older tables
 
 class PDFParts(NamedTuple):
     """
-    What a file of densities holds.
+    Contents of a file of densities.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ def read_parts(path, *, format=None):
 
 def parts_from_table(table, *, prefix="", bin_edges=None):
     """
-    Take densities from the column of probabilities of a table.
+    Read densities from the column of probabilities of a table.
 
     Parameters
     ----------

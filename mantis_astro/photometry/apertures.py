@@ -48,7 +48,7 @@ class Circular:
         _check_correction(self.correction, _CORRECTIONS[:2])
 
     def describe(self):
-        """Say in words what light it holds."""
+        """Describe the aperture in words."""
         arcsec = self.radius.to_value(u.arcsec)
         return f"circle of {arcsec:g} arcsec, {_IN_WORDS[self.correction]}"
 
@@ -103,14 +103,14 @@ class Kron:
         _check_correction(self.correction, _CORRECTIONS)
 
     def describe(self):
-        """Say in words what light it holds."""
+        """Describe the aperture in words."""
         return f"{self.scale:g} Kron radii, {_IN_WORDS[self.correction]}"
 
 
 @dataclass(frozen=True)
 class Annulus:
     """
-    A ring around the target from which sky level and noise are taken.
+    Ring around the target for sky level and noise.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class Annulus:
 
     def radii(self, aperture_radius, psf_fwhm):
         """
-        Give the radii around an aperture, in one band.
+        Radii around an aperture, in one band.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class SkyEllipse:
     @classmethod
     def circle(cls, radius):
         """
-        Make a circle around the target.
+        Circle around the target.
 
         Parameters
         ----------
@@ -241,7 +241,7 @@ class SkyEllipse:
 
 def get_aperture(aperture):
     """
-    Turn the ways to ask for an aperture into one.
+    Convert an aperture argument of any form to an aperture.
 
     Parameters
     ----------

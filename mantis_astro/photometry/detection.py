@@ -56,7 +56,7 @@ class Detection:
 
     def aperture(self, smallest):
         """
-        Give the ellipse to measure in.
+        Return the ellipse of the aperture.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Detection:
 
     def has_neighbour_in(self, ellipse):
         """
-        Tell whether another source lies in an aperture.
+        Return whether another source lies in an aperture.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Detection:
 @dataclass(frozen=True)
 class Sources:
     """
-    Which pixels of an image show sources.
+    Segmentation of an image into sources.
 
     Attributes
     ----------

@@ -82,7 +82,7 @@ class Image:
 
 def prepare_image(band, cutout, psf, verdicts, k):
     """
-    Make a cutout ready to be measured.
+    Prepare a cutout for measurements.
 
     Parameters
     ----------

@@ -346,7 +346,7 @@ def _request(image, ellipse, on_image, sources, options):
 
 
 def _add_fluxes(measured, rows, sums, *, subtract):
-    """Turn sums into fluxes, errors and flags."""
+    """Convert sums to fluxes, errors and flags."""
     if not rows:
         return
     njy, gain, fraction, full_area = np.array(

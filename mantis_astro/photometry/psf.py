@@ -31,7 +31,7 @@ class _SumOfGaussians:
 
     def enclosed(self, radius):
         """
-        Give the part of the light of a point source within a circle around it.
+        Fraction of the light of a point source within a circle around it.
 
         Parameters
         ----------

@@ -7,7 +7,7 @@ __all__ = ["is_saturated"]
 
 def is_saturated(image, request):
     """
-    Tell whether pixels in an aperture are saturated.
+    Return whether pixels in an aperture are saturated.
 
     Parameters
     ----------

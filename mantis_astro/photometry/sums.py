@@ -51,7 +51,7 @@ class Request:
 @dataclass(frozen=True)
 class Sums:
     """
-    What `measure_sums` finds, with one entry for each request.
+    Result of `measure_sums`, with one entry for each request.
 
     Attributes
     ----------
@@ -183,7 +183,7 @@ def aperture_weights(shape, x, y, a, b, theta):
 
 def aperture_mask(x, y, a, b, theta):
     """
-    Compute the overlap of an aperture with pixels, whether or not there is an image.
+    Compute the overlap of an aperture with pixels, inside and outside the image.
 
     Parameters
     ----------

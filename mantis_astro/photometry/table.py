@@ -29,7 +29,7 @@ _PASSED_ON = ~(Flag.NO_DATA | Flag.NON_DETECTION)
 
 class Measurements:
     """
-    What was measured of some targets, band by band as it comes.
+    Measurements of some targets, collected band by band.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Measurements:
 
     def add(self, index, bands, **values):
         """
-        Add what was measured.
+        Add measurements.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Measurements:
     @classmethod
     def join(cls, parts):
         """
-        Put measurements of further targets behind one another.
+        Append measurements of further targets.
 
         Parameters
         ----------

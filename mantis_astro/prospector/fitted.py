@@ -9,7 +9,7 @@ __all__ = ["fitted_filters"]
 
 def fitted_filters(obs):
     """
-    Name the filters whose fluxes are fitted.
+    Return the names of the fitted filters.
 
     Parameters
     ----------

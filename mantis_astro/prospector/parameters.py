@@ -25,7 +25,7 @@ _MOST_LOST = 0.01
 
 def as_prior(pdf, *, floor=None, temper=None, support=None):
     """
-    Give the prior of a p(z), or the prior itself.
+    Return the prior of a p(z), or the prior itself.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def _tie_age(params, changes):
 
 
 def _share_of_age(prior, age_now):
-    """Turn the prior of an age, uniform or log-uniform, into that of its share."""
+    """Convert the prior of an age, uniform or log-uniform, to that of its share."""
     priors = require_prospector("models.priors")
     if not isinstance(prior, priors.Uniform | priors.LogUniform):
         msg = (

@@ -22,7 +22,7 @@ _KEY = "mantis_astro.zero_points"  # of the metadata of the file
 @dataclass(frozen=True, eq=False)
 class InformedModel:
     """
-    A model of redshifts, and what is to be done with photometry before it reads that.
+    Redshift model with the preparation of its photometry.
 
     Attributes
     ----------

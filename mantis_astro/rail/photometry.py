@@ -20,7 +20,7 @@ _FAINTEST_ERROR = 10.0  # beyond, an "error" of what was not detected is a limit
 @dataclass(frozen=True)
 class PhotometryColumns:
     """
-    Which columns of a table of RAIL hold which band, and how.
+    Assignment of the columns of a RAIL table to bands.
 
     Attributes
     ----------

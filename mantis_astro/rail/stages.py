@@ -215,7 +215,7 @@ class AnyBandInformer(_ReadsPhotometry, informer.CatInformer):
 
 class AnyBandEstimator(_ReadsPhotometry, estimator.CatEstimator):
     """
-    Compute p(z) with what `AnyBandInformer` made, or with any file of weights.
+    Compute p(z) with a model of `AnyBandInformer`, or any file of weights.
 
     Beside each p(z) goes what the model says of the object: ``flags`` (see
     `mantis_astro.Flag`), ``ood_score`` and ``p_star``, NaN where the model does not

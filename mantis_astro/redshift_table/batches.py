@@ -49,7 +49,7 @@ def open_rows(
     predictor, table, source=None, *, ra=None, dec=None, chunk=64, missing=SENTINELS
 ):
     """
-    Find in a table what a model reads.
+    Find the input of a model in a table.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class FluxRows:
 
     @property
     def fingerprint(self):
-        """What identifies the rows: all that is read of them."""
+        """Fingerprint of the rows: all values that are read."""
         return fingerprint([self._fluxes.flux, self._fluxes.flux_err])
 
     def batches(self, rows):
@@ -167,7 +167,7 @@ class FluxRows:
 
 class CutoutRows:
     """
-    Rows of a table whose cutouts are elsewhere.
+    Rows of a table with cutouts from a source.
 
     Parameters
     ----------
@@ -193,13 +193,13 @@ class CutoutRows:
 
     @property
     def place(self):
-        """Where the cutouts are on disk; empty for a source that is not there."""
+        """Location of the cutouts on disk; empty for other sources."""
         path = getattr(self._source, "path", None)
         return "" if path is None else str(Path(path).resolve())
 
     @property
     def fingerprint(self):
-        """What identifies the rows: their positions."""
+        """Fingerprint of the rows: their positions."""
         return fingerprint([self._coords.ra.deg, self._coords.dec.deg])
 
     def batches(self, rows):
@@ -248,7 +248,7 @@ class CutoutRows:
 
 class MeasuredRows(CutoutRows):
     """
-    Rows of a table whose fluxes are measured on cutouts that are elsewhere.
+    Rows of a table with fluxes measured on cutouts from a source.
 
     Parameters
     ----------

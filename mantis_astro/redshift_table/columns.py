@@ -19,7 +19,7 @@ __all__ = ["NewColumns"]
 
 class NewColumns:
     """
-    The columns that a table gains; nothing but those asked for is kept.
+    New columns of a table; only requested ones are kept.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class NewColumns:
 
     def attach(self, facts):
         """
-        Put the columns on the table.
+        Add the columns to the table.
 
         Parameters
         ----------

@@ -46,7 +46,7 @@ class DomainWatch:
 
     def add(self, rows, components):
         """
-        Take note of finished rows.
+        Add finished rows.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class DomainWatch:
     @property
     def noted(self):
         """
-        What is noted.
+        Statistics collected so far.
 
         Returns
         -------

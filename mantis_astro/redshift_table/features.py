@@ -12,7 +12,7 @@ def table_features(
     predictor, table, source=None, *, ra=None, dec=None, ebv=None, chunk=64
 ):
     """
-    Compute what the last layer of the network reads, for each row of a table.
+    Compute the input of the last layer for each row of a table.
 
     Parameters
     ----------

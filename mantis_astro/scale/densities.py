@@ -20,7 +20,7 @@ KINDS = ("quantiles", "bins", "none")
 
 def nested_densities(probability, bin_edges, kind):
     """
-    Make the column of p(z).
+    Create the column of p(z).
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def frame_to_table(frame, *, units=None, meta=None):
 
 def with_units(table, *, units=None, meta=None):
     """
-    Add to a table what neither pandas nor Parquet keeps.
+    Add the units that pandas and Parquet do not keep to a table.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _is_plain(series):
 
 def is_plain_type(kind):
     """
-    Tell whether a type is one of numbers, texts or dates.
+    Return whether a type is numeric, text or date.
 
     Parameters
     ----------

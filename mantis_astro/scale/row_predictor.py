@@ -111,7 +111,7 @@ class RowPredictor:
 
     def identity(self):
         """
-        List what the answers depend on.
+        List everything that results depend on.
 
         Returns
         -------

@@ -15,7 +15,7 @@ _NAME = "mantis_run.json"
 
 class RunRecord:
     """
-    What the output in a folder belongs to, and whether it is finished.
+    Record of the run that an output folder belongs to.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class RunRecord:
         return False
 
     def finish(self):
-        """Take note that all is written."""
+        """Record that the output is complete."""
         self._write(finished=True)
 
     def remove(self):

@@ -103,7 +103,7 @@ def read_table(path):
 
 def layout_of(path):
     """
-    Tell the format of a file by its name.
+    Return the format of a file by its name.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def layout_of(path):
 
 def read_head(path):
     """
-    Read what lies beside a flat file: types, units and meta.
+    Read the types, units and meta beside a flat file.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def write_table(table, path, *, overwrite=False):
 
 def write_head(table, path, layout):
     """
-    Write beside a flat file what it does not hold; nothing for other formats.
+    Write types, units and meta beside a flat file; nothing for other formats.
 
     Parameters
     ----------
@@ -334,7 +334,7 @@ def _write_asdf(table, path):
 
 def head_beside(path):
     """
-    Tell where types, units and meta of a flat file are.
+    Path of the types, units and meta of a flat file.
 
     Parameters
     ----------

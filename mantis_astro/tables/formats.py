@@ -27,7 +27,7 @@ FLAT_FORMATS = ("ascii.csv", "votable")
 
 def fitted(table, layout, *, tell=True):
     """
-    Make a table fit a format, and say what is lost.
+    Convert a table to what a format supports, and list what is lost.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def fitted(table, layout, *, tell=True):
 
 def check_ascii(table):
     """
-    Refuse what FITS cannot hold: names of columns, and texts, that are not ASCII.
+    Raise an error for column names and texts that are not ASCII.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def multidimensional(table):
 
 def is_text(column):
     """
-    Tell whether a column is text in a flat file.
+    Return whether a column is text in a flat file.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _kind(column):
 
 
 def _text(column):
-    """Give the text that is there, without what is masked."""
+    """Return the text that is there, without what is masked."""
     return np.ma.asarray(column).compressed()
 
 
@@ -250,7 +250,7 @@ def _as_text(times):
 
 def restored(table, head):
     """
-    Give back to a flat table what a table without rows tells of its columns.
+    Restore types, units and meta of a flat table from a table without rows.
 
     Parameters
     ----------

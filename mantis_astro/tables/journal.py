@@ -16,7 +16,7 @@ _MAGIC = b"mantis_astro rows 1\n"
 
 
 class AnotherRunError(MantisError):
-    """The rows of a journal belong to another run; the message says what differs."""
+    """The rows of a journal belong to another run; the message lists differences."""
 
 
 def set_aside(path):
@@ -105,7 +105,7 @@ class RowJournal:
         self.close()
 
     def close(self):
-        """Close the file; what was appended stays."""
+        """Close the file; appended rows are kept."""
         if self._file is not None:
             self._file.close()
 

@@ -13,7 +13,7 @@ __all__ = ["check_holds"]
 
 def check_holds(table, layout):
     """
-    Raise now what writing a table in a format would raise later.
+    Check that a table can be written in a format.
 
     Parameters
     ----------

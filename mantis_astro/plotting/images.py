@@ -6,6 +6,7 @@ import numpy as np
 from mantis_astro._optional import require
 from mantis_astro.bands import get_band, get_bands, get_survey
 from mantis_astro.fluxes import njy_factor
+from mantis_astro.plotting.brightness import asinh_scaled, find_sky, pixels_of
 from mantis_astro.plotting.panels import new_axes
 
 __all__ = ["plot_cutouts", "plot_rgb"]
@@ -282,15 +283,6 @@ def _common_map(bands, images, coord):
 # Brightness -----------------------------------------------------------------------
 
 
-def _pixels(cutout):
-    """Pixels as floats; what is masked is NaN."""
-    data = np.array(cutout.data, dtype=float)
-    data[~np.isfinite(data)] = np.nan
-    if cutout.mask is not None:
-        data[np.broadcast_to(cutout.mask, data.shape)] = np.nan
-    return data
-
-
 def _on_one_scale(bands, images):
     """Fluxes in nJy, scaled so that a constant f_lambda is the same in all bands."""
     pivots = u.Quantity([band.pivot for band in bands]).value
@@ -300,14 +292,14 @@ def _on_one_scale(bands, images):
         if njy is None:
             msg = f"the cutout of {band} has no 'zero_point_ab' in its meta"
             raise ValueError(msg)
-        fluxes.append(_pixels(image) * njy * (np.mean(pivots) / pivot) ** 2)
+        fluxes.append(pixels_of(image) * njy * (np.mean(pivots) / pivot) ** 2)
     return fluxes
 
 
 def _lupton(fluxes, stretch, q):
     from astropy.visualization import make_lupton_rgb
 
-    skies = [_sky(flux) for flux in fluxes]
+    skies = [find_sky(flux) for flux in fluxes]
     noise = np.mean([sigma for _, sigma in skies])
     fluxes = [
         np.nan_to_num(flux - level)
@@ -317,47 +309,20 @@ def _lupton(fluxes, stretch, q):
         return make_lupton_rgb(*fluxes, stretch=stretch or 5 * noise, Q=q)
 
 
-def _sky(data):
-    """Level and noise of the sky; the noise is 0 where most pixels are alike."""
-    from astropy.stats import sigma_clipped_stats
-
-    values = data[np.isfinite(data)]
-    if not values.size:
-        return 0.0, 0.0
-    _, level, sigma = sigma_clipped_stats(values, sigma=3, stdfunc="mad_std")
-    return float(level), float(sigma)
-
-
-def _smooth(data, sigma):
-    """Gaussian smoothing by so many pixels; what is NaN stays NaN."""
-    from astropy.convolution import Gaussian2DKernel, convolve
-
-    kernel = Gaussian2DKernel(sigma)
-    return convolve(data, kernel, boundary="extend", preserve_nan=True)
-
-
 def _draw(ax, band, cutout, sky_map, cmap):
-    from astropy.visualization import AsinhStretch, ImageNormalize
-
     colormap = require("matplotlib", extra="plot").colormaps.get_cmap(cmap)
     colormap = colormap.with_extremes(bad=_BAD)
-    data = _pixels(cutout)
-    if not np.isfinite(data).any():
+    scaled = asinh_scaled(cutout, band, _scale(sky_map))
+    if scaled is None:
         _say(ax, "no data")
         return
-    level, sigma = _sky(data)
-    if sigma == 0 and np.nanmax(data) > level:  # single photons
-        fwhm = 2 * band.psf_fwhm.to_value(u.arcsec) / _scale(sky_map)
-        data = _smooth(data, fwhm / 2.355)
-        level, sigma = _sky(data)
-    sigma = sigma or abs(level) or 1.0
-    low = level - 1.5 * sigma
-    high = max(np.nanpercentile(data, 99.8), level + 12 * sigma)
-    norm = ImageNormalize(
-        vmin=low, vmax=high, stretch=AsinhStretch(3 * sigma / (high - low))
-    )
     image = ax.imshow(
-        data, origin="lower", cmap=colormap, norm=norm, interpolation="nearest"
+        scaled,
+        origin="lower",
+        cmap=colormap,
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
     )
     _place(ax, image, sky_map)
     ax.set_facecolor(_BAD)

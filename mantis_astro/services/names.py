@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
+import urllib.request
 from http.client import HTTPException
 
 from astropy.coordinates import SkyCoord
-from astropy.coordinates.name_resolve import NameResolveError
+from astropy.coordinates.name_resolve import sesame_url
 from astropy.table import Table
+from astropy.utils import data
 
 from mantis_astro.exceptions import FetchError
 from mantis_astro.tables.coordinates import find_coordinates
@@ -16,6 +19,14 @@ __all__ = ["find_object"]
 
 # What is written with these alone is a position, not a name.
 _POSITION = re.compile(r"[\d\s.,:+\-hmsd°'\"′″]+")
+_NUMBER = r"([+-]?\d+(?:\.\d*)?)"
+_GALACTIC = (
+    re.compile(rf"gal(?:actic)?[\s:]+{_NUMBER}[\s,]+{_NUMBER}", re.IGNORECASE),
+    re.compile(rf"l\s*=\s*{_NUMBER}[\s,]+b\s*=\s*{_NUMBER}", re.IGNORECASE),
+    re.compile(r"G(\d+\.\d*)([+-]\d+\.\d*)"),
+)
+_OF_ANSWER = re.compile(r"%J\s*([0-9.]+)\s*([+-]?[0-9.]+)")
+_LONGEST_ANSWER = 100_000  # bytes
 
 
 def find_object(target: str | SkyCoord) -> SkyCoord:
@@ -25,10 +36,11 @@ def find_object(target: str | SkyCoord) -> SkyCoord:
     Parameters
     ----------
     target : str or `~astropy.coordinates.SkyCoord`
-        A name, such as ``"M 101"``, which Sesame of CDS is asked for, through
-        `astropy.coordinates.SkyCoord.from_name`; a position as text, right ascension
-        and declination in degrees or sexagesimal, such as ``"210.802 +54.349"``; or a
-        position in any frame.
+        A name, such as ``"M 101"``, which Sesame of CDS is asked for, as
+        `astropy.coordinates.SkyCoord.from_name` does; a position as text, right
+        ascension and declination in degrees or sexagesimal, such as ``"210.802
+        +54.349"``, or galactic, such as ``"galactic 102.04 59.77"``, ``"l=102.04
+        b=59.77"`` or ``"G102.04+59.77"``; or a position in any frame.
 
     Returns
     -------
@@ -72,6 +84,10 @@ def find_object(target: str | SkyCoord) -> SkyCoord:
 
 
 def _find_text(text):
+    text = text.strip().replace("−", "-")
+    for pattern in _GALACTIC:
+        if match := pattern.fullmatch(text):
+            return _find_galactic(text, *match.groups())
     if not _POSITION.fullmatch(text):
         return _ask_sesame(text)
     parts = text.split(",") if "," in text else text.split()
@@ -88,22 +104,37 @@ def _find_text(text):
     raise ValueError(msg)
 
 
+def _find_galactic(text, lon, lat):
+    coords, good = find_coordinates(Table({"l": [float(lon)], "b": [float(lat)]}))
+    if not good[0]:
+        msg = f"{text!r} is no position: latitudes are from -90 to 90 degrees"
+        raise ValueError(msg)
+    return coords[0]
+
+
 def _ask_sesame(name):
-    if not name.strip():
+    """Ask in memory: astropy would leave the answer in a temporary file."""
+    if not name:
         msg = "the name of the object is empty"
         raise ValueError(msg)
-    try:
-        return SkyCoord.from_name(name).icrs
-    except NameResolveError as error:
-        if str(error).startswith("Unable to find"):  # it has answered
-            msg = f"neither SIMBAD, NED nor VizieR has an object called {name!r}"
-            raise ValueError(msg) from error
-        reason = " ".join(str(error).split())
-    except (OSError, HTTPException) as error:
-        reason = error
+    reasons = []
+    for server in sesame_url.get():
+        url = f"{server.rstrip('/')}/SNV?{urllib.parse.quote(name)}"
+        try:
+            with urllib.request.urlopen(  # noqa: S310  astropy's own addresses
+                url, timeout=data.conf.remote_timeout
+            ) as reply:
+                answer = reply.read(_LONGEST_ANSWER).decode("utf-8", "replace")
+        except (OSError, HTTPException) as error:
+            reasons.append(str(getattr(error, "reason", error)))
+            continue
+        if match := _OF_ANSWER.search(answer):
+            return SkyCoord(*map(float, match.groups()), unit="deg")
+        msg = f"neither SIMBAD, NED nor VizieR has an object called {name!r}"
+        raise ValueError(msg)
     msg = (
-        f"the position of {name!r} could not be asked of Sesame ({reason}); without a "
-        "network give the position instead, such as SkyCoord(210.802, 54.349, "
-        "unit='deg')"
+        f"the position of {name!r} could not be asked of Sesame "
+        f"({'; '.join(dict.fromkeys(reasons))}); without a network give the position "
+        "instead, such as '210.802 +54.349'"
     )
     raise FetchError(msg)

@@ -23,11 +23,13 @@ from mantis_astro.tables.formats import (
 
 __all__ = [
     "check_writable",
+    "format_of",
     "head_beside",
     "layout_of",
     "read_content",
     "read_head",
     "read_table",
+    "write_content",
     "write_head",
     "write_table",
 ]
@@ -126,7 +128,29 @@ def layout_of(path):
     if not path.is_file():
         msg = f"no file {path}"
         raise FileNotFoundError(msg)
-    suffixes = path.suffixes[:-1] if path.suffix == ".gz" else path.suffixes
+    return format_of(path)
+
+
+def format_of(name):
+    """
+    Name the format that a file's name stands for.
+
+    Parameters
+    ----------
+    name : path-like
+        The name; nothing is looked for under it.
+
+    Returns
+    -------
+    str
+        Name of the format; text of a guessed layout for an ending that is not known.
+
+    Raises
+    ------
+    ImportError
+        If it needs a package that is not installed.
+    """
+    suffixes = name.suffixes[:-1] if name.suffix == ".gz" else name.suffixes
     layout = _FORMATS.get(suffixes[-1].lower() if suffixes else "", "ascii")
     if layout in _NEEDS:
         package, extra = _NEEDS[layout]
@@ -158,7 +182,7 @@ def read_content(content, layout, name, *, texts=(), has_head=False):
 
     Parameters
     ----------
-    content : path-like, list of str or HDU
+    content : path-like, list of str, HDU or file
         What astropy reads.
     layout : str
         Name of the format.
@@ -311,13 +335,32 @@ def _write(table, path, layout):
         table.remove_columns(multidimensional(table))
     elif layout == "hdf5":
         options |= {"path": "table", "serialize_meta": True}
-    with atomic_file(path) as temporary, warnings.catch_warnings():
+    with atomic_file(path) as temporary:
+        write_content(table, temporary, layout, options)
+
+
+def write_content(table, place, layout, options=None):
+    """
+    Write a table that fits a format.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The table.
+    place : path-like or file
+        Where to.
+    layout : str
+        Name of the format.
+    options : dict, optional
+        Further arguments of astropy's writer.
+    """
+    with warnings.catch_warnings():
         # meta keys of more than eight characters become HIERARCH cards: wanted
         warnings.simplefilter("ignore", VerifyWarning)
         if layout == "asdf":
-            _write_asdf(table, temporary)
+            _write_asdf(table, place)
             return
-        table.write(temporary, format=layout, **options)
+        table.write(place, format=layout, **(options or {}))
 
 
 def _read_asdf(path):

@@ -1,0 +1,77 @@
+"""``mantis-astro serve``: a page in the browser, and an interface over HTTP."""
+
+__all__ = ["SUMMARY", "add_arguments", "run"]
+
+SUMMARY = "Serve a page and an interface over HTTP, on this machine."
+
+
+def add_arguments(sub):
+    """Add what the command takes."""
+    sub.add_argument(
+        "--model",
+        action="append",
+        metavar="MODEL",
+        help="name or file of a model to offer, once for each (default: all that are "
+        "in the package)",
+    )
+    sub.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s, this machine alone)",
+    )
+    sub.add_argument("--port", type=int, default=8765, help="default: %(default)s")
+    sub.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="further name that the server goes by, such as that of this machine",
+    )
+    sub.add_argument(
+        "--max-upload", type=float, metavar="MB", help="size of a table (default: 20)"
+    )
+    sub.add_argument(
+        "--max-rows", type=int, metavar="N", help="rows of a table (default: 10000)"
+    )
+    sub.add_argument(
+        "--max-positions",
+        type=int,
+        metavar="N",
+        help="rows of which cutouts are fetched (default: 100)",
+    )
+    sub.add_argument(
+        "--rate",
+        type=int,
+        metavar="N",
+        help="requests of one client in a minute (default: 600)",
+    )
+    sub.add_argument(
+        "--job-time", type=float, metavar="S", help="time for one job (default: 600)"
+    )
+    sub.add_argument(
+        "--keep",
+        type=float,
+        metavar="MIN",
+        help="time that results are kept, in minutes (default: 60)",
+    )
+
+
+def run(options):
+    """Run the command."""
+    from mantis_astro.web import Limits, serve
+
+    asked = {
+        "upload_bytes": options.max_upload and int(1e6 * options.max_upload),
+        "rows": options.max_rows,
+        "positions": options.max_positions,
+        "requests_per_minute": options.rate,
+        "job_seconds": options.job_time,
+        "keep_seconds": options.keep and 60 * options.keep,
+    }
+    serve(
+        options.model,
+        host=options.host,
+        port=options.port,
+        names=options.name,
+        limits=Limits(**{k: value for k, value in asked.items() if value is not None}),
+    )

@@ -102,18 +102,20 @@ def register_surveys():
         )
 
 
-def read_stripe82(folder=REAL_DATA):
+def read_stripe82(folder=REAL_DATA, *, quasars=False):
     """
     Radio-selected galaxies of Stripe 82: DES grizY, AllWISE W1 W2.
 
     Galaxies by spectrum at 0.002 < z < 1.2. DES has AUTO magnitudes for griz and an
     aperture for all five: colours are those of the aperture, which is the same in all
     bands, brightness is that of AUTO in i. W1 and W2 are Vega; an error of -99 is an
-    upper limit and masked. Not corrected for extinction; E(B-V) is not given.
+    upper limit and masked. Not corrected for extinction; E(B-V) is not given. With
+    ``quasars`` those below z = 1.6 instead, which is where the models end.
     """
     data = Table.read(folder / "catalogs/stripe82_des_allwise.csv", format="ascii.csv")
-    z = np.asarray(data["z_spec"])
-    data = data[(data["spec_class"] == "GALAXY") & (z > 0.002) & (z < 1.2)]
+    z, is_galaxy = np.asarray(data["z_spec"]), data["spec_class"] == "GALAXY"
+    kind = ~is_galaxy & (z < 1.6) if quasars else is_galaxy & (z < 1.2)
+    data = data[kind & (z > 0.002)]
     table = _start(data["ra"], data["dec"], data["z_spec"])
     lost = data["des_i_aper6"] - data["des_i"]
     for band in "grizY":

@@ -31,6 +31,7 @@ from harness import run
 
 from mantis_astro import PhotoZ, RedshiftPDF, metrics
 from mantis_astro.calibration import (
+    BestRecalibration,
     LocalRecalibration,
     PITRecalibration,
     TemperatureScaling,
@@ -45,6 +46,7 @@ RECALIBRATORS = {
     "temperature": lambda: TemperatureScaling(floor=True),
     "pit": PITRecalibration,
     "local": LocalRecalibration,
+    "best": BestRecalibration,
 }
 CASES = (("test", "train"), ("test", "validation"), ("train", "train"))
 _GRID = np.linspace(0, 1, 1001)

@@ -129,11 +129,15 @@ class TunedBlock(nn.Module):
         super().__init__()
         self.block, self.head = block, nn.Linear(width, 2)
 
-    def forward(self, hidden, mask):
+    def pooled(self, hidden, mask):
+        """What the head reads, (n, width)."""
         extended = (1 - mask[:, None, None, :].float()) * -1e9
         out = self.block(hidden, extended)
         out = out[0] if isinstance(out, tuple) else out
-        return self.head(mean_of_tokens(out, mask))
+        return mean_of_tokens(out, mask)
+
+    def forward(self, hidden, mask):
+        return self.head(self.pooled(hidden, mask))
 
 
 class SmallGPT2(nn.Module):

@@ -1,5 +1,6 @@
 """`CampaignConfig`: all that decides a campaign, in one file of TOML."""
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -311,7 +312,7 @@ class CampaignConfig:
             `~mantis_astro.exceptions.InputSpecError` as for `read`.
         """
         check_keys(cls, plain, "the campaign")
-        items = dict(plain)
+        items = deepcopy(plain)  # a change of theirs later is none of ours
         for name, section in _SECTIONS.items():
             if name in items:
                 items[name] = _made(section, items[name], f"[{name}]")

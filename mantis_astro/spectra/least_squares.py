@@ -9,10 +9,14 @@ is left is solved without negative coefficients for all redshifts together.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from mantis_astro.spectra.templates import STEP
+
+# Templates are transformed in blocks of so many pixels, which spectra share.
+_BLOCK = 256
 
 __all__ = ["BinnedSpectrum", "ShiftedFit", "fit_shifts", "nonnegative_solve", "rebin"]
 
@@ -186,21 +190,21 @@ def _normal_equations(binned, templates, shifts, P):
 
     first = binned.first - shifts[1]
     last = binned.first - shifts[0] + binned.weight.size
-    T = templates.on_pixels(first, last)  # (n_t, n_pixel + n_shift - 1)
-    n_t, n = T.shape
+    blocks = first // _BLOCK, -(-last // _BLOCK)
+    of_T, of_TT, length = _transforms(templates, *blocks)
+    n_t = len(of_T)
     n_shift = shifts[1] - shifts[0] + 1
-    length = fft.next_fast_len(n, real=True)  # the lags wanted do not wrap around
+    lag = first - blocks[0] * _BLOCK  # that of the largest shift
     pairs = np.triu_indices(n_t)
 
     def correlate(of_templates, of_data):
-        lags = fft.irfft(of_templates * of_data, length)[..., :n_shift]
-        return lags[..., ::-1]  # lag 0 is the largest shift
+        lags = fft.irfft(of_templates * of_data, length)
+        return lags[..., lag : lag + n_shift][..., ::-1]
 
     W, F = binned.weight, binned.weighted
     of_W, of_F = np.conj(fft.rfft([W, F], length))
     of_WP = np.conj(fft.rfft(W * P, length))
-    of_T = fft.rfft(T, length)
-    TT = correlate(fft.rfft(T[pairs[0]] * T[pairs[1]], length), of_W)
+    TT = correlate(of_TT, of_W)
     A = np.empty((n_shift, n_t, n_t))
     A[:, pairs[0], pairs[1]] = A[:, pairs[1], pairs[0]] = TT.T
     b = correlate(of_T, of_F).T
@@ -208,6 +212,19 @@ def _normal_equations(binned, templates, shifts, P):
     PT = np.ascontiguousarray(PT.transpose(2, 0, 1))
     A -= PT @ PT.transpose(0, 2, 1)
     return A, b - PT @ (P @ F)
+
+
+@lru_cache(maxsize=4)
+def _transforms(templates, first, last):
+    """Fourier transforms of templates and of their products, over some blocks."""
+    from scipy import fft
+
+    T = templates.on_pixels(first * _BLOCK, last * _BLOCK)
+    pairs = np.triu_indices(len(T))
+    # the lags that are wanted do not wrap around
+    length = fft.next_fast_len(T.shape[1], real=True)
+    of_TT = fft.rfft(T[pairs[0]] * T[pairs[1]], length)
+    return fft.rfft(T, length), of_TT, length
 
 
 def nonnegative_solve(A, b, *, max_iterations=60):
@@ -247,8 +264,9 @@ def nonnegative_solve(A, b, *, max_iterations=60):
     # the mere tail of a line at the end of a spectrum is rounding errors
     used = scale > 1e-4 * scale.max(axis=1, initial=0, keepdims=True)
     scale = np.where(used, scale, 1)
-    A = np.where(used[:, :, None] & used[:, None, :], A, 0)
-    A = A / scale[:, :, None] / scale[:, None, :]
+    inverse = used / scale
+    A = A * inverse[:, :, None]
+    A *= inverse[:, None, :]
     diagonal = np.arange(m)
     A[:, diagonal, diagonal] = 1 + 1e-9  # templates may be alike
     b = np.where(used, b / scale, -1)
@@ -260,12 +278,14 @@ def nonnegative_solve(A, b, *, max_iterations=60):
     todo = np.arange(n)
     for _ in range(max_iterations):
         chosen = passive[todo]
-        both = chosen[:, :, None] & chosen[:, None, :]
-        reduced = np.where(both, A[todo], np.eye(m))
+        of_todo = A if todo.size == n else A[todo]
+        reduced = of_todo * chosen[:, :, None]
+        reduced *= chosen[:, None, :]
+        reduced[:, diagonal, diagonal] = A[0, 0, 0]
         x[todo] = np.linalg.solve(reduced, np.where(chosen, b[todo], 0)[..., None])[
             ..., 0
         ]
-        slope = (A[todo] @ x[todo, :, None])[..., 0] - b[todo]
+        slope = (of_todo @ x[todo, :, None])[..., 0] - b[todo]
         wrong = np.where(chosen, x[todo], slope) < -tolerance[todo]
         count = wrong.sum(axis=1)
         better = count < fewest[todo]

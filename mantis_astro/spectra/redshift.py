@@ -115,6 +115,11 @@ class SpectroscopicRedshift:
     _model: np.ndarray = field(repr=False)
 
     @property
+    def kind(self):
+        """``"star"`` at the speeds of stars of the Milky Way, else ``"galaxy"``."""
+        return "star" if "STAR" in self.warnings else "galaxy"
+
+    @property
     def reduced_chi2(self):
         """Chi-square of the best fit over the degrees of freedom."""
         return float(self.chi2.min() / self.dof)
@@ -174,6 +179,7 @@ def z_spec_from_spectrum(
     z_range: tuple[float, float] = (-0.005, 1.5),
     prior: RedshiftPDF | None = None,
     prior_floor: float = 1e-3,
+    prior_star: float = 0.01,
     degree: int = 7,
     medium: str | None = None,
     resolution: float = 2.0,
@@ -199,6 +205,9 @@ def z_spec_from_spectrum(
     prior_floor : float, optional
         Part of the prior that is spread evenly over ``z_range``, so that no redshift
         is excluded.
+    prior_star : float, optional
+        Part of the prior that says that it is a star, evenly at speeds below 600 km/s:
+        a p(z) of images knows galaxies only. Not used without a prior.
     degree : int, optional
         Degree of the polynomial in ln(wavelength) that is fitted along, for the
         continuum and for errors of calibration; -1 for none.
@@ -267,7 +276,14 @@ def z_spec_from_spectrum(
     0.9
     """
     fitter = RedshiftFitter.of(
-        templates, z_range, prior, prior_floor, degree, medium, resolution
+        templates,
+        z_range,
+        prior,
+        prior_floor,
+        degree,
+        medium,
+        resolution,
+        prior_star=prior_star,
     )
     return fitter.fit(spectrum)
 
@@ -291,6 +307,8 @@ class RedshiftFitter:
         What wavelengths are in.
     resolution : float
         FWHM of the instrument's profile in pixels.
+    prior_floor, prior_star : float
+        Shares of a prior that are not of p(z).
     """
 
     templates: TemplateSet
@@ -299,10 +317,21 @@ class RedshiftFitter:
     degree: int
     medium: str | None
     resolution: float
+    prior_floor: float
+    prior_star: float
 
     @classmethod
     def of(
-        cls, templates, z_range, prior, prior_floor, degree, medium=None, resolution=2.0
+        cls,
+        templates,
+        z_range,
+        prior,
+        prior_floor,
+        degree,
+        medium=None,
+        resolution=2.0,
+        *,
+        prior_star=0.01,
     ):
         """
         Check what a caller gave.
@@ -311,6 +340,8 @@ class RedshiftFitter:
         ----------
         templates, z_range, prior, prior_floor, degree, medium, resolution
             As for `z_spec_from_spectrum`.
+        prior_star : float, optional
+            Likewise.
 
         Returns
         -------
@@ -333,10 +364,45 @@ class RedshiftFitter:
             templates = TemplateSet.builtin()
         elif not isinstance(templates, TemplateSet):
             templates = TemplateSet(templates)
-        first, last = _get_shifts(z_range)
-        z_grid = np.expm1(np.arange(first, last + 1) * STEP)
-        log_prior = _log_prior(prior, prior_floor, z_grid)
-        return cls(templates, (first, last), log_prior, int(degree), medium, resolution)
+        for name, share in (("prior_floor", prior_floor), ("prior_star", prior_star)):
+            if not 0 <= share <= 1:
+                msg = f"'{name}' must be from 0 to 1, got {share}"
+                raise ValueError(msg)
+        shifts = _get_shifts(z_range)
+        fitter = cls(
+            templates,
+            shifts,
+            np.zeros(shifts[1] - shifts[0] + 1),
+            int(degree),
+            medium,
+            resolution,
+            prior_floor,
+            prior_star,
+        )
+        return fitter.with_prior(prior)
+
+    def with_prior(self, prior):
+        """
+        Take another prior, of another galaxy.
+
+        Parameters
+        ----------
+        prior : RedshiftPDF or None
+            Of one galaxy.
+
+        Returns
+        -------
+        RedshiftFitter
+            A new one.
+
+        Raises
+        ------
+        ValueError
+            If it is of several galaxies, or 0 at all redshifts.
+        """
+        z_grid = np.expm1(np.arange(self.shifts[0], self.shifts[1] + 1) * STEP)
+        shares = self.prior_floor, self.prior_star
+        return replace(self, log_prior=_log_prior(prior, *shares, z_grid))
 
     def fit(self, spectrum):
         """
@@ -372,7 +438,7 @@ class RedshiftFitter:
         found = {
             "SMALL_DELTA_CHI2": delta_chi2 < _SMALL,
             "NO_FEATURES": fit.gain[best] / excess < _EVIDENCE,
-            "STAR": abs(np.log1p(z)) < _STARS / _C,
+            "STAR": _is_slow(z),
             "SINGLE_FEATURE": _largest_share(fit, model) > _SINGLE,
             "PRIOR_DECIDES": _is_apart(z_grid[np.argmin(scaled)], z_grid[best]),
             "EDGE_OF_GRID": not 1 < best < z_grid.size - 2,
@@ -427,12 +493,9 @@ def _get_weights(pixels):
         return np.where(pixels.good, np.power(noise_of(pixels), -2.0), 0.0)
 
 
-def _log_prior(prior, floor, z):
+def _log_prior(prior, floor, star, z):
     if prior is None:
         return np.zeros_like(z)
-    if not 0 <= floor <= 1:
-        msg = f"'prior_floor' must be from 0 to 1, got {floor}"
-        raise ValueError(msg)
     if getattr(prior, "shape", ()) != ():
         msg = (
             "'prior' must be the density of one galaxy, got shape "
@@ -443,8 +506,17 @@ def _log_prior(prior, floor, z):
     if not (density > 0).any():
         msg = "'prior' is 0 everywhere in 'z_range', and 'prior_floor' is 0 too"
         raise ValueError(msg)
+    slow = _is_slow(z)
+    if slow.any():
+        of_stars = slow / max(np.ptp(z[slow]), STEP)
+        density = (1 - star) * density + star * of_stars
     with np.errstate(divide="ignore"):  # without a floor: excluded
         return np.log(density)
+
+
+def _is_slow(z):
+    """Whether a redshift is the speed of a star of the Milky Way."""
+    return np.abs(np.log1p(z)) < _STARS / _C
 
 
 def _refine(scaled, best, shifts):

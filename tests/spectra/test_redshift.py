@@ -181,6 +181,30 @@ def test_a_star_is_told(z):
     assert "STAR" in z_spec_from_spectrum(star, z_range=(-0.01, 0.1)).warnings
 
 
+def test_a_star_may_be_one_though_its_p_of_z_knows_galaxies_only():
+    """Weak lines, which another redshift would fit as well."""
+    star = observed(-0.0003, 0.42, emitted=0, seed=4)
+    of_images = RedshiftPDF.from_gaussians(EDGES, 0.35, 0.01)
+    found = z_spec_from_spectrum(star, prior=of_images)
+    assert found.kind == "star"
+    assert found.z == pytest.approx(-0.0003, abs=5e-4)
+    excluded = z_spec_from_spectrum(star, prior=of_images, prior_star=0, prior_floor=0)
+    assert excluded.kind == "galaxy"
+    assert z_spec_from_spectrum(observed(0.1)).kind == "galaxy"
+
+
+def test_shares_of_the_prior_add_up(one_line):
+    """The density of each part, on the grid of redshifts."""
+    flat = RedshiftPDF([0, 1.5], [1.0])
+    found = z_spec_from_spectrum(one_line, prior=flat, prior_star=0.2, prior_floor=0)
+    slow = np.abs(np.log1p(found.z_grid)) < 600 / 299792.458
+    density = np.exp(found._log_prior)
+    far = density[~slow & (found.z_grid > 0) & (found.z_grid < 1.5)]
+    np.testing.assert_allclose(far, 0.8 / 1.5)
+    mass = np.sum(density[slow] * np.gradient(found.z_grid)[slow])
+    assert mass == pytest.approx(0.2, rel=0.1)
+
+
 def in_air(z, meta=None):
     """Make a galaxy whose wavelengths are those in air (Edlen 1953, as SDSS says)."""
     wavelength, flux = galaxy(z)

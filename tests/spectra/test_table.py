@@ -4,9 +4,18 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from mantis_astro import RedshiftPDF
 from mantis_astro.spectra import z_spec_table
 
-from .made import galaxy, table_hdu, write_desi, write_redrock, write_sdss
+from .made import (
+    galaxy,
+    lines,
+    spectrum,
+    table_hdu,
+    write_desi,
+    write_redrock,
+    write_sdss,
+)
 
 
 def desi(path, redshifts):
@@ -111,3 +120,50 @@ def test_one_path_is_not_many():
 
 def test_no_files_make_no_rows():
     assert len(z_spec_table([])) == 0
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    """One line in each, [O II] or H alpha."""
+    wavelength = np.arange(6000.0, 9000.0, 1.5)
+    flux = 1 + lines(wavelength, {3727.09: 0.85, 3729.88: 1.02}, 0.9, 90.0)
+    rng = np.random.default_rng(2)
+    return [spectrum(wavelength, flux, 0.3, rng=rng)] * 3
+
+
+@pytest.fixture(scope="module")
+def pdf():
+    edges = np.linspace(0, 1.5, 151)
+    return RedshiftPDF.from_gaussians(edges, [0.8, 0.1, 1.0], [0.12, 0.05, 0.12])
+
+
+class TestPriors:
+    """One line each, which several redshifts fit: the p(z) of the images decides."""
+
+    TRUTHS = (0.9, 0.0791, 0.9)
+
+    def test_each_spectrum_has_its_own(self, spectra, pdf):
+        table = z_spec_table(spectra, prior=pdf)
+        np.testing.assert_allclose(table["z_spec"].unmasked, self.TRUTHS, atol=1e-3)
+        assert table["kind"].tolist() == ["galaxy"] * 3
+        assert table["file"].tolist() == [""] * 3
+        assert np.isnan(table["coord"].ra).all()
+
+    def test_of_a_table_with_a_row_each(self, spectra, pdf):
+        table = z_spec_table(spectra[:2], prior=pdf[:2].to_table())
+        np.testing.assert_allclose(table["z_spec"].unmasked, self.TRUTHS[:2], atol=1e-3)
+
+    def test_one_for_all(self, spectra, pdf):
+        table = z_spec_table(spectra[:2], prior=pdf[1])
+        np.testing.assert_allclose(table["z_spec"].unmasked, 0.0791, atol=1e-3)
+
+    def test_a_file_that_cannot_be_read_uses_up_its_own(self, spectra, pdf):
+        table = z_spec_table([spectra[0], "nowhere.fits", spectra[2]], prior=pdf)
+        np.testing.assert_allclose(table["z_spec"].unmasked[[0, 2]], 0.9, atol=1e-3)
+        assert table["kind"].tolist() == ["galaxy", "", "galaxy"]
+
+    def test_another_number_is_an_error(self, spectra, pdf):
+        with pytest.raises(
+            ValueError, match=r"each of the 2 spectra, got shape \(3,\)"
+        ):
+            z_spec_table(spectra[:2], prior=pdf)

@@ -167,6 +167,21 @@ def test_a_column_that_changed_is_named(sky, tmp_path):
         fetch_redshifts([survey], tmp_path, area=AREA, progress=False)
 
 
+def test_another_client_gets_the_same_rows(sky):
+    import pyvo
+
+    survey, limit = get_redshift_survey("desi"), 100
+    adql = survey.query(AREA[0], limit)
+    service = pyvo.dal.TAPService(sky.urls["datalab_tap"])
+    ours = run_query(survey.address, adql, limit)
+    for answer in (service.run_sync(adql), service.run_async(adql, delete=False)):
+        theirs = answer.to_table()
+        assert theirs.colnames == ours.colnames
+        assert list(theirs["z_spec"]) == list(ours["z_spec"])
+    with pytest.raises(pyvo.dal.DALQueryError, match="no such column"):
+        service.run_sync("SELECT TOP 5 zz FROM desi_dr1.zpix")
+
+
 def test_a_table_that_is_not_there(sky):
     with pytest.raises(FetchError, match="unknown table desi_dr9"):
         run_query(sky.urls["vizier_tap"], "SELECT TOP 5 z FROM desi_dr9.zpix", 5)

@@ -26,7 +26,7 @@ _JOB = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<uws:job xmlns:uws="http://www.ivoa.net/xml/UWS/v1.0" version="1.1" '
     'xmlns:xlink="http://www.w3.org/1999/xlink"><uws:jobId>{}</uws:jobId>'
-    "<uws:phase>{}</uws:phase>{}</uws:job>"
+    "<uws:ownerId/><uws:phase>{}</uws:phase>{}</uws:job>"
 )
 
 
@@ -197,10 +197,15 @@ def _votable(inside, status=200):
 
 
 def _described(number, phase, message=""):
-    error = ""
+    more = ""
+    if phase == "COMPLETED":
+        link = f"{TapProtocol.paths[0]}/async/{number}/results/result"
+        more = (
+            f'<uws:results><uws:result id="result" xlink:href="{link}"/></uws:results>'
+        )
     if message:
-        error = (
+        more = (
             '<uws:errorSummary type="fatal" hasDetail="false"><uws:message>'
             f"{escape(message)}</uws:message></uws:errorSummary>"
         )
-    return text_answer(200, _JOB.format(number, phase, error), "application/xml")
+    return text_answer(200, _JOB.format(number, phase, more), "application/xml")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sphinx.util.nodes import make_refnode
 from sphinx_astropy.conf.v3 import *  # noqa: F403
+from sphinx_gallery.sorting import ExplicitOrder
 
 import mantis_astro
 from mantis_astro.flags import FLAG_TABLE
@@ -115,7 +116,19 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "min_reported_time": 1e9,
     "remove_config_comments": True,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": ExplicitOrder(
+        [
+            "plot_first_redshifts.py",
+            "plot_three_surveys.py",
+            "plot_fetch_survive_resume.py",
+            "plot_is_my_sample_like_training.py",
+            "plot_refit_own_spectra.py",
+            "plot_train_and_recalibrate.py",
+            "plot_prospector_prior.py",
+            "plot_solve_last_layer.py",
+            "*",
+        ]
+    ),
 }
 
 

@@ -321,7 +321,7 @@ class PhotoZ(Predictor):
 
     def with_recalibration(self, recalibrator: Recalibrator | None) -> Self:
         """
-        Make a copy whose p(z) are recalibrated.
+        Return a copy with recalibrated p(z).
 
         Parameters
         ----------
@@ -365,7 +365,7 @@ class PhotoZ(Predictor):
 
     def with_smoothing(self, width: float | Smoothing) -> Self:
         """
-        Make a copy whose p(z) are smoothed.
+        Return a copy with smoothed p(z).
 
         Parameters
         ----------
@@ -408,7 +408,7 @@ class PhotoZ(Predictor):
     @classmethod
     def average(cls, models: Sequence[Self], *, name: str | None = None) -> Self:
         """
-        Make one model of several, whose p(z) are averaged.
+        Combine several models into one that averages their p(z).
 
         Parameters
         ----------
@@ -504,7 +504,7 @@ class PhotoZ(Predictor):
         sample: str | None = None,
     ) -> Self:
         """
-        Make a copy that knows what its training set looks like.
+        Return a copy with the statistics of its training set.
 
         Parameters
         ----------
@@ -565,7 +565,7 @@ class PhotoZ(Predictor):
         clip: float = 20.0,
     ) -> ShiftReport:
         """
-        Tell whether a sample looks like the training set.
+        Compare a sample with the training set.
 
         Parameters
         ----------
@@ -773,7 +773,7 @@ class PhotoZ(Predictor):
         rng: np.random.Generator | int = 0,
     ) -> tuple[Self, RecalibrationReport]:
         """
-        Make p(z) as wide as galaxies with redshifts of one's own say, if that helps.
+        Recalibrate p(z) on galaxies with known redshifts, if that improves them.
 
         Neither the network nor the order of redshifts changes: a temperature, a map of
         probabilities, or a map that depends on where p(z) lies and how broad it is are
@@ -916,7 +916,7 @@ class PhotoZ(Predictor):
         ebv: EbvLike = None,
     ) -> QTable:
         """
-        Find the reference galaxies that this model takes for the most alike.
+        Find the reference galaxies with the most similar features.
 
         Parameters
         ----------
@@ -957,7 +957,7 @@ class PhotoZ(Predictor):
         missing: Sequence[float] = SENTINELS,
     ) -> QTable:
         """
-        List what of a table is outside what the model has learnt from, in words.
+        List the values of a table outside the training set, in words.
 
         Parameters
         ----------

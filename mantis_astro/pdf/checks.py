@@ -87,7 +87,7 @@ def refuse_bad_rows(name, values, good):
 
 def as_flags(flags, shape):
     """
-    Make quality bits int64, of the galaxies' shape.
+    Convert quality bits to int64, in the galaxies' shape.
 
     Parameters
     ----------

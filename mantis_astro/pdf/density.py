@@ -118,7 +118,7 @@ class BinnedDensity(ShapedLikeNDArray):
     @property
     def bands_used(self) -> np.ndarray | None:
         """
-        Which of the bands that ``PZBANDS`` of the meta lists each galaxy had.
+        Which bands of ``PZBANDS`` in the meta each galaxy has.
 
         Boolean, shape ``(..., n_band)``; None where all count, or it is not known.
         """
@@ -262,7 +262,7 @@ class BinnedDensity(ShapedLikeNDArray):
 
     def with_bands(self, bands: Iterable, used: ArrayLike | None = None) -> Self:
         """
-        Say of which bands the data were.
+        Record the bands of the data.
 
         Parameters
         ----------

@@ -53,7 +53,7 @@ def n_of_z_to_text(probability):
 
 def n_of_z_from_text(text):
     """
-    Read what `n_of_z_to_text` wrote.
+    Read the output of `n_of_z_to_text`.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def n_of_z_from_text(text):
 
 def change_bins(meta, bin_edges, new_edges):
     """
-    Bring the n(z) of a meta to other redshift bins.
+    Convert the n(z) of a meta to other redshift bins.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def _outline(pdf, first, last, width, height):
 
 def make_html(pdf):
     """
-    Make what a notebook shows: a picture of each of the first few galaxies.
+    Create the notebook display: a picture of each of the first galaxies.
 
     Parameters
     ----------

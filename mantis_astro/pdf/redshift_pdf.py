@@ -105,7 +105,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         meta: dict | None = None,
     ) -> Self:
         """
-        Make densities of a batch in which some rows may be bad.
+        Create densities of a batch in which some rows may be bad.
 
         A row that cannot be normalised (negative, NaN or infinite entries, only zeros)
         becomes uniform in density and gets the flag ``NO_DATA``.
@@ -191,7 +191,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         bad: Literal["raise", "flag"] = "raise",
     ) -> Self:
         """
-        Make histograms of samples, for example of a posterior.
+        Create histograms of samples, for example of a posterior.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         bad: Literal["raise", "flag"] = "raise",
     ) -> Self:
         """
-        Make Gaussians, cut at the ends of the bins.
+        Create Gaussians, cut at the ends of the bins.
 
         Parameters
         ----------
@@ -294,7 +294,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         bad: Literal["raise", "flag"] = "raise",
     ) -> Self:
         """
-        Make densities from tables of quantiles.
+        Create densities from tables of quantiles.
 
         The cumulative distribution is taken to be linear between quantiles; beyond the
         outermost ones the density of the neighbouring interval goes on until no
@@ -349,7 +349,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         bad: Literal["raise", "flag"] = "raise",
     ) -> Self:
         """
-        Make densities from p(z) given at points, as template fits write them.
+        Create densities from p(z) at points, as template fits write them.
 
         The density is taken to be linear between the points and zero beyond them, and
         is integrated, exactly, over each bin. By default there is one bin around each
@@ -545,7 +545,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         overwrite: bool = False,
     ) -> None:
         """
-        Write everything to a file, which appears whole or not at all.
+        Write everything to a file, atomically.
 
         Parameters
         ----------
@@ -673,7 +673,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         bands: Iterable[BandLike] | None = None,
     ) -> RedshiftPrior:
         """
-        Make a prior for fits of spectral energy distributions.
+        Create a prior for fits of spectral energy distributions.
 
         Parameters
         ----------
@@ -762,7 +762,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
 
     def rebin(self, bin_edges: ArrayLike) -> Self:
         """
-        Bring to other bins; the probability between any two new edges is kept.
+        Convert to other bins; the probability between any two new edges is kept.
 
         Parameters
         ----------
@@ -800,7 +800,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         return new
 
     def _with_weights(self, bin_edges, weights):
-        """Give the same galaxies other weights; rows without any become NO_DATA."""
+        """Return the same galaxies other weights; rows without any become NO_DATA."""
         probability, good = binned.normalize(bin_edges, weights)
         probability = probability.astype(self.probability.dtype, copy=False)
         flags = np.where(good, 0, int(Flag.NO_DATA)) | self.flags
@@ -863,7 +863,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         prior: Callable | ArrayLike | RedshiftPDF | None = None,
     ) -> Self:
         """
-        Bring to another redshift distribution.
+        Replace the redshift distribution in p(z).
 
         Divides out the n(z) that p(z) carries, such as that of a training set,
         multiplies by the one given and normalises: this is the posterior for a

@@ -32,12 +32,12 @@ class Peaks:
 
     @property
     def z_sec(self):
-        """Redshift of the second peak, masked where there is one only."""
+        """Redshift of the second peak, masked if there is only one."""
         return self.z[..., 1]
 
     @property
     def p_sec(self):
-        """Probability of the second peak, masked where there is one only."""
+        """Probability of the second peak, masked if there is only one."""
         return self.mass[..., 1]
 
 

@@ -7,7 +7,7 @@ __all__ = ["as_densities", "as_truths", "is_table"]
 
 def is_table(data):
     """
-    Tell a table, or a row of one, from densities.
+    Return whether an object is a table or a row of one.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def is_table(data):
 
 def as_densities(data, *, prefix=""):
     """
-    Take the densities of a table; give back what is none.
+    Read the densities of a table; return other objects unchanged.
 
     Parameters
     ----------

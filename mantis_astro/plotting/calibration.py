@@ -90,7 +90,7 @@ def plot_recalibration(before, after, z_spec, *, axes=None, bins=20):
 
 def plot_attribution(table, *, ax=None):
     """
-    Draw what each survey or band contributes, against redshift.
+    Draw the contribution of each survey or band against redshift.
 
     Bars of shares on top of each other, from 0 to 1; the share of a group that makes
     p(z) worse is below 0, and those of the others exceed 1 by as much. Error bars are

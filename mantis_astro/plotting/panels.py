@@ -10,7 +10,7 @@ _HANDLE = 6  # letters that the line of an entry of a legend takes
 
 def new_axes(figsize, **options):
     """
-    Make axes on a figure that pyplot does not know of.
+    Create axes on a figure that is not known to pyplot.
 
     Parameters
     ----------

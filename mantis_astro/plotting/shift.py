@@ -11,7 +11,7 @@ _REFERENCE, _TARGET, _LIMIT = "0.6", "tab:blue", "tab:red"
 
 def plot_shift(report, *, figure=None, n_feature=8):
     """
-    Draw what a shift report found, in three panels.
+    Draw a shift report in three panels.
 
     Left, the AUC of the classifier that tells targets from reference objects, and what
     it is when labels are shuffled. Middle, how far out the targets lie, and where 99 %

@@ -18,7 +18,7 @@ _OWN = 4  # columns of the user that are shown
 
 class RedshiftView:
     """
-    What a notebook shows of a table of redshifts.
+    Notebook display of a table of redshifts.
 
     Parameters
     ----------

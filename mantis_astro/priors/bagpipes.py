@@ -60,7 +60,7 @@ def _import_quietly(module):
 
 def bagpipes_catalogue(priors, load_data, *, name="redshift_by_galaxy"):
     """
-    Give each galaxy of ``bagpipes.fit_catalogue`` its own prior.
+    Assign each galaxy of ``bagpipes.fit_catalogue`` its own prior.
 
     ``fit_catalogue`` has one set of instructions, and so the name of one prior, for all
     galaxies. It loads a galaxy just before it fits it: so the prior is that of the
@@ -119,7 +119,7 @@ class _PriorOfCatalogue:
         return min(lows), max(highs)
 
     def load_data(self, one_id):
-        """Load a galaxy, as bagpipes asks for it."""
+        """Load a galaxy for bagpipes."""
         self._current = None  # none, if it has none or loading fails
         if str(one_id) not in self._priors:
             msg = f"no prior for galaxy {one_id!r} among {len(self._priors)}"

@@ -19,7 +19,7 @@ _DEEPEST = 50.0
 
 class DensityTables(NamedTuple):
     """
-    What is looked up, by whatever library of arrays.
+    Tables of a density, for any array library.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class TabulatedDensity:
 
     def tables(self, dtype: DTypeLike = float) -> DensityTables:
         """
-        Make the tables that density, cdf and inverse are looked up in.
+        Create the tables of density, cdf and inverse.
 
         Parameters
         ----------

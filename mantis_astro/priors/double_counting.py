@@ -26,7 +26,7 @@ _REMEDIES = (
 
 def sedpy_names(bands):
     """
-    Give the names of filters of bands.
+    Return the sedpy names of the filters of bands.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ _END = 1e-12  # probability beyond the ends of a density that has none
 
 def effective_number(weights):
     """
-    Give the number of draws of equal weight that are worth as much.
+    Effective number of weighted draws.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ _HOW = "bands=[...] of the fit"  # how the guard against double counting is told
 
 class RedshiftPrior(TabulatedDensity):
     """
-    A prior on redshift whose density is constant within bins.
+    Redshift prior with a density that is constant within bins.
 
     p(z) is tempered, cut or extended to the support, and mixed with a floor, in this
     order. What the methods return agrees to rounding: the density is the derivative of
@@ -173,7 +173,7 @@ class RedshiftPrior(TabulatedDensity):
 
     def as_prospector(self) -> TabulatedRedshiftPrior:
         """
-        Make a prior of prospector.
+        Create a prior of prospector.
 
         Returns
         -------
@@ -291,7 +291,7 @@ class RedshiftPrior(TabulatedDensity):
 
     def as_scipy(self) -> Any:
         """
-        Make a frozen distribution of scipy, such as nautilus takes.
+        Create a frozen distribution of scipy, for example for nautilus.
 
         Returns
         -------
@@ -494,7 +494,7 @@ class RedshiftPrior(TabulatedDensity):
 
     def as_gaussian(self) -> GaussianApproximation:
         """
-        Summarise by a Gaussian, and say how wrong that is.
+        Approximate by a Gaussian, and measure the difference.
 
         Returns
         -------

@@ -15,7 +15,7 @@ _SPS_HOME = (
 
 def require_prospector(module):
     """
-    Import a module of prospector, or say how to install one that works.
+    Import a module of prospector, or raise an error on how to install it.
 
     Parameters
     ----------

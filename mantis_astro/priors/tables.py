@@ -118,7 +118,7 @@ def write_redrock(
     path, target_ids, priors, *, function="gaussian", level=0.99, overwrite=False
 ):
     """
-    Write the file that redrock takes as ``--priors``.
+    Write a file for the option ``--priors`` of redrock.
 
     redrock knows no tables, only a function for all targets, with a centre and a width
     for each; so this is an approximation, whose quality `RedshiftPrior.as_gaussian`

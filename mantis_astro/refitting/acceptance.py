@@ -36,7 +36,7 @@ _METRICS = {
 @dataclass(frozen=True, eq=False)
 class RefitReport:
     """
-    What a refit did, and whether it was kept.
+    Effect of a refit, and whether it was accepted.
 
     Attributes
     ----------

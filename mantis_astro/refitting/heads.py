@@ -57,7 +57,7 @@ def last_layer(network):
 
 def with_last_layer(network, coef):
     """
-    Give a network another last layer; all else is shared.
+    Copy a network with another last layer, and share everything else.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ _MOST = 500  # galaxies of either side that are compared; all are weighted
 
 class Reach(NamedTuple):
     """
-    What labelled galaxies are worth for targets.
+    Coverage of targets by labelled galaxies.
 
     Attributes
     ----------

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, eq=False)
 class RecalibrationReport:
     """
-    What a recalibration did, on galaxies that its fit had not seen.
+    Effect of a recalibration on galaxies held out of its fit.
 
     Attributes
     ----------

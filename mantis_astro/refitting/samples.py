@@ -25,7 +25,7 @@ COLUMN, ENCODER_KEY = "features", "PZENCODE"
 @dataclass(frozen=True, eq=False)
 class Labelled:
     """
-    Features with redshifts, after what cannot be used is left out.
+    Features with redshifts, without galaxies that cannot be used.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Labelled:
 
 def feature_table(photoz, data, *, ebv=None):
     """
-    Compute features once and keep them in a table that knows whose they are.
+    Compute features once, in a table that records their model.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def features_of(photoz, data, ebv=None):
 
 def label(photoz, data, z_spec, *, ebv=None):
     """
-    Put features and redshifts together, and leave out what cannot be used.
+    Combine features and redshifts, and exclude galaxies that cannot be used.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ _FINEST = 8192  # nside: pixels of 26 arcsec
 
 def group_objects(features, coords=None, *, nside=64):
     """
-    Give objects that must not be separated the number of their group.
+    Return group numbers of objects that must not be separated.
 
     Parameters
     ----------

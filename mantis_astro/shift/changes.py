@@ -28,7 +28,7 @@ _ONE_SIGMA = 0.16, 0.84
 
 class Change(NamedTuple):
     """
-    One way in which targets differ from a reference.
+    One kind of difference between targets and a reference.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ def _ratio(p, q):
 
 
 def _limit(values):
-    """Give the standard errors that chance exceeds in a feature once in 100 times."""
+    """Return the standard errors that chance exceeds in a feature once in 100 times."""
     return -ndtri(_LEVEL / 2 / values.shape[1])
 
 

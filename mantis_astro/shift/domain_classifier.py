@@ -117,7 +117,7 @@ def _group_twins(distances, n):
 
 def median_distance(distances):
     """
-    Give the bandwidth by the median heuristic.
+    Compute the kernel bandwidth by the median heuristic.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def median_distance(distances):
 
 def domain_auc(model, labels, folds):
     """
-    Area under the ROC curve of a classifier that tells two samples apart.
+    Area under the ROC curve of a classifier of two samples.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ class ExpectedError(NamedTuple):
     @classmethod
     def fit(cls, near, z):
         """
-        Fit it to objects of known redshift.
+        Fit the expected error to objects of known redshift.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class ExpectedError(NamedTuple):
 
     def __call__(self, near):
         """
-        Give the expected error.
+        Return the expected error.
 
         Parameters
         ----------

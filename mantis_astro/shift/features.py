@@ -30,7 +30,7 @@ _TICK = 1e-5  # of the range of 99 %: values closer than that count as equal
 
 class Features(NamedTuple):
     """
-    A feature matrix and what its columns are called.
+    Feature matrix and the names of its columns.
 
     Attributes
     ----------

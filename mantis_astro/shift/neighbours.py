@@ -18,7 +18,7 @@ _LEAST_DISTANCE = 1e-3  # of the median: vectors may be equal once they are roun
 
 class Neighbourhood(NamedTuple):
     """
-    What the neighbours of some objects say.
+    Distances and redshifts of the neighbours of objects.
 
     Attributes
     ----------

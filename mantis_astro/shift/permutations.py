@@ -19,7 +19,7 @@ _TAIL = 0.05  # share of the labellings whose p-values come from a fit
 
 class DomainTest(NamedTuple):
     """
-    A statistic that compares two samples, and what it is where there is no shift.
+    Statistic that compares two samples, and its values without a shift.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class DomainTest(NamedTuple):
 
 def score_labellings(values):
     """
-    Make a test of a statistic of all labellings.
+    Create a test from a statistic of all labellings.
 
     Parameters
     ----------

@@ -281,7 +281,7 @@ class ReferenceStatistics:
 
     def scaled(self, features):
         """
-        Bring features onto the scale of the reference.
+        Scale features by the scatter of the reference.
 
         Parameters
         ----------
@@ -324,7 +324,7 @@ class ReferenceStatistics:
 
     def components(self, features):
         """
-        Project features on the directions in which the reference scatters most.
+        Project features on the principal directions of the reference.
 
         Parameters
         ----------
@@ -375,7 +375,7 @@ class ReferenceStatistics:
     @classmethod
     def from_arrays(cls, arrays, facts):
         """
-        Put together what `to_arrays` took apart.
+        Create statistics from the output of `to_arrays`.
 
         Parameters
         ----------

@@ -290,7 +290,7 @@ class ShiftReport:
     @cached_property
     def changes(self) -> tuple[Change, ...]:
         """
-        What kinds of change explain the shift, a tuple of `Change`.
+        Kinds of change that explain the shift, a tuple of `Change`.
 
         The mean, the scatter, outliers, a clump, missing values: the most important
         first. Empty where no shift was found, or no simple change explains it.
@@ -316,12 +316,12 @@ class ShiftReport:
 
     @property
     def verdict(self) -> str:
-        """What was found and what to do, in a few sentences."""
+        """Result and recommendation, in a few sentences."""
         return write_verdict(self)
 
     @property
     def share_ood(self) -> float:
-        """Share of the targets with ``ood_score`` above 1, where there is a score."""
+        """Share of the targets with ``ood_score`` above 1."""
         known = np.isfinite(self.ood_score)
         return float(np.mean(self.ood_score[known] > 1)) if known.any() else np.nan
 
@@ -355,7 +355,7 @@ class ShiftReport:
 
     def to_table(self) -> Table:
         """
-        List what was measured.
+        Return the measured statistics as a table.
 
         Returns
         -------

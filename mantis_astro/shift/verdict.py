@@ -81,7 +81,7 @@ def severity(auc, p_value, *, level=LEVEL, share=0.0):
 
 def grade(report):
     """
-    Grade the shift of a report, by what is behind it.
+    Grade the shift of a report by its cause.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def grade(report):
 
 def write_verdict(report):
     """
-    Say in a few sentences what a report found and what to do.
+    Describe the result of a report in a few sentences, with a recommendation.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class BinnedSpectrum:
 
 def rebin(wavelength, flux, ivar):
     """
-    Bring a spectrum onto the grid; the sum of all weights stays as it is.
+    Resample a spectrum onto the grid; the sum of all weights is conserved.
 
     Parameters
     ----------

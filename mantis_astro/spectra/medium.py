@@ -15,7 +15,7 @@ _TRUE = {"t", "true", "1", "yes"}
 
 def check_medium(medium):
     """
-    Check what a caller said of wavelengths.
+    Check the medium that the caller gave for wavelengths.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def check_medium(medium):
 
 def to_vacuum(wavelength, spectrum, medium):
     """
-    Bring wavelengths to vacuum, if they are in air.
+    Convert wavelengths in air to vacuum.
 
     Parameters
     ----------

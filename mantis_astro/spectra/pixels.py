@@ -116,7 +116,7 @@ def get_pixels(spectrum, *, medium=None):
 
 def noise_of(pixels):
     """
-    Give the standard deviation of each pixel, estimated where there is none.
+    Return the standard deviation of each pixel, estimated if missing.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ _SAME_PIXEL = 1e-3  # Angstrom: DESI's arms share one grid of 0.8 Angstrom
 
 class CatalogueRedshift(NamedTuple):
     """
-    What a survey's pipeline found.
+    Redshift of a survey's pipeline.
 
     Attributes
     ----------

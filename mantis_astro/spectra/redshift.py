@@ -70,7 +70,7 @@ REDSHIFT_WARNINGS = {
 @dataclass(frozen=True, eq=False)
 class SpectroscopicRedshift:
     """
-    What the templates say about the redshift of a spectrum.
+    Redshift of a spectrum by a fit of templates.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class SpectroscopicRedshift:
 
     def to_pdf(self, bin_edges=None):
         """
-        Make the probability density of the redshift.
+        Return the probability density of the redshift.
 
         Parameters
         ----------
@@ -334,7 +334,7 @@ class RedshiftFitter:
         prior_star=0.01,
     ):
         """
-        Check what a caller gave.
+        Check the arguments of the caller.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ _FINER = 5  # points per pixel at which a template is averaged
 
 class TemplateSet:
     """
-    Template spectra whose combinations, without negative parts, make a galaxy.
+    Template spectra, combined with non-negative weights.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class TorchRedshift(Distribution):
 
     def expand(self, batch_shape, _instance=None):
         """
-        Give the same density another shape of batch.
+        Return the same density with another batch shape.
 
         Parameters
         ----------

@@ -205,7 +205,7 @@ def _draw_pdf(ax, pdf, truth, level, label, colour, *, alone):
 
 
 def _most_of(pdf, level):
-    """Return the pieces of the highest density if they are several, else the interval."""
+    """Return the highest-density pieces if they are several, else the interval."""
     pieces = pdf.hpd_regions(level)
     if len(pieces) > 1:
         return [tuple(bound.value for bound in piece) for piece in pieces]

@@ -88,7 +88,7 @@ def test_a_table_becomes_a_job_with_rows_and_files(client, photoz, tmp_path):
     galaxies = [ask_of(3e4, name='x"""\nimport os'), ask_of(2e3, name="b")]
     table = table_of(galaxies)
     content = write_bytes(table, "ascii.ecsv")
-    path, job = client.finish(client.post("/jobs/table?filename=t.ecsv", content))
+    path, job = client.finish(client.post("/table?filename=t.ecsv", content))
     assert (job["state"], job["rows"], job["model"]) == ("done", 2, "any-band")
     expected = photoz.add_redshifts(table)
     page = client.get(f"{path}/galaxies?start=1&count=5").json
@@ -114,7 +114,7 @@ def test_a_table_becomes_a_job_with_rows_and_files(client, photoz, tmp_path):
 def test_the_snippet_for_prospector_runs_whatever_a_galaxy_is_called(client, capsys):
     pytest.importorskip("prospect.models.templates", exc_type=ImportError)
     galaxies = [ask_of(3e4, name='x"""\nraise SystemExit\n\\')]
-    path, _ = client.finish(client.post("/jobs/fluxes", {"galaxies": galaxies}))
+    path, _ = client.finish(client.post("/fluxes", {"galaxies": galaxies}))
     code = client.get(f"{path}/download/prospector?row=0").content.decode()
     scope = {}
     exec(compile(code, "snippet", "exec"), scope)
@@ -146,7 +146,7 @@ def work_in_progress():
 
 def test_a_position_has_cutouts_and_the_redshift_of_python(client, photoz):
     asked = {"target": "150.1 2.2", "ebv": 0.02}
-    path, job = client.finish(client.post("/jobs/position", asked))
+    path, job = client.finish(client.post("/position", asked))
     assert (job["state"], job["notes"]) == ("done", [])
     galaxy = client.get(f"{path}/galaxies/0").json
     table = QTable({"ra": [150.1] * u.deg, "dec": [2.2] * u.deg})
@@ -163,7 +163,7 @@ def test_a_table_of_positions_keeps_what_failed_apart(photoz):
     rows = b"name,ra,dec\nA,150.1,2.2\nlost,,\nB,150.2,2.3\nC,150.3,2.4\n"
     sky = MadeSky(missing=[150200], broken=[150300])
     with run_server(source=sky) as client:
-        path, job = client.finish(client.post("/jobs/table?filename=t.csv", rows))
+        path, job = client.finish(client.post("/table?filename=t.csv", rows))
         galaxies = client.get(f"{path}/galaxies").json["galaxies"]
         cutouts = client.get(f"{path}/galaxies/3").json["cutouts"]
     flags = [{flag["name"] for flag in galaxy["flag_words"]} for galaxy in galaxies]
@@ -188,11 +188,11 @@ def test_without_the_internet_names_and_cutouts_fail_in_words_and_fluxes_do_not(
     conf.unreachable_after = 0.2
     try:
         with run_server() as client, sesame_url.set([closed]):
-            _, job = client.finish(client.post("/jobs/position", {"target": "M 101"}))
+            _, job = client.finish(client.post("/position", {"target": "M 101"}))
             assert job["state"] == "failed"
             assert "could not be asked of Sesame" in job["message"]
             assert "give the position instead" in job["message"]
-            path, job = client.finish(client.post("/jobs/position", {"target": "9 2"}))
+            path, job = client.finish(client.post("/position", {"target": "9 2"}))
             galaxy = client.get(f"{path}/galaxies/0").json
             answer = client.post("/predict", {"galaxies": [ask_of(3e4)]})
     finally:
@@ -249,7 +249,7 @@ def test_a_wrong_request_is_told_why(client, body, reason):
     ],
 )
 def test_a_table_that_cannot_be_used_is_told_why(client, content, reason):
-    answer = client.post("/jobs/table?filename=t.csv", content)
+    answer = client.post("/table?filename=t.csv", content)
     _, job = client.finish(answer)
     assert job["state"] == "failed"
     assert reason in job["message"]
@@ -258,7 +258,7 @@ def test_a_table_that_cannot_be_used_is_told_why(client, content, reason):
 
 def test_a_unit_can_be_given_for_columns_without_one(client):
     rows = b"flux_ps1_g,flux_ps1_r,ebv\n20,40,0\n"
-    answer = client.post("/jobs/table?filename=t.csv&unit=uJy", rows)
+    answer = client.post("/table?filename=t.csv&unit=uJy", rows)
     path, _ = client.finish(answer)
     photometry = {"ps1.g": {"flux": 2e4}, "ps1.r": {"flux": 4e4}}
     same = client.post("/predict", {"galaxies": [{"photometry": photometry, "ebv": 0}]})
@@ -292,7 +292,7 @@ def test_a_unit_can_be_given_for_columns_without_one(client):
             413,
             "1,000,000 bytes",
         ),
-        ("POST", "/api/v1/jobs/table", {"content-length": "9" * 9}, 413, "20,000,000"),
+        ("POST", "/api/v1/table", {"content-length": "9" * 9}, 413, "20,000,000"),
         ("GET", "/api/v1/jobs/nobody", {}, 404, "there is no such job"),
         ("DELETE", "/api/v1/jobs/nobody", {}, 404, "there is no such job"),
         ("GET", "/../pyproject.toml", {}, 404, "nothing at this address"),
@@ -311,6 +311,8 @@ def test_what_is_not_allowed_is_refused_in_words(
 def test_a_refused_method_is_told_those_that_there_are(client):
     answer = client.ask("PUT", "/api/v1/jobs/nobody")
     assert answer.headers["allow"] == "DELETE, GET"
+    answer = client.ask("DELETE", "/api/v1/fluxes")
+    assert answer.headers["allow"] == "POST"
 
 
 def test_a_body_of_unknown_length_is_cut_off_at_the_limit(client):
@@ -373,8 +375,8 @@ def test_nothing_of_a_request_reaches_the_file_system(client):
     mine.set()
     try:
         client.post("/predict", {"galaxies": [ask_of(3e4)]})
-        client.finish(client.post("/jobs/position", {"target": "150.1 2.2"}))
-        path, job = client.finish(client.post("/jobs/table?filename=t.fits", upload))
+        client.finish(client.post("/position", {"target": "150.1 2.2"}))
+        path, job = client.finish(client.post("/table?filename=t.fits", upload))
         for kind in "ecsv", "fits", "qp", "prospector":
             assert client.get(f"{path}/download/{kind}").status == 200
     finally:

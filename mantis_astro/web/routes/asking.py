@@ -19,7 +19,7 @@ from mantis_astro.web.work import (
 __all__ = ["UPLOAD", "asking"]
 
 #: Path of uploads, within the interface.
-UPLOAD = "/jobs/table"
+UPLOAD = "/table"
 
 _FILE = {
     "requestBody": {
@@ -60,14 +60,12 @@ def asking(desk):
     ModelName = desk.schemas.any_model
     SurveyName = desk.schemas.survey
 
-    @router.post(
-        "/jobs/fluxes", summary="Compute p(z) of galaxies with fluxes", **accepted
-    )
+    @router.post("/fluxes", summary="Compute p(z) of galaxies with fluxes", **accepted)
     async def ask_of_fluxes(asked: Fluxes):
         return desk.submit(*_work_of_fluxes(shelf, asked))
 
     @router.post(
-        "/jobs/position",
+        "/position",
         summary="Fetch cutouts of a position from the surveys' servers, compute p(z)",
         **accepted,
     )

@@ -98,7 +98,7 @@ function onSubmit(form, request) {
 onSubmit($("panel-position"), () => {
   const target = $("target").value.trim();
   if (!target) throw new FieldError("give a name or coordinates", $("target"));
-  return post(`${API}/jobs/position`, { target, model: $("position-model").value, ebv: number($("position-ebv"), "E(B−V)") });
+  return post(`${API}/position`, { target, model: $("position-model").value, ebv: number($("position-ebv"), "E(B−V)") });
 });
 
 onSubmit($("panel-fluxes"), () => {
@@ -113,7 +113,7 @@ onSubmit($("panel-fluxes"), () => {
   }
   if (!Object.keys(photometry).length) throw new FieldError("give at least one measurement", $("measurements").querySelector("input"));
   const galaxy = { id: $("fluxes-id").value.trim(), photometry, ebv: number($("fluxes-ebv"), "E(B−V)") };
-  return post(`${API}/jobs/fluxes`, { model: $("fluxes-model").value, galaxies: [galaxy] });
+  return post(`${API}/fluxes`, { model: $("fluxes-model").value, galaxies: [galaxy] });
 });
 
 onSubmit($("panel-table"), () => {
@@ -124,7 +124,7 @@ onSubmit($("panel-table"), () => {
   const query = new URLSearchParams({ filename: file.name });
   for (const name of ["survey", "unit"]) if ($(name).value) query.set(name, $(name).value);
   if ($("table-model").value) query.set("model", $("table-model").value);
-  return ask(`${API}/jobs/table?${query}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file });
+  return ask(`${API}/table?${query}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file });
 });
 
 // A job --------------------------------------------------------------------------------
@@ -229,8 +229,7 @@ async function choose(row) {
   const galaxy = await ask(`${API}/jobs/${state.job}/galaxies/${row}`);
   state.galaxy = galaxy;
   state.row = row;
-  state.whole = false;
-  $("zoom").setAttribute("aria-pressed", "false");
+  zoom(false);
   mark();
   $("galaxy").hidden = false;
   $("galaxy-title").textContent = galaxy.id || `row ${row + 1}`;
@@ -239,7 +238,8 @@ async function choose(row) {
   $("estimate").replaceChildren(known ? `z = ${show3(galaxy.z_median)}` : "No redshift: nothing usable was given",
     ...(known ? [make("small", { textContent: `median; 68 % of the probability from ${show3(galaxy.z_err68_low)} to ${show3(galaxy.z_err68_high)}, 95 % from ${show3(galaxy.z_err95_low)} to ${show3(galaxy.z_err95_high)}` })] : []));
   const pieces = galaxy.hpd68.map(([low, high]) => `${show3(low)}–${show3(high)}`);
-  $("pieces").textContent = known && pieces.length > 1 ? `Not one peak: the most probable 68 % lie in ${pieces.join(" and ")}.` : "";
+  const isMultimodal = galaxy.flag_words.some((flag) => flag.name === "MULTIMODAL");
+  $("pieces").textContent = known && isMultimodal && pieces.length > 1 ? `Not one peak: the most probable 68 % lie in ${pieces.join(" and ")}.` : "";
   $("flags").replaceChildren(...(galaxy.flag_words.length
     ? galaxy.flag_words.map((flag) => make("li", {}, make("b", { textContent: flag.name }), flag.sentence))
     : [make("li", { className: "none", textContent: "None: nothing is known to be wrong." })]));
@@ -286,6 +286,7 @@ function showCard(card) {
 // The curve ----------------------------------------------------------------------------
 
 const HEIGHT = 265, LEFT = 10, RIGHT = 10, TOP = 28, FOOT = 62;
+const TAIL = 0.01; // of the probability, on each side, that is beyond the range shown at first
 
 function niceStep(span, most) {
   const rough = span / most, power = 10 ** Math.floor(Math.log10(rough));
@@ -294,7 +295,7 @@ function niceStep(span, most) {
 
 function range(galaxy, edges, cumulative) {
   if (state.whole) return [edges[0], edges.at(-1)];
-  const first = cumulative.findIndex((sum) => sum > 5e-4), last = cumulative.findIndex((sum) => sum > 1 - 5e-4);
+  const first = cumulative.findIndex((sum) => sum > TAIL), last = cumulative.findIndex((sum) => sum > 1 - TAIL);
   const low = edges[Math.max(first - 1, 0)], high = edges[Math.min(last < 0 ? edges.length - 1 : last, edges.length - 1)];
   const pad = Math.max(0.15 * (high - low), 0.02);
   return [Math.max(edges[0], low - pad), Math.min(edges.at(-1), high + pad)];
@@ -386,9 +387,13 @@ function plot() {
   $("readout").textContent = "Move over the curve, or use the arrow keys, to read it.";
 }
 
+function zoom(whole) {
+  state.whole = whole;
+  $("zoom").textContent = whole ? "Zoom in" : "Whole range";
+}
+
 $("zoom").addEventListener("click", () => {
-  state.whole = !state.whole;
-  $("zoom").setAttribute("aria-pressed", String(state.whole));
+  zoom(!state.whole);
   plot();
 });
 new ResizeObserver(() => plot()).observe($("plot"));

@@ -1,11 +1,11 @@
 """
 Redshifts and magnitudes of real spectra of SDSS and DESI, and what they cost.
 
-Reads ``../shared/data`` beside the repository, or ``$MANTIS_ASTRO_REAL_DATA``. Four
+Reads ``../shared/data`` beside the repository, or ``$MANTIS_ASTRO_REAL_DATA``. Five
 tables: redshifts against those of the surveys, magnitudes of one object from its
 spectrum against those from its images, how many spectra of nothing but noise have a
-redshift without a warning, and the time of a fit against a plain loop over redshifts
-that does the same.
+redshift without a warning, the time of a fit against a plain loop over redshifts
+that does the same, and spectra of one line without and with the p(z) of images.
 """
 
 import os
@@ -24,13 +24,14 @@ from specutils import Spectrum
 
 from mantis_astro import (
     MultibandCutout,
+    RedshiftPDF,
     read_spectrum,
     synthetic_photometry,
     z_spec_from_spectrum,
 )
 from mantis_astro.cutouts import read_cutout
 from mantis_astro.photometry import Circular, measure_photometry
-from mantis_astro.spectra import TemplateSet
+from mantis_astro.spectra import TemplateSet, z_spec_table
 from mantis_astro.spectra.least_squares import rebin
 from mantis_astro.spectra.pixels import FLUX_UNIT, get_pixels
 from mantis_astro.spectra.templates import STEP
@@ -102,6 +103,54 @@ def false_alarms(short):
             apart += not set(found.warnings) - {"NO_FEATURES"}
         rows.append(
             {"noise": name, "n": n, "no warning": clean, "but NO_FEATURES": apart}
+        )
+    return Table(rows)
+
+
+def with_images(short):
+    """One line and noise, and stars: outliers without and with p(z) of images."""
+    n = 6 if short else 40
+    rng = np.random.default_rng(8)
+    wavelength = np.arange(6000.0, 9200.0, 1.5)
+    truths, spectra = (
+        np.append(rng.uniform(0.62, 1.4, n), rng.normal(0, 2e-4, n // 4)),
+        [],
+    )
+    for z in truths:
+        flux = np.ones(wavelength.size)
+        star = abs(z) < 0.01  # lines of its own, in absorption
+        lines = {3727.09: 0.85, 3729.88: 1.02, 5008.24: 0.5, 4960.3: 0.17}
+        if star:
+            lines = {6564.6: -0.5, 8544.4: -0.6, 8664.5: -0.5, 8500.4: -0.3}
+        for rest, strength in lines.items():
+            velocity = 299792 * np.log(wavelength / (rest * (1 + z)))
+            flux += strength * np.exp(-0.5 * (velocity / 100) ** 2)
+        spectra.append(
+            Spectrum(
+                flux=(flux + rng.normal(0, 0.35, flux.size)) * FLUX_UNIT,
+                spectral_axis=wavelength * u.AA,
+                uncertainty=StdDevUncertainty(np.full(flux.size, 0.35)),
+            )
+        )
+    is_star = np.abs(truths) < 0.01
+    of_images = np.where(is_star, rng.uniform(0.2, 0.8, truths.size), truths)
+    sigma = 0.05 * (1 + of_images)
+    peaks = np.abs(of_images + sigma * rng.normal(size=truths.size))
+    pdf = RedshiftPDF.from_gaussians(np.linspace(0, 1.6, 401), peaks, sigma)
+    rows = []
+    for name, prior in (("none", None), ("p(z) of each", pdf)):
+        table = z_spec_table(spectra, prior=prior)
+        off = np.abs(table["z_spec"].unmasked.value - truths) / (1 + truths) > 0.003
+        stars = table["kind"] == "star"
+        rows.append(
+            {
+                "prior": name,
+                "galaxies": n,
+                "wrong": int(off[~is_star].sum()),
+                "stars": int(is_star.sum()),
+                "found as stars": int((stars & is_star).sum()),
+                "galaxies taken for stars": int((stars & ~is_star).sum()),
+            }
         )
     return Table(rows)
 
@@ -210,9 +259,10 @@ def times(short):
 
 
 def benchmark(short):
-    """Print the four tables; return all of it as one, a line for each row."""
+    """Print the five tables; return all of it as one, a line for each row."""
     parts = {"redshift": redshifts(), "AB mag of J0028": magnitudes()}
     parts |= {"redshift of noise": false_alarms(short), "time": times(short)}
+    parts["one line, by prior"] = with_images(short)
     rows = []
     for title, part in parts.items():
         print(title)

@@ -257,7 +257,7 @@ def benchmark(short):
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # prospector's and bagpipes' own
         for kind in (Prospector, Bagpipes):
-            code = kind(truths, 40 if short else 60, np.random.default_rng(6))
+            code = kind(truths, 40 if short else 100, np.random.default_rng(6))
             broken = truths["id"][-2]  # its photometry is lost
             (code.rows if kind is Prospector else code.data).pop(broken)
             priors = fit_priors(densities(truths), ids=truths["id"])

@@ -64,7 +64,7 @@ def run_fits(
     KeyError
         If there is no such galaxy.
     MantisError
-        `AnotherRunError` if the folder has a fit that was made with another prior.
+        If the folder has a fit that was made with another prior.
 
     Warns
     -----

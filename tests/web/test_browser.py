@@ -9,7 +9,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 playwright = pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")

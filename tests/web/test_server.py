@@ -322,7 +322,7 @@ def test_a_body_of_unknown_length_is_cut_off_at_the_limit(client):
 
 
 def test_too_many_requests_of_one_client_wait():
-    with run_server(requests_per_minute=2) as client:
+    with run_server(["simulated-photometric"], requests_per_minute=2) as client:
         answers = [client.post("/predict", {}) for _ in range(3)]
         assert [answer.status for answer in answers] == [422, 422, 429]
         assert int(answers[2].headers["retry-after"]) <= 60

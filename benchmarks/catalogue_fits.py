@@ -45,7 +45,7 @@ def draw_truths(n, rng):
     z = rng.uniform(0.1, 1.0, n)
     return Table(
         {
-            "id": [f"host {i}" for i in range(n)],
+            "id": [f"host_{i}" for i in range(n)],
             "z_true": z,
             "logmass_true": rng.uniform(9.5, 11.5, n),
             "share": rng.uniform(0.1, 1, n),  # of the age of the universe

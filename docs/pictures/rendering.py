@@ -24,7 +24,6 @@ conditions = draw_conditions(keys_of(1, [0, 1]), missing={"galex": 0.0})
 coords = SkyCoord([150.1, 210.4], [2.2, 45.0], unit="deg")
 first, second = render_cutouts(sources, coords, conditions=conditions)
 bands = ["galex.NUV", "ps1.r", "ps1.y", "unwise.W1"]
-figure = plt.figure(figsize=(8.4, 4.4))
-above, below = figure.subfigures(2)
-plot_cutouts(first, bands=bands, columns=4, figure=above, size=30 * u.arcsec)
-plot_cutouts(second, bands=bands, columns=4, figure=below, size=30 * u.arcsec)
+for cutouts in (first, second):
+    figure = plt.figure(figsize=(8.4, 2.4))
+    plot_cutouts(cutouts, bands=bands, columns=4, figure=figure, size=30 * u.arcsec)

@@ -42,7 +42,7 @@ class RedshiftPrior(TabulatedDensity):
 
     p(z) is tempered, cut or extended to the support, and mixed with a floor, in this
     order. What the methods return agrees to rounding: the density is the derivative of
-    `cdf`, and `ppf` its inverse. All take and return plain numbers, as samplers do.
+    ``cdf``, and ``ppf`` its inverse. Arguments and results are plain numbers.
 
     Parameters
     ----------

@@ -238,6 +238,14 @@ write_real_tables(benchmarks / "real_tables.csv", generated / "real_tables.rst")
 write_real_images(benchmarks / "real_tables.csv", generated / "real_images.rst")
 
 
+def locate(name):
+    """Object of that name; None where there is none, or what it needs is absent."""
+    try:
+        return pydoc.locate(name)
+    except pydoc.ErrorDuringImport:
+        return None
+
+
 def find_name(app, env, node, contnode):
     """
     Lead a name that is not documented under just that name to where it is.
@@ -249,8 +257,8 @@ def find_name(app, env, node, contnode):
     name = node["reftarget"]
     root = name.partition(".")[0]
     if root in OTHERS | sys.stdlib_module_names or hasattr(builtins, root):
-        return contnode if pydoc.locate(name) is not None else None
-    value = pydoc.locate(name if root == "mantis_astro" else f"mantis_astro.{name}")
+        return contnode if locate(name) is not None else None
+    value = locate(name if root == "mantis_astro" else f"mantis_astro.{name}")
     if root == "mantis_astro" and value is None:
         return None
     short = re.sub(r"^([a-z_]\w*\.)+", "", name)  # without packages and modules

@@ -1,5 +1,5 @@
 """
-A page and an interface over HTTP, for one machine: `mantis-astro serve`.
+A page and an interface over HTTP, for one machine: ``mantis-astro serve``.
 
 What is asked stays in memory: nothing of a request reaches the file system, and nobody
 sees the answer to another's request who has not its name.

@@ -124,7 +124,7 @@ def test_no_shift_no_weights():
 
 
 def test_false_alarms_are_as_many_as_the_level():
-    level, n_draw, p_values, p_domain = 0.1, 200, [], []
+    level, n_draw, p_values, p_domain = 0.1, 120, [], []
     for seed in range(n_draw):
         rng = np.random.default_rng(seed)
         x, y = rng.standard_t(4, size=(30, 5)), rng.standard_t(4, size=(24, 5))

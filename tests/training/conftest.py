@@ -82,7 +82,7 @@ def toy_table(n=1000, seed=0):
     return table
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toy():
     """All of the above."""
     return SimpleNamespace(

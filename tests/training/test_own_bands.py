@@ -9,11 +9,9 @@ from mantis_astro.exceptions import InputSpecError
 from mantis_astro.training import train_photometric
 
 
-@pytest.mark.parametrize("positions", [True, False])
-def test_it_learns_redshifts_from_a_table_alone(toy, tmp_path, positions):
+def test_it_learns_redshifts_from_a_table_alone(toy, tmp_path):
     table, test = toy.table(1500, seed=5), toy.table(500, seed=6)
-    if not positions:
-        table.remove_columns(["ra", "dec"])
+    table.remove_columns(["ra", "dec"])
     photoz, report = train_photometric(
         table, table["z_spec"], steps=300, ensemble=2, name="mine"
     )

@@ -19,7 +19,7 @@ from real_catalogs import REAL_DATA, fluxes, magnitudes
 from mantis_astro import PhotoZ, RedshiftPDF
 from mantis_astro.bands import get_band
 from mantis_astro.fluxes import get_filter
-from mantis_astro.training import finetune
+from mantis_astro.training import finetune, train_photometric
 
 N_GRID = 301  # redshifts, RAIL's default
 STEP = 0.004  # of bins in ln(1 + z), for those without bins of their own
@@ -60,6 +60,16 @@ def run_finetuned(training, galaxies, _, model):
     own, z = own_bands(training), np.asarray(training["z_spec"])
     (photoz, _), learning = _timed(
         lambda: finetune(_load(model), own, z, ebv=np.asarray(training["ebv"]))
+    )
+    return run_tuned(photoz, galaxies, learning)
+
+
+def run_trained(training, galaxies, z_max, _):
+    """Ours for the bands of the table alone, from nothing, with its defaults."""
+    own, z = own_bands(training), np.asarray(training["z_spec"])
+    ebv = np.asarray(training["ebv"])
+    (photoz, _), learning = _timed(
+        lambda: train_photometric(own, z, ebv=ebv, z_max=float(z_max))
     )
     return run_tuned(photoz, galaxies, learning)
 
@@ -304,6 +314,7 @@ METHODS = {
     "eazy-py": Code(run_eazy, learns=False),
     "BPZ": Code(run_bpz, learns=False),
     "any-band, fine-tuned": Code(run_finetuned, is_ours=True),
+    "own bands": Code(run_trained, is_ours=True),
     "FlexZBoost": Code(run_flexzboost),
     "GPz": Code(run_gpz),
     "neighbours": Code(run_neighbours),

@@ -112,7 +112,7 @@ def n_different(rows, table):
     for name in table.colnames:
         if name not in rows or name == "pz":
             continue
-        theirs = np.ma.getdata(table[name])[i]
+        theirs = np.asarray(np.ma.getdata(table[name]))[i]  # without its unit
         ours = rows[name].to_numpy(dtype=float, na_value=np.nan)
         if name == "flags":  # of a sample as a whole
             theirs = theirs & ~int(Flag.OOD_DOMAIN)

@@ -48,6 +48,15 @@ def test_groups_that_share_a_redshift_count_once(pdf):
     assert naive["z_mean_err"] == pytest.approx(alone["z_mean_err"] / 2, rel=0.2)
 
 
+def test_one_galaxy_has_no_error(pdf):
+    """All bootstrap samples of it are alike, which is no accuracy."""
+    (row,) = redshift_distribution(pdf[:1])
+    assert row["z_mean"] == pytest.approx(pdf[0].mean().value)
+    assert np.isnan([row["z_mean_err"], row["z_std_err"], *row["n_of_z_err"]]).all()
+    (row,) = redshift_distribution(pdf[:9], groups=np.zeros(9))
+    assert np.isnan(row["z_mean_err"])
+
+
 def test_tomographic_bins_part_the_galaxies(pdf):
     edges = [0.1, 0.3, 0.5]
     table = redshift_distribution(pdf, bins=edges, point="mean")

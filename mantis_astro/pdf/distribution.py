@@ -74,8 +74,9 @@ def redshift_distribution(
         A row for each tomographic bin: ``z_low``, ``z_high`` (edges in the point
         estimate; without ``bins``, the range of redshift), ``n`` galaxies, ``z_mean``
         and ``z_std`` of their n(z), and the density ``n_of_z``, shape (n_bins,), whose
-        integral is 1; each with its error, as ``z_mean_err``. ``PZEDGES`` of the meta
-        are the edges of the redshift bins.
+        integral is 1; each with its error, as ``z_mean_err``, NaN in a tomographic bin
+        of one galaxy or group. ``PZEDGES`` of the meta are the edges of the redshift
+        bins.
 
     Raises
     ------
@@ -134,6 +135,8 @@ def redshift_distribution(
     names = ["z_mean", "z_std", "n_of_z"]
     names = ["z_low", "z_high", "n", *(n + e for n in names for e in ("", "_err"))]
     table = QTable(rows=rows, names=names)
+    for name in names[:2]:
+        table[name].info.format = ".4g"
     for name in names[3:]:
         table[name].info.format = ".4f"
     table["n_of_z"].info.description = "Density in each redshift bin; integral 1"
@@ -205,7 +208,9 @@ def _distribution(pdf, weight, draws, groups):
     centre, width = pdf.bin_centres, pdf.bin_widths
     mean = share @ centre
     variance = share @ (centre**2 + width**2 / 12) - mean**2
+    several = len(np.unique(groups)) > 1  # all bootstrap samples of one are alike
     values = []
     for value in (mean, np.sqrt(np.maximum(variance, 0)), share / width):
-        values += [value[0], np.nanstd(value[1:], axis=0)]
+        error = np.nanstd(value[1:], axis=0) if several else value[0] * np.nan
+        values += [value[0], error]
     return tuple(values)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from mantis_astro.cli.options import (
     add_model_argument,
+    add_results_arguments,
     check_columns,
     check_output,
+    check_results,
     load_photoz,
 )
 
@@ -50,8 +52,7 @@ def add_arguments(sub):
         default=1000,
         help="with --simulated, seed of the galaxies (default: 1000)",
     )
-    sub.add_argument("-o", "--output", help="also write the numbers to this table")
-    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+    add_results_arguments(sub, "the numbers")
 
 
 def run(options):
@@ -65,8 +66,7 @@ def run(options):
     if (options.table is None) == (options.simulated is None):
         msg = "give either a table that predict wrote, or --simulated N"
         raise ValueError(msg)
-    if options.output:
-        check_output(options.output, replace=options.overwrite)
+    check_results(options)
     if options.simulated is None:
         pdf, z_spec, by = _read(options)
         sample = Path(options.table).name

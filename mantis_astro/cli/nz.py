@@ -1,6 +1,11 @@
 """``mantis-astro nz``: the redshift distribution of a sample, with errors."""
 
-from mantis_astro.cli.options import check_columns, check_output, split
+from mantis_astro.cli.options import (
+    add_results_arguments,
+    check_columns,
+    check_results,
+    split,
+)
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -35,23 +40,15 @@ def add_arguments(sub):
     sub.add_argument("--bootstrap", type=int, default=100, help="samples (100)")
     sub.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
     sub.add_argument("--prefix", default="", help="prefix of the redshift columns")
-    sub.add_argument("--plot", metavar="FILE", help="also draw n(z)")
-    sub.add_argument("-o", "--output", help="also write n(z) to this table")
-    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+    add_results_arguments(sub, "n(z)", drawn="n(z)")
 
 
 def run(options):
     """Run the command."""
-    from pathlib import Path
-
     from mantis_astro import redshift_distribution
     from mantis_astro.tables import read_table, write_table
 
-    if options.output:
-        check_output(options.output, replace=options.overwrite)
-    if options.plot and Path(options.plot).exists() and not options.overwrite:
-        msg = f"{options.plot} exists; --overwrite replaces it"
-        raise FileExistsError(msg)
+    check_results(options)
     table = read_table(options.table)
     names = options.weight, options.group, f"{options.prefix}pz"
     check_columns(table, *filter(None, names))

@@ -73,9 +73,7 @@ def add_spectra_arguments(sub):
 
 def read_spectra(options):
     """Read a table with redshifts; give it, the redshifts, and E(B-V) or None."""
-    if Path(options.output).exists() and not options.overwrite:
-        msg = f"{options.output} exists; --overwrite replaces it"
-        raise FileExistsError(msg)
+    _check_free(options.output, replace=options.overwrite)
     table = read_galaxies(options.table, options)
     check_columns(table, *filter(None, (options.z_spec, options.ebv)))
     return table, table[options.z_spec], table[options.ebv] if options.ebv else None
@@ -160,6 +158,28 @@ def check_output(path, *, replace, option="--overwrite", table=None):
     except FileExistsError:
         msg = f"{path} exists; {option} replaces it"
         raise FileExistsError(msg) from None
+
+
+def add_results_arguments(sub, written, drawn=None):
+    """Add a table to write what is printed to and, if it can be drawn, a picture."""
+    if drawn:
+        sub.add_argument("--plot", metavar="FILE", help=f"also draw {drawn}")
+    sub.add_argument("-o", "--output", help=f"also write {written} to this table")
+    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+
+
+def check_results(options):
+    """Raise before the work if the table or the picture cannot be written."""
+    if options.output:
+        check_output(options.output, replace=options.overwrite)
+    if plot := getattr(options, "plot", None):
+        _check_free(plot, replace=options.overwrite)
+
+
+def _check_free(path, *, replace):
+    if Path(path).exists() and not replace:
+        msg = f"{path} exists; --overwrite replaces it"
+        raise FileExistsError(msg)
 
 
 def number_or_name(text):

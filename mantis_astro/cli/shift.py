@@ -1,15 +1,15 @@
 """``mantis-astro shift``: whether a sample looks like the training set."""
 
 import logging
-from pathlib import Path
 
 from mantis_astro.cli.options import (
     add_model_argument,
     add_photometry_arguments,
+    add_results_arguments,
     add_source_arguments,
     add_table_arguments,
     check_columns,
-    check_output,
+    check_results,
     find_source,
     load_photoz,
     number_or_name,
@@ -50,20 +50,14 @@ def add_arguments(sub):
     add_model_argument(sub, "name or file (default: the embedded one)")
     sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
     sub.add_argument("--seed", type=int, default=0, help="of the permutations (0)")
-    sub.add_argument("--plot", metavar="FILE", help="also draw the report")
-    sub.add_argument("-o", "--output", help="also write the numbers to this table")
-    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+    add_results_arguments(sub, "the numbers", drawn="the report")
 
 
 def run(options):
     """Run the command."""
     from mantis_astro.tables import write_table
 
-    if options.output:
-        check_output(options.output, replace=options.overwrite)
-    if options.plot and Path(options.plot).exists() and not options.overwrite:
-        msg = f"{options.plot} exists; --overwrite replaces it"
-        raise FileExistsError(msg)
+    check_results(options)
     table = read_galaxies(options.table, options)
     report = (
         _compare_columns(table, options)

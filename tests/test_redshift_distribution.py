@@ -5,6 +5,7 @@ import pytest
 
 from mantis_astro import Flag, RedshiftPDF, redshift_distribution
 from mantis_astro.cli import main
+from mantis_astro.plotting import plot_nz
 from mantis_astro.tables import read_table, write_table
 
 EDGES = np.array([0, 0.1, 0.3, 0.6, 1.0])
@@ -55,6 +56,9 @@ def test_one_galaxy_has_no_error(pdf):
     assert np.isnan([row["z_mean_err"], row["z_std_err"], *row["n_of_z_err"]]).all()
     (row,) = redshift_distribution(pdf[:9], groups=np.zeros(9))
     assert np.isnan(row["z_mean_err"])
+    (row,) = table = redshift_distribution(pdf[:1])
+    ax = plot_nz(table)
+    assert ax.get_ylim()[1] == pytest.approx(1.1 * max(row["n_of_z"]))
 
 
 def test_tomographic_bins_part_the_galaxies(pdf):

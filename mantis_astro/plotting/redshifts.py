@@ -143,6 +143,7 @@ def plot_nz(table, *, ax=None, labels=None):
     edges = edges_from_text(table.meta[EDGES_KEY])
     ax = new_axes((5, 3.4)) if ax is None else ax
     density, error = (np.asarray(table[n]) for n in ("n_of_z", "n_of_z_err"))
+    error = np.nan_to_num(error)  # that of one galaxy is not known: no band
     for row, label, colour in zip(
         range(len(table)), labels, distinct_colours(len(table)), strict=True
     ):

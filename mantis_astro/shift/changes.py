@@ -65,6 +65,7 @@ class _Step:
     weights: np.ndarray  # (m,), lower for a group
     sizes: np.ndarray  # (d,)
     share: float = np.nan
+    rows: np.ndarray | None = None  # of a group, without those found before
 
 
 def find_changes(reference, target, names, *, rng=0):
@@ -194,7 +195,7 @@ def _steps(u, v, weights, raw):
         lower = weights.copy()
         everyone = np.flatnonzero(rest)[group]
         lower[everyone] = expected * (1 - share) / (1 - expected) / share
-        yield _Step("group", v, lower, nothing, excess)
+        yield _Step("group", v, lower, nothing, excess, everyone)
 
 
 def _axes(u):
@@ -309,7 +310,7 @@ def _described(step, u, v, names):
 
 
 def _group_described(step, u, v, names):
-    group = v[step.weights < 0.5]
+    group = v[step.rows]
     place = np.median(group, 0)
     apart = np.median(np.abs(group), 0)
     order = _largest(apart, least=1.0)[:3]

@@ -337,14 +337,14 @@ def _is_covered(report):
 def _what_to_do(report):
     share = report.effective_sample_size / report.n_reference
     parts = [change for change in report.changes if change.kind in _PARTS]
-    if parts and all(change.kind != "missing" for change in parts):
-        n = round(parts[0].share * report.n_target)
-        if len(parts) == len(report.changes):
-            return (
-                f"The rest looks like the reference: inspect or leave out these (about "
-                f"{n} of {report.n_target}; ood_score and report.weigh find most), and "
-                "expect the accuracy measured on the reference for the others."
-            )
+    only_parts = len(parts) == len(report.changes) > 0
+    if only_parts and all(change.kind != "missing" for change in parts):
+        n = round(sum(change.share for change in parts) * report.n_target)
+        return (
+            f"The rest looks like the reference: inspect or leave out these (about "
+            f"{n} of {report.n_target}; ood_score and report.weigh find most), and "
+            "expect the accuracy measured on the reference for the others."
+        )
     if _is_covered(report) and not parts:
         text = (
             "The reference has enough objects like the targets: expect the accuracy "
@@ -353,7 +353,7 @@ def _what_to_do(report):
         )
         error = _expected_errors(report)
         return f"{text}{error}."
-    if parts and len(parts) == len(report.changes):
+    if only_parts:
         return (
             "Expect the accuracy measured on the reference only where targets have "
             "what it has; for the others measure it on objects of the reference from "

@@ -90,6 +90,18 @@ def test_two_changes_are_both_named():
     assert kinds == {"mean", "outliers"}
 
 
+def test_two_groups_are_each_described_by_their_own():
+    rng = np.random.default_rng([5, 4])  # the clump is found first
+    x, y = rng.normal(size=(2, N, len(NAMES)))
+    wild(y, None)
+    y[24:60] = rng.normal(1.3, 0.2, (36, len(NAMES)))
+    changes = {change.kind: change for change in find_changes(x, y, NAMES)}
+    assert changes.keys() == {"outliers", "clump"}
+    assert max(changes["outliers"].sizes) > 5
+    np.testing.assert_allclose(changes["clump"].sizes, 1.3, atol=0.3)
+    assert changes["outliers"].share == pytest.approx(0.08, abs=0.03)
+
+
 def test_noise_that_shows_in_no_single_feature_is_scatter():
     rng = np.random.default_rng(0)
 
@@ -170,7 +182,7 @@ class TestVerdict:
 
     def test_no_shift_is_not_said_of_all_tests_where_one_alone_is_below(self):
         quiet = report(lambda y, rng: None)
-        assert "no test" not in quiet.verdict
+        assert "all tests together" in quiet.verdict
         low = next(iter(quiet.tests.values()))._replace(p_value=0.00998)
         vars(quiet)["covariance"] = low
         assert quiet.severity == "none"

@@ -4,6 +4,7 @@ import numpy as np
 
 from mantis_astro import metrics
 from mantis_astro.binned import true_redshift
+from mantis_astro.calibration.truths import has_data
 from mantis_astro.flags import Flag
 from mantis_astro.pdf.tables import as_densities, as_truths
 from mantis_astro.plotting.panels import (
@@ -83,7 +84,7 @@ def plot_pdf(pdf, z_spec=None, *, prefix="", ax=None, level=0.68, labels=None):
     colours = distinct_colours(len(pdfs))
     for one, truth, name, colour in zip(pdfs, truths, names, colours, strict=True):
         _draw_pdf(ax, one, truth, level, name, colour, alone=len(pdfs) == 1)
-    with_data = (np.asarray(pdfs.flags) & int(Flag.NO_DATA)) == 0
+    with_data = has_data(pdfs)
     highest = pdfs[with_data].density.max(initial=0) or pdfs.density.max()
     ax.set(
         xlabel="Redshift z",
@@ -141,8 +142,7 @@ def plot_pit(pdf, z_spec=None, *, prefix="", ax=None, bins=20):
     z_spec = as_truths(pdf, z_spec)
     pdf = as_densities(pdf, prefix=prefix)
     values = metrics.pit(pdf, z_spec).ravel()
-    without_data = (np.asarray(pdf.flags) & Flag.NO_DATA != 0).ravel()
-    values = values[np.isfinite(values) & ~without_data]
+    values = values[np.isfinite(values) & has_data(pdf)]
     n = len(values)
     if not n:
         msg = "no galaxy has a 'z_spec'"
@@ -221,7 +221,7 @@ def _say_no_data(ax, label):
 
 def _redshift_limits(pdfs, truths):
     """Limits that show 99.8 % of each p(z) that is of data, and every truth."""
-    with_data = (np.asarray(pdfs.flags) & int(Flag.NO_DATA)) == 0
+    with_data = has_data(pdfs)
     if not with_data.any():
         return tuple(pdfs.bin_edges[[0, -1]])
     low, high = (pdfs[with_data].ppf(q).value for q in (0.001, 0.999))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-import numpy as np
-
+from mantis_astro.calibration.truths import has_data
 from mantis_astro.flags import Flag, flag_names
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.pdf.columns import OUTPUT_COLUMNS, Z_MC
@@ -63,7 +62,7 @@ class RedshiftView:
 
     def _limits(self):
         """Give redshifts that hold what all rows have, the same for all."""
-        with_data = (np.asarray(self._pdf.flags) & int(Flag.NO_DATA)) == 0
+        with_data = has_data(self._pdf)
         edges = self._pdf.bin_edges
         if not with_data.any():
             return edges[0], edges[-1]

@@ -10,6 +10,7 @@ from mantis_astro.metrics import object_scores
 from mantis_astro.metrics.density import share_within
 from mantis_astro.metrics.point import point_statistics
 from mantis_astro.refitting.reach import Reach
+from mantis_astro.shift import effective_sample_size
 
 __all__ = ["RefitReport", "compare"]
 
@@ -152,7 +153,7 @@ def compare(before, after, z, *, weights, n_bootstrap, rng):
     A sample has as many galaxies as the weights are worth, ``(sum w)^2 / sum w^2``.
     """
     first, second = (_columns(pdf, z) for pdf in (before, after))
-    size = max(2, round(weights.sum() ** 2 / np.sum(weights**2)))
+    size = max(2, round(effective_sample_size(weights)))
     draws = np.empty((n_bootstrap, 2, len(_METRICS)))
     for i in range(n_bootstrap):
         index = rng.choice(len(z), size=size, p=weights / weights.sum())

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mantis_astro.shift import ShiftReport
+from mantis_astro.shift import ShiftReport, effective_sample_size
 
 __all__ = ["Reach", "measure_reach"]
 
@@ -94,5 +94,5 @@ def measure_reach(features, targets, *, rng=0):
         features, targets, rng=rng, n_permutation=_PERMUTATIONS, max_objects=_MOST
     )
     weights = report.weights if report.is_shifted else np.ones(len(features))
-    n_effective = weights.sum() ** 2 / np.sum(weights**2)
-    return Reach(weights, report.share_ood, float(n_effective), report.severity)
+    n_effective = effective_sample_size(weights)
+    return Reach(weights, report.share_ood, n_effective, report.severity)

@@ -18,6 +18,7 @@ from mantis_astro.refitting.heads import fit_head, last_layer, with_last_layer
 from mantis_astro.refitting.reach import WARN_BEYOND, measure_reach
 from mantis_astro.refitting.samples import features_of, label
 from mantis_astro.refitting.splitting import group_objects
+from mantis_astro.shift import effective_sample_size
 
 __all__ = ["refit"]
 
@@ -245,8 +246,7 @@ def _recalibrated(pdf, z, weights, groups):
     """Choose a recalibration, and judge it where its fit has not seen the galaxies."""
     used = weights > 0
     n_groups = len(np.unique(groups[used]))
-    effective = weights.sum() ** 2 / np.sum(weights**2)
-    if effective < _CALIBRATE or n_groups < _FOLDS:
+    if effective_sample_size(weights) < _CALIBRATE or n_groups < _FOLDS:
         return None, pdf
     best = BestRecalibration(n_folds=_FOLDS).fit(
         pdf, z, sample_weight=weights, groups=groups

@@ -26,7 +26,7 @@ def plot_zz(z_phot, z_spec, *, ax=None, residuals=None, threshold=0.15):
     Points, the larger the fewer there are, or for more than 3,000 galaxies their
     density; the diagonal; dotted, the limits beyond which a galaxy counts as an
     outlier. Below, the same of ``delta_z = (z_phot - z_spec) / (1 + z_spec)``, where
-    triangles are galaxies that lie beyond the panel.
+    triangles are galaxies, of up to 3,000, that lie beyond the panel.
 
     Parameters
     ----------
@@ -84,7 +84,8 @@ def plot_zz(z_phot, z_spec, *, ax=None, residuals=None, threshold=0.15):
     lowest = ax if residuals is None else residuals
     lowest.set_xlabel(xlabel)
     if residuals is not None:
-        _draw_residuals(residuals, z_spec, delta, threshold, (low, high))
+        norm = getattr(drawn, "norm", None)  # cells of both have the same colours
+        _draw_residuals(residuals, z_spec, delta, threshold, (low, high), norm)
     if z_phot.size > _SCATTER:
         panels = [panel for panel in (ax, residuals) if panel is not None]
         ax.figure.colorbar(drawn, ax=panels, label="Galaxies per cell", aspect=40)
@@ -166,9 +167,9 @@ def plot_nz(table, *, ax=None, labels=None):
     return ax
 
 
-def _draw(ax, x, y, x_range, y_range=None):
-    """Draw points, or cells if there are too many."""
-    if x.size <= _SCATTER:
+def _draw(ax, x, y, x_range, y_range=None, norm=None):
+    """Draw points, or cells if there are too many or other cells have a norm."""
+    if norm is None and x.size <= _SCATTER:
         # from 6 points of a printer's inch for 20 galaxies to 1.6 for 3,000
         size = np.clip(14 * x.size**-0.27, 1.6, 7)
         style = {"mew": 0.3 if x.size < 200 else 0, "mec": "white"}
@@ -179,14 +180,15 @@ def _draw(ax, x, y, x_range, y_range=None):
     y_edges = x_edges if y_range is None else np.linspace(*y_range, _CELLS // 3 + 1)
     counts, _, _ = np.histogram2d(x, y, bins=[x_edges, y_edges])
     counts = np.ma.masked_equal(counts.T, 0)
-    style = {"norm": colors.LogNorm(), "cmap": "viridis_r", "rasterized": True}
+    norm = norm or colors.LogNorm()
+    style = {"norm": norm, "cmap": "viridis_r", "rasterized": True}
     return ax.pcolormesh(x_edges, y_edges, counts, **style)
 
 
-def _draw_residuals(ax, z_spec, delta, threshold, x_range):
+def _draw_residuals(ax, z_spec, delta, threshold, x_range, norm):
     most = 2 * threshold
     inside = np.abs(delta) <= most
-    _draw(ax, z_spec[inside], delta[inside], x_range, (-most, most))
+    _draw(ax, z_spec[inside], delta[inside], x_range, (-most, most), norm)
     for sign, marker in ((1, "^"), (-1, "v")):
         beyond = z_spec[sign * delta > most]
         at = np.full(beyond.size, sign * 0.93 * most)

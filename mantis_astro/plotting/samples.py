@@ -9,6 +9,8 @@ __all__ = ["plot_corner"]
 _SHARES = 0.95, 0.68  # of the samples, within the contours
 _SMOOTH = 1.0  # bins, of what contours are drawn through
 
+_REDSHIFTS = "zred", "redshift", "z"
+
 
 def plot_corner(
     samples, names, *, weights=None, prior=None, truths=None, bins=30, figure=None
@@ -89,9 +91,6 @@ def plot_corner(
             if j <= i:
                 _label(ax, names[j] if i == n - 1 else None, names[i], first=j == 0 < i)
     return figure
-
-
-_REDSHIFTS = "zred", "redshift", "z"
 
 
 def _checked(samples, names, weights, truths):

@@ -296,9 +296,9 @@ def make_table(pdf, *, prefix=""):
     columns = COLUMNS
     if pdf.bands_used is not None:
         columns = (*COLUMNS[:-2], BANDS_USED, *COLUMNS[-2:])
+    bands = pdf.meta.get("PZBANDS")
     for definition in columns:
         values = measure(pdf, definition)
-        bands = pdf.meta.get("PZBANDS")
         column = make_column(definition, values, pdf.bin_edges, bands=bands)
         table.add_column(column, name=prefix + definition.name, copy=False)
     return table

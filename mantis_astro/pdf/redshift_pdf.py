@@ -800,7 +800,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         return new
 
     def _with_weights(self, bin_edges, weights):
-        """Return the same galaxies other weights; rows without any become NO_DATA."""
+        """Give the galaxies other weights; rows without any become NO_DATA."""
         probability, good = binned.normalize(bin_edges, weights)
         probability = probability.astype(self.probability.dtype, copy=False)
         flags = np.where(good, 0, int(Flag.NO_DATA)) | self.flags

@@ -27,6 +27,7 @@ __all__ = [
     "describe_flags",
     "flag_counts",
     "flag_names",
+    "has_data",
     "missing_flag",
     "missing_flags",
 ]
@@ -274,10 +275,33 @@ def flag_names(flags: ArrayLike, *, nothing: str = "none") -> np.ndarray:
         0           none
      8193 NO_DATA, BROAD
     """
-    flags = np.ma.filled(np.ma.asarray(flags), 0)
+    flags = _plain(flags)
     values, rows = np.unique(flags, return_inverse=True)
     names = np.array([", ".join(decode_flags(v)) or nothing for v in values], dtype=str)
     return names[rows].reshape(flags.shape)
+
+
+def has_data(flags: ArrayLike) -> np.ndarray:
+    """
+    Return which objects have anything to estimate a redshift from.
+
+    Parameters
+    ----------
+    flags : int or array_like of int
+        Flag values, shape (...); masked ones are 0.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        False where ``NO_DATA`` is set, shape (...).
+
+    Examples
+    --------
+    >>> from mantis_astro.flags import has_data
+    >>> has_data([0, 8192, 8193])
+    array([ True,  True, False])
+    """
+    return _plain(flags) & int(Flag.NO_DATA) == 0
 
 
 def flag_counts(flags: Table | ArrayLike, *, prefix: str = "") -> QTable:
@@ -321,7 +345,7 @@ def flag_counts(flags: Table | ArrayLike, *, prefix: str = "") -> QTable:
             msg = f"no column '{name}'; there are {', '.join(flags.colnames)}"
             raise KeyError(msg)
         flags = flags[name]
-    flags = np.ma.filled(np.ma.asarray(flags), 0).astype(np.int64).ravel()
+    flags = _plain(flags).ravel()
     rows = [("(none)", np.count_nonzero(flags == 0), "No flag is set.")]
     for flag in FLAG_TABLE:
         if n := np.count_nonzero(flags & int(flag)):
@@ -351,3 +375,7 @@ def describe_flags() -> Table:
 
     rows = [(f.bit, 1 << f.bit, f.name, f.description) for f in FLAG_TABLE]
     return Table(rows=rows, names=("bit", "value", "name", "description"))
+
+
+def _plain(flags):
+    return np.ma.filled(np.ma.asarray(flags), 0).astype(np.int64)

@@ -5,7 +5,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 
 from mantis_astro import binned
-from mantis_astro.calibration.truths import has_data
+from mantis_astro.flags import has_data
 from mantis_astro.pdf import RedshiftPDF
 
 __all__ = ["META_KEY", "Recalibrator", "check_fitted", "remap", "transformed"]
@@ -116,7 +116,7 @@ def transformed(pdf, function, *others, note):
         Same shape, bins, flags and precision; ``NO_DATA`` rows unchanged.
     """
     probability = np.array(pdf.probability).reshape(-1, pdf.n_bins)
-    good = np.flatnonzero(has_data(pdf))
+    good = np.flatnonzero(has_data(np.ravel(pdf.flags)))
     if good.size:
         others = [other[good] for other in others]
         probability[good] = binned.map_rows(function, probability[good], *others)

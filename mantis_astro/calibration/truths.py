@@ -8,9 +8,9 @@ import numpy as np
 from mantis_astro import binned
 from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import CalibrationWarning
-from mantis_astro.flags import Flag
+from mantis_astro.flags import has_data
 
-__all__ = ["Truths", "has_data", "select_truths"]
+__all__ = ["Truths", "select_truths"]
 
 
 @dataclass(frozen=True)
@@ -92,23 +92,6 @@ class Truths:
         return binned.map_rows(bounds, self.probability, self.bins)
 
 
-def has_data(pdf):
-    """
-    Return which p(z) contain data.
-
-    Parameters
-    ----------
-    pdf : RedshiftPDF
-        Densities of any shape.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        False where ``NO_DATA`` is set, flattened.
-    """
-    return np.ravel(np.asarray(pdf.flags) & int(Flag.NO_DATA) == 0)
-
-
 def select_truths(pdf, z_spec, sample_weight, *, minimum):
     """
     Check the input of a recalibrator, and exclude galaxies that cannot be used.
@@ -169,7 +152,7 @@ def select_truths(pdf, z_spec, sample_weight, *, minimum):
             "reach them"
         )
         warnings.warn(msg, CalibrationWarning, stacklevel=3)
-    rows = np.flatnonzero(inside & has_data(pdf) & (weight > 0))
+    rows = np.flatnonzero(inside & has_data(np.ravel(pdf.flags)) & (weight > 0))
     weight = weight[rows]
     effective = weight.sum() ** 2 / np.sum(weight**2) if rows.size else 0.0
     if effective < minimum:

@@ -4,8 +4,7 @@ import numpy as np
 
 from mantis_astro import metrics
 from mantis_astro.binned import true_redshift
-from mantis_astro.calibration.truths import has_data
-from mantis_astro.flags import Flag
+from mantis_astro.flags import has_data
 from mantis_astro.pdf.tables import as_densities, as_truths
 from mantis_astro.plotting.panels import (
     distinct_colours,
@@ -84,7 +83,7 @@ def plot_pdf(pdf, z_spec=None, *, prefix="", ax=None, level=0.68, labels=None):
     colours = distinct_colours(len(pdfs))
     for one, truth, name, colour in zip(pdfs, truths, names, colours, strict=True):
         _draw_pdf(ax, one, truth, level, name, colour, alone=len(pdfs) == 1)
-    with_data = has_data(pdfs)
+    with_data = has_data(pdfs.flags)
     highest = pdfs[with_data].density.max(initial=0) or pdfs.density.max()
     ax.set(
         xlabel="Redshift z",
@@ -142,7 +141,7 @@ def plot_pit(pdf, z_spec=None, *, prefix="", ax=None, bins=20):
     z_spec = as_truths(pdf, z_spec)
     pdf = as_densities(pdf, prefix=prefix)
     values = metrics.pit(pdf, z_spec).ravel()
-    values = values[np.isfinite(values) & has_data(pdf)]
+    values = values[np.isfinite(values) & has_data(np.ravel(pdf.flags))]
     n = len(values)
     if not n:
         msg = "no galaxy has a 'z_spec'"
@@ -184,7 +183,7 @@ def _of_each(name, pdf, values):
 
 def _draw_pdf(ax, pdf, truth, level, label, colour, *, alone):
     edges, density = pdf.bin_edges, pdf.density
-    if pdf.flags & Flag.NO_DATA:
+    if not has_data(pdf.flags):
         if alone:
             _say_no_data(ax, label)
         else:
@@ -221,7 +220,7 @@ def _say_no_data(ax, label):
 
 def _redshift_limits(pdfs, truths):
     """Limits that show 99.8 % of each p(z) that is of data, and every truth."""
-    with_data = has_data(pdfs)
+    with_data = has_data(pdfs.flags)
     if not with_data.any():
         return tuple(pdfs.bin_edges[[0, -1]])
     low, high = (pdfs[with_data].ppf(q).value for q in (0.001, 0.999))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from mantis_astro.calibration.truths import has_data
-from mantis_astro.flags import Flag, flag_names
+from mantis_astro.flags import flag_names, has_data
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.pdf.columns import OUTPUT_COLUMNS, Z_MC
 from mantis_astro.pdf.picture import draw_sparkline
@@ -62,7 +61,7 @@ class RedshiftView:
 
     def _limits(self):
         """Give redshifts that hold what all rows have, the same for all."""
-        with_data = has_data(self._pdf)
+        with_data = has_data(self._pdf.flags)
         edges = self._pdf.bin_edges
         if not with_data.any():
             return edges[0], edges[-1]
@@ -71,7 +70,7 @@ class RedshiftView:
 
 
 def _redshift(pdf):
-    if pdf.flags & int(Flag.NO_DATA):
+    if not has_data(pdf.flags):
         return ""
     low, median, high = pdf.to_quantiles([0.16, 0.5, 0.84]).value
     return f"{median:.3f} <sup>+{high - median:.3f}</sup><sub>-{median - low:.3f}</sub>"

@@ -127,9 +127,8 @@ def add_redshifts(
                 finished += len(rows)
                 update(finished)
 
-    has_data = (new.flags & int(Flag.NO_DATA)) == 0
-    if is_whole and domain.is_shifted(has_data):
-        new.flags[has_data] |= int(Flag.OOD_DOMAIN)
+    if is_whole:
+        domain.flag(new.flags)
     for row in flag_counts(new.flags)[1:]:
         log.info("%d of %d rows: %s", row["n"], len(output), row["description"])
     return new.attach(predictor.provenance(found.bands))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mantis_astro.flags import Flag
+from mantis_astro.flags import Flag, has_data
 from mantis_astro.pdf.columns import (
     BANDS_USED,
     OOD_SCORE,
@@ -99,9 +99,8 @@ class NewColumns:
             if name in own:
                 self._values[name][rows] = own[name]
             elif name == Z_MC.name:
-                has_data = (pdf.flags & int(Flag.NO_DATA)) == 0
                 draws = pdf.ppf(self._uniform[rows])
-                self._values[name][rows] = np.where(has_data, draws, np.nan)
+                self._values[name][rows] = np.where(has_data(pdf.flags), draws, np.nan)
             elif name not in ("flags", BANDS_USED.name):
                 self._values[name][rows] = measure_column(pdf, definition)
 

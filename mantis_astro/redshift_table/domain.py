@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from mantis_astro.exceptions import OutOfDistributionWarning
-from mantis_astro.flags import Flag
+from mantis_astro.flags import Flag, has_data
 from mantis_astro.shift import ShiftReport
 
 __all__ = ["DomainWatch"]
@@ -74,20 +74,22 @@ class DomainWatch:
         there = np.isfinite(self._components).any(1)
         return self._rows[there], self._components[there]
 
-    def is_shifted(self, usable):
+    def flag(self, flags):
         """
-        Compare with the training set, and warn of a difference.
+        Compare with the training set; warn of a difference and set ``OOD_DOMAIN``.
+
+        Without a reference, or with too few rows to tell, nothing is set.
 
         Parameters
         ----------
-        usable : ndarray of bool, shape (n_row,)
-            Rows that have redshifts.
-
-        Returns
-        -------
-        bool
-            False, too, if there is no reference or too few rows to tell.
+        flags : ndarray of int, shape (n_row,)
+            Flags of the whole sample, changed in place where there are data.
         """
+        usable = has_data(flags)
+        if self._is_shifted(usable):
+            flags[usable] |= int(Flag.OOD_DOMAIN)
+
+    def _is_shifted(self, usable):
         there = usable[self._rows] & np.isfinite(self._components).all(1)
         if self._reference is None or there.sum() < _FEWEST_WATCHED:
             return False
@@ -105,5 +107,5 @@ class DomainWatch:
             f"AUC {auc:.2f} (flagged OOD_DOMAIN from {threshold}; 0.5 is chance). "
             "Expect larger errors than the model's own; PhotoZ.shift_report says more"
         )
-        warnings.warn(msg, OutOfDistributionWarning, stacklevel=4)
+        warnings.warn(msg, OutOfDistributionWarning, stacklevel=5)
         return True

@@ -259,9 +259,7 @@ def _join(pieces, parts, model, output, options, *, overwrite):
             flags.append(kept[_COLUMN + "flags"])
             domain.add(kept["rows"], kept["components"])
     flags = np.concatenate(flags)
-    has_data = (flags & int(Flag.NO_DATA)) == 0
-    if domain.is_shifted(has_data):
-        flags[has_data] |= int(Flag.OOD_DOMAIN)
+    domain.flag(flags)
     wanted, first = options["columns"], 0
     with PieceWriter(output, pieces.n_row, overwrite=overwrite) as writer:
         for piece, part in zip(pieces, parts, strict=True):

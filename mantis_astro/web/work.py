@@ -13,7 +13,6 @@ from mantis_astro import redshift_table
 from mantis_astro.catalogs import read_photometry
 from mantis_astro.catalogs.reading import NOTES_KEY
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.flags import Flag
 from mantis_astro.fluxes import find_bands, flux_columns, to_flux
 from mantis_astro.redshift_table.domain import DomainWatch
 from mantis_astro.services import SurveyCutouts, find_object
@@ -154,9 +153,7 @@ def estimate_fluxes(photoz: PhotoZ, table: QTable, job: Job | None = None) -> QT
         domain.add(*watch.noted)
     output = vstack(pieces, metadata_conflicts="silent")
     output.meta = pieces[0].meta
-    has_data = (output["flags"] & int(Flag.NO_DATA)) == 0
-    if domain.is_shifted(np.asarray(has_data)):
-        output["flags"][has_data] |= int(Flag.OOD_DOMAIN)
+    domain.flag(output["flags"])
     return output
 
 

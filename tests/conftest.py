@@ -22,6 +22,13 @@ settings.register_profile(
 settings.load_profile("mantis_astro")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name bytes and long texts by their length: content may hold the time of day."""
+    if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100):
+        return f"{argname}-{len(val)}"
+    return None
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _torch_seed():
     """Weights that a module's fixtures draw do not hang on which test came before."""

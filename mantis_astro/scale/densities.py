@@ -39,7 +39,6 @@ def nested_densities(probability, bin_edges, kind):
         single precision. Null where nothing is known.
     """
     pa = require("pyarrow", extra="scale")
-    n_row = len(probability)
     known = np.isfinite(probability).all(axis=1)
     if kind == "bins":
         columns = {
@@ -51,8 +50,7 @@ def nested_densities(probability, bin_edges, kind):
         pdf = RedshiftPDF.from_batch(
             bin_edges, np.where(known[:, None], probability, 0)
         )
-        z = [np.asarray(pdf.ppf(level)) for level in LEVELS]
-        z = np.stack(z, axis=1) if n_row else np.empty((0, len(LEVELS)))
+        z = pdf.to_quantiles(LEVELS).value
         columns = {"level": np.broadcast_to(LEVELS, z.shape), "z": z}
     lists = [list_array(values.astype(np.float32)) for values in columns.values()]
     return pa.StructArray.from_arrays(lists, list(columns), mask=pa.array(~known))

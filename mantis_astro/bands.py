@@ -93,7 +93,7 @@ class Band:
 
     @property
     def column_suffix(self) -> str:
-        """Ending of the band's columns: its name with the dot made an underscore."""
+        """Suffix of the band's columns: its name, with an underscore for the dot."""
         return f"{self.survey}_{self.name}" if self.survey else self.name
 
     def zero_point_ab(
@@ -275,7 +275,7 @@ def register_survey(survey: Survey) -> Survey:
 
 def surveys_to_plain(bands: Iterable[str]) -> list[dict]:
     """
-    Write down the surveys of bands that are not part of this package.
+    Describe the surveys of bands that are not part of this package.
 
     Parameters
     ----------
@@ -511,7 +511,7 @@ def get_band(band: Band | str) -> Band:
 
 def band_of_suffix(suffix: str) -> Band | None:
     """
-    Find the band that has a given ending of columns.
+    Return the band that a column suffix denotes.
 
     Parameters
     ----------
@@ -547,7 +547,7 @@ def _filter_band(name):
 
 
 def _similar(name):
-    """Name filters that are called nearly so, in words."""
+    """List the filters with the most similar names, as text."""
     found = difflib.get_close_matches(str(name), list_filters(), n=3)
     return f", such as {' or '.join(found or ['decam_g'])}"
 

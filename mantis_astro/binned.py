@@ -41,7 +41,7 @@ _FARTHEST = 30.0  # redshift that no spectrum of a galaxy has
 
 def as_redshift(z):
     """
-    Plain numbers from whatever holds redshifts, or another dimensionless quantity.
+    Convert redshifts, or any dimensionless quantity, to plain numbers.
 
     Parameters
     ----------

@@ -139,7 +139,7 @@ def run_demo(folder, *, n=12):
 
 
 def _require_own(folder):
-    """Refuse to replace what is not of an earlier demonstration."""
+    """Refuse to replace files that no earlier demonstration wrote."""
     from mantis_astro.tables import read_table
 
     there = [name for name in _FILES if (folder / name).exists()]
@@ -158,7 +158,7 @@ def _require_own(folder):
 
 
 def _observable(catalog):
-    """Keep what an observer would have of a catalogue, and the true redshift."""
+    """Select the observable columns of a catalogue, and the true redshift."""
     table = catalog["ra", "dec", "ebv", "mag_ps1_r", "z_spec"]
     table.add_column([f"demo-{i:03}" for i in catalog["id"]], name="name", index=0)
     return table
@@ -177,7 +177,7 @@ def _rows(table):
 
 
 def _verdict(table):
-    """Say how far redshifts are from the truth."""
+    """Describe the errors of the redshifts."""
     error = delta_z(table["z_median"], table["z_spec"])
     known = np.isfinite(error)
     if not known.any():

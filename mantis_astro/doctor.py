@@ -1,4 +1,4 @@
-"""What this installation has: packages, extras, models, files, folders, servers."""
+"""Inventory of this installation: packages, extras, models, files, folders, servers."""
 
 import os
 import platform
@@ -23,7 +23,7 @@ _PROXIES = "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"
 
 def inspect_installation(*, online=False, timeout=5.0):
     """
-    Find out what this installation has, and what is wrong with it.
+    Collect the contents and the problems of this installation.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _is_for(requirement, extra):
 
 
 def _package(requirement):
-    """Compare what is installed with what is needed."""
+    """Compare the installed version of a package with the required one."""
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
@@ -143,7 +143,7 @@ def _files():
 
 
 def _folders():
-    """Find where files lie, and whether there is room."""
+    """Find the folders of files, and their free space."""
     import mantis_astro
     from mantis_astro.files.known import cache_dir
     from mantis_astro.services import PanSTARRS
@@ -173,7 +173,7 @@ def _configuration_file():
 
 
 def _compute():
-    """Find what networks run on."""
+    """Find the devices that networks run on."""
     import torch
 
     from mantis_astro.models.processor import fused_linear_works
@@ -193,7 +193,7 @@ def _compute():
 
 
 def _environment():
-    """Find variables that change what is done; of proxies only that there is one."""
+    """Find environment variables that matter; of proxies only whether one is set."""
     found = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     names = (n for name in _PROXIES for n in (name, name.lower()) if n in os.environ)
     return found | dict.fromkeys(names, "(set)")
@@ -206,7 +206,7 @@ def _servers(timeout):
 
 
 def _problems(report):
-    """Say what is wrong, a sentence each."""
+    """Describe each problem in a sentence."""
     if not report["packages"]:
         yield (
             "mantis-astro is not installed, but found on the path: requirements and "

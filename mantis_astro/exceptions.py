@@ -74,7 +74,7 @@ class FewDrawsWarning(MantisWarning):
 
 
 class NoDataWarning(MantisWarning):
-    """A density that was made of no data is used as if it said something."""
+    """A density made of no data is used like a measured one."""
 
 
 class OutOfDistributionWarning(MantisWarning):

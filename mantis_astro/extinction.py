@@ -1,5 +1,5 @@
 """
-Milky Way dust: what it does to a band, and E(B-V) as callers give it.
+Extinction of bands by dust of the Milky Way, and E(B-V) in any form.
 
 Where E(B-V) comes from is `mantis_astro.dust`; this module needs no map.
 """
@@ -311,7 +311,7 @@ def _curve(law):
 
 
 def _scale_factor(law, r_v, scale):
-    """Find what to multiply a law by, so that E(B-V) = 1 is on a scale."""
+    """Find the factor of a law for which E(B-V) = 1 is on a scale."""
     if scale not in ("sfd", "true"):
         msg = f"'scale' must be 'sfd' or 'true', got {scale!r}"
         raise ValueError(msg)

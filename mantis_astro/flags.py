@@ -1,5 +1,5 @@
 """
-Quality flags: what to distrust about a row, and why.
+Quality flags of rows, and their meaning.
 
 Every bit has a name, a sentence and, where it depends on one, a threshold. All
 code that sets a flag and all text that explains it read this one table. Bits are
@@ -283,7 +283,7 @@ def flag_names(flags: ArrayLike, *, nothing: str = "none") -> np.ndarray:
 
 def has_data(flags: ArrayLike) -> np.ndarray:
     """
-    Return which objects have anything to estimate a redshift from.
+    Return which objects have data to estimate a redshift from.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`PhotoZ`: a predictor with the ways in and out that people use."""
+"""`PhotoZ`: a predictor with methods for files, tables and adaptation."""
 
 from __future__ import annotations
 
@@ -658,7 +658,7 @@ class PhotoZ(Predictor):
         rng: np.random.Generator | int = 0,
     ) -> tuple[Self, RefitReport]:
         """
-        Fit the last layer to galaxies with redshifts of one's own, if that helps.
+        Fit the last layer to the user's galaxies with redshifts, if that improves p(z).
 
         Parameters
         ----------

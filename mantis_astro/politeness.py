@@ -1,4 +1,4 @@
-"""How servers are asked politely: who asks, and how long to wait between two tries."""
+"""Polite requests: the User-Agent, and the wait between two tries."""
 
 import email.utils
 from datetime import UTC, datetime

@@ -227,7 +227,7 @@ class Predictor:
         bands: Iterable[BandLike] | None = None,
     ) -> QTable:
         """
-        Measure on images the fluxes that a photometric model reads.
+        Measure the fluxes for a photometric model on images.
 
         Whatever takes images for such a model measures them so. Keep the table where
         it is used more than once.
@@ -379,7 +379,7 @@ class Predictor:
         return self.recalibrator.transform(pdf)
 
     def _check_recalibration(self):
-        """Raise now if the card's recalibration can do nothing with a flat p(z)."""
+        """Raise an error if the card's recalibration fails on a flat p(z)."""
         widths = np.diff(self.card.bin_edges)
         flat = RedshiftPDF(self.card.bin_edges, [widths / widths.sum()])
         try:

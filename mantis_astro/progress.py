@@ -77,7 +77,7 @@ def progress_bar(
 
 
 def _kind_of_bar():
-    """Choose a bar for what is looked at; None if nothing is."""
+    """Choose a bar for a terminal or a notebook; None for neither."""
     from astropy.utils.console import isatty
 
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Frozen records that go to JSON and come back as what they were."""
+"""Frozen records that JSON stores and restores."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def check_keys(cls: type, plain: Any, where: str) -> None:
 
 def printable(text: str) -> str:
     r"""
-    Make a text of a stranger's file safe to show: a terminal obeys some characters.
+    Escape control characters in a text of a file, which a terminal would obey.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Numbers off their units: the one door for quantities, columns and masked values."""
+"""Conversion of quantities, columns and masked values to plain numbers."""
 
 import astropy.units as u
 import numpy as np

@@ -543,7 +543,7 @@ class TestAgainstALocalSky:
         [
             ("unwise", "'--source' must be such as ps1=tiles, got 'unwise'"),
             ("unwise=tile", "no service 'tile' for unWISE.* no such folder"),
-            ("unwise=tiles", "where the tiles of unWISE are is not known here"),
+            ("unwise=tiles", "no tiles of unWISE are known"),
         ],
     )
     def test_a_source_that_is_none_leaves_no_store(

@@ -1,4 +1,4 @@
-"""What a sample without redshifts tells about its own photometry."""
+"""Zero points of the photometry of a sample without redshifts."""
 
 from mantis_astro.adaptation.zero_points import ZeroPoints, fit_zero_points
 

@@ -1,4 +1,4 @@
-"""What each band of a galaxy is expected to show, from its other bands."""
+"""Prediction of the magnitude in each band from the other bands of a galaxy."""
 
 import torch
 from torch import nn

@@ -288,7 +288,7 @@ def _without_dust(fluxes, ebv):
 
 
 def _find(reference, bands):
-    """Which bands are the reference, as numbers."""
+    """Return the indices of the reference bands."""
     if reference is None:
         return np.ones(len(bands))
     reference = get_bands([reference] if isinstance(reference, str) else reference)
@@ -377,7 +377,7 @@ def _fit(sample, simulated, systematic, rng):
 
 def _of_other_samples(ideal, farther, expected):
     """
-    Covariance of what residuals are of samples that are nearer or farther than usual.
+    Covariance of the mean residuals of samples that are nearer or farther than usual.
 
     A sample may be picked by colour or luminosity, and bands then differ from what they
     are expected to show as zero points would have it.

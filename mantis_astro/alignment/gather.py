@@ -1,4 +1,4 @@
-"""What a batch is made of: pixels and pixel maps of many targets, put in blocks."""
+"""Pixels and pixel maps of many targets, gathered in blocks of one shape."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which resampling is right for which grid, and what the options may be."""
+"""Choice of the resampling method for a grid, and validation of the options."""
 
 from functools import lru_cache
 

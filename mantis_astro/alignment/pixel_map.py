@@ -1,5 +1,5 @@
 """
-Where the pixels of one grid fall on another.
+Positions of the pixels of one grid on another.
 
 Over a cutout, the map between two celestial grids is very nearly linear, so it is
 fitted by a quadratic through the true positions of 25 points, and the error of the

@@ -1,4 +1,4 @@
-"""Astrometry: where a target is on an image, and WCSs that cannot be right."""
+"""Astrometry: positions of targets on images, and detection of impossible WCSs."""
 
 from mantis_astro.astrometry.checks import (
     SCALE_TOLERANCE,

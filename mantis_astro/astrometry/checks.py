@@ -224,7 +224,7 @@ def find_wcs_problem(cutout, band, coord):
 
 def check_wcs(cutouts):
     """
-    Refuse cutouts with a WCS that cannot be right.
+    Raise an error for cutouts with an impossible WCS.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def _survey_scale(band):
 
 
 def _own_scale(image, survey_scale, band):
-    """Pixel scale that an image should have (NaN if not recorded), and whose it is."""
+    """Return the expected pixel scale (NaN if not recorded), and its origin."""
     records = image.meta.get("alignment")
     if not records:
         return survey_scale, band
@@ -321,7 +321,7 @@ def _judge(images, axes, expected, owners, tolerance):
 
 
 def _problem_of_kind(wcs):
-    """Say why a WCS is none on the sky, wherever the target is, or None."""
+    """Describe why a WCS is not one of the sky for any target, or return None."""
     if wcs is None:
         return "there is no WCS"
     if not isinstance(wcs, WCS):

@@ -1,5 +1,5 @@
 """
-Sky to pixels and back, for code that asks thousands of times.
+Conversion between sky positions and pixels, fast for thousands of calls.
 
 Directions are unit vectors in ICRS. wcslib is asked directly, and other frames than
 ICRS are one rotation away, which is worked out once for each frame: 20 microseconds a

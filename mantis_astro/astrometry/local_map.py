@@ -1,5 +1,5 @@
 """
-The sky around a target as a plane, and where it falls on an image.
+Linear map from the sky around a target to the pixels of an image.
 
 Over an aperture the map from sky to pixels is linear to better than 1e-4 of a pixel,
 so one matrix for each image stands for its WCS: apertures are ellipses on the sky,

@@ -1,4 +1,4 @@
-"""`BestRecalibration`: a temperature, a map or a local map, as galaxies decide."""
+"""`BestRecalibration`: the kind of recalibration that held-out galaxies favour."""
 
 from mantis_astro.calibration.ladder import COMMON, climb, read_common
 from mantis_astro.calibration.local import LocalRecalibration
@@ -13,7 +13,7 @@ _FOR_MAP, _FOR_LOCAL = 40, 360  # that the fits of the cross-validation have
 
 class BestRecalibration:
     """
-    The recalibration that predicts redshifts held out best: the one to start with.
+    Recalibration that best predicts held-out redshifts; the one to start with.
 
     A temperature with a floor, a map common to all galaxies, and a local map are tried
     in this order, on galaxies left out of their fits. Each has more freedom than the
@@ -159,7 +159,7 @@ class BestRecalibration:
 
     @property
     def given_features_(self):
-        """Whether the chosen one uses properties that `fit` was given."""
+        """Whether the chosen recalibration uses the properties given to `fit`."""
         check_fitted(self, "chosen_")
         return getattr(self.recalibrator_, "given_features_", False)
 

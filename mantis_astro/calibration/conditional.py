@@ -1,4 +1,4 @@
-"""How the distribution of PIT values depends on properties, on plain arrays."""
+"""Distribution of PIT values as a function of properties, on plain arrays."""
 
 import numpy as np
 from scipy import special

@@ -1,4 +1,4 @@
-"""Recalibrate a sample by itself, and honestly: each part by the others."""
+"""Cross-fitted recalibration: each part of a sample by a fit to the others."""
 
 import copy
 

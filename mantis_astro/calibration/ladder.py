@@ -1,4 +1,4 @@
-"""Recalibrations of growing freedom, the next one taken if galaxies left out gain."""
+"""Choice among recalibrations of growing flexibility, by held-out galaxies."""
 
 import warnings
 from functools import partial

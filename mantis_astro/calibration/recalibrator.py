@@ -1,4 +1,4 @@
-"""What all recalibrators have in common."""
+"""Protocol and shared parts of all recalibrators."""
 
 from typing import Protocol, Self, runtime_checkable
 

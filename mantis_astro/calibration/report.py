@@ -1,4 +1,4 @@
-"""`report_calibration`: what a recalibration does, to both sides."""
+"""`report_calibration`: effect of a recalibration on widths, scores and estimates."""
 
 import numpy as np
 from astropy.table import MaskedColumn, QTable

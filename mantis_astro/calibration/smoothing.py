@@ -1,4 +1,4 @@
-"""`Smoothing`: how far p(z) must be smoothed to lose the noise of single bins."""
+"""`Smoothing`: Gaussian smoothing that removes the noise of single bins from p(z)."""
 
 from dataclasses import replace
 

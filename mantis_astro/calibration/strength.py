@@ -1,4 +1,4 @@
-"""How hard to pull a local map to the common one: told by galaxies left out."""
+"""Strength of the pull of a local map to the common one, by held-out galaxies."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def penalty(design, strength):
 
 def choose_strength(truths, cells, design, *, strengths, n_folds, tolerance, rng):
     """
-    Find the strength that predicts PIT values of galaxies left out best.
+    Find the strength that best predicts PIT values of held-out galaxies.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ class TemperatureScaling:
         Warns
         -----
         CalibrationWarning
-            If p(z) are zero at their true redshift, which no temperature mends, or
+            If p(z) are zero at their true redshift, which no temperature can change, or
             true redshifts lie outside of the bins.
         """
         truths = select_truths(pdf, z_spec, sample_weight, minimum=_MINIMUM)
@@ -265,7 +265,7 @@ def _without_excluded(truths):
     if excluded.any():
         msg = (
             f"{excluded.sum()} of {len(truths)} p(z) are zero at their 'z_spec', which "
-            "no temperature mends: they are left out; floor=True takes them in"
+            "no temperature can change: they are left out; floor=True includes them"
         )
         warnings.warn(msg, CalibrationWarning, stacklevel=3)
     if excluded.all():

@@ -1,4 +1,4 @@
-"""From p(z), true redshifts and weights to what a recalibrator is fitted on."""
+"""Input of the fit of a recalibrator, from p(z), true redshifts and weights."""
 
 import warnings
 from dataclasses import dataclass
@@ -161,7 +161,7 @@ def select_truths(pdf, z_spec, sample_weight, *, minimum):
             f"{rows.size} of {n}"
         )
         if effective < rows.size - 0.5:
-            msg += f", which their weights make as good as {effective:.0f}"
+            msg += f", with weights that correspond to {effective:.0f}"
         raise ValueError(msg)
     weight = weight * (effective / weight.sum())
     return Truths(rows, edges, np.asarray(pdf.probability)[rows], z[rows], weight)

@@ -1,4 +1,4 @@
-"""`Campaign`: the steps from the redshifts of archives to models that were judged."""
+"""`Campaign`: the steps from the redshifts of archives to evaluated models."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ _READS = {
 
 
 class IncompleteError(MantisError, RuntimeError):
-    """A step could not be finished; the same campaign, run again, goes on there."""
+    """A step could not be completed; run the campaign again to continue there."""
 
 
 class Campaign:
@@ -98,7 +98,7 @@ class Campaign:
 
     def is_done(self, step):
         """
-        Tell whether a step was finished.
+        Return whether a step is complete.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ class Campaign:
         if differing := [section for section in now if there[section] != now[section]]:
             msg = (
                 f"the step {step!r} in {self.folder} was done with another "
-                f"{_difference(there, now, differing[0])}: take another folder, or "
+                f"{_difference(there, now, differing[0])}: choose another folder, or "
                 f"remove {self._marker(step).name} and those of later steps to do it "
                 "again"
             )
@@ -132,7 +132,7 @@ class Campaign:
 
     def plan(self, until="report"):
         """
-        Tell what the steps that are not done will cost.
+        Estimate the cost of the steps that remain.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class Campaign:
 
     def run(self, until="report"):
         """
-        Do the steps that are not done.
+        Run the steps that remain.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class Campaign:
         return self.folder
 
     def _left(self, until):
-        """List the steps to a last one that are not done."""
+        """List the remaining steps up to a given one."""
         if until not in self.steps:
             msg = f"'until' must be one of {', '.join(self.steps)}, got {until!r}"
             raise InputSpecError(msg)
@@ -218,7 +218,7 @@ class Campaign:
         return self.folder / f"{step}.done.json"
 
     def _facts(self, step):
-        """Give the configuration that a step depends on."""
+        """Return the configuration that a step depends on."""
         plain = self.config.to_plain()
         before = self.steps[: self.steps.index(step) + 1]
         return {section: plain[section] for one in before for section in _READS[one]}
@@ -298,7 +298,7 @@ class Campaign:
         return {"n": len(galaxies)}
 
     def _predict(self, name, model, galaxies, store):
-        """Predict the redshifts of galaxies held out, and keep them."""
+        """Predict the redshifts of held-out galaxies, and store them."""
         photoz = PhotoZ.from_pretrained(model)
         stem = Path(name).stem
         journal = self.folder / "redshifts" / f"{stem}.journal"
@@ -335,7 +335,7 @@ class Campaign:
 
 
 def _reasons(report):
-    """Say why images are missing, the commonest reasons first."""
+    """Describe the reasons for missing images, the most frequent first."""
     messages = report["Message"][np.asarray(report["Status"], str) == "failed"]
     # hosts, addresses and times differ; what is wrong does not
     found = Counter(re.sub(r"; tried .*", "", str(message)) for message in messages)
@@ -343,7 +343,7 @@ def _reasons(report):
 
 
 def _difference(there, now, section):
-    """Say what differs, in words."""
+    """Describe the differences in words."""
     for key, value in now[section].items():
         if there[section].get(key) != value:
             return f"[{section}] {key} = {there[section].get(key)}, now {value}"

@@ -1,4 +1,4 @@
-"""`CampaignConfig`: all that decides a campaign, in one file of TOML."""
+"""`CampaignConfig`: complete configuration of a campaign, in one TOML file."""
 
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -38,7 +38,7 @@ _CAVEATS = (
 @dataclass(frozen=True)
 class RedshiftsConfig:
     """
-    Where redshifts come from.
+    Sources of redshifts.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class RedshiftsConfig:
 @dataclass(frozen=True)
 class SampleConfig:
     """
-    Which objects are taken, and how they are divided.
+    Selection of the objects, and their division into parts.
 
     Attributes
     ----------
@@ -122,14 +122,14 @@ class SampleConfig:
 
     @property
     def split(self):
-        """How objects are divided, a `~mantis_astro.training.SkySplit`."""
+        """Division of the objects, a `~mantis_astro.training.SkySplit`."""
         return SkySplit(self.validation, self.test, self.nside, self.seed)
 
 
 @dataclass(frozen=True)
 class CutoutsConfig:
     """
-    Where images come from.
+    Sources of images.
 
     Attributes
     ----------
@@ -155,14 +155,14 @@ class CutoutsConfig:
 
     @property
     def services(self):
-        """What is asked first, as `~mantis_astro.SurveyCutouts` takes it, a dict."""
+        """Preferred sources, as `~mantis_astro.SurveyCutouts` accepts them, a dict."""
         return name_sources(self.sources)
 
 
 @dataclass(frozen=True)
 class TestSample:
     """
-    Some of the galaxies held out, by which models are judged, too.
+    Subsample of the held-out galaxies for which metrics are also computed.
 
     Attributes
     ----------
@@ -187,7 +187,7 @@ class TestSample:
 @dataclass(frozen=True)
 class EvaluationConfig:
     """
-    How models are judged.
+    Evaluation of the models.
 
     Attributes
     ----------
@@ -225,23 +225,23 @@ _SECTIONS = {
 @dataclass(frozen=True)
 class CampaignConfig:
     """
-    All that decides a campaign.
+    Complete configuration of a campaign.
 
     Attributes
     ----------
     redshifts : RedshiftsConfig
-        Where redshifts come from.
+        Sources of redshifts.
     sample : SampleConfig
         Which objects are taken.
     cutouts : CutoutsConfig
-        Where images come from.
+        Sources of images.
     models : dict of str to dict
         For the name of a model, its ``recipe`` (a name or a file, ``early`` by
         default), or ``start`` (name or file of a model to go on from, whose network,
         bands and redshift bins it has), and any fields of the recipe that are to be
         others, such as ``n_steps``.
     evaluation : EvaluationConfig
-        How models are judged.
+        Evaluation of the models.
 
     Examples
     --------
@@ -294,7 +294,7 @@ class CampaignConfig:
     @classmethod
     def from_plain(cls, plain):
         """
-        Make a configuration of what a TOML file holds.
+        Create a configuration from the contents of a TOML file.
 
         Parameters
         ----------
@@ -322,7 +322,7 @@ class CampaignConfig:
         return config
 
     def _check_bands(self, name, spec):
-        """Raise if a model does not read images, or bands that are not fetched."""
+        """Raise an error for models without images, or bands that are not fetched."""
         if spec.reads_tables:
             msg = f"[models.{name}] reads fluxes, and a campaign has images"
             raise InputSpecError(msg)
@@ -336,7 +336,7 @@ class CampaignConfig:
 
     def to_plain(self):
         """
-        Turn the configuration into what TOML and JSON can hold.
+        Convert the configuration to values that TOML and JSON can store.
 
         Returns
         -------
@@ -347,7 +347,7 @@ class CampaignConfig:
 
     def training(self, name, store, table):
         """
-        Make the configuration by which a model is trained.
+        Create the training configuration of a model.
 
         Parameters
         ----------
@@ -438,7 +438,7 @@ def _plain(value):
 
 def example_campaign():
     """
-    Give a campaign to start from, with every section explained.
+    Return an example configuration, with comments on every section.
 
     Returns
     -------

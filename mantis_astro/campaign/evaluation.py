@@ -1,4 +1,4 @@
-"""How models of a campaign are judged: on galaxies held out, and against each other."""
+"""Evaluation of a campaign's models on held-out galaxies, and their comparison."""
 
 from itertools import combinations
 
@@ -45,7 +45,7 @@ def magnitudes_of(coords, store, band):
 
 def members(table, sample):
     """
-    Tell which galaxies belong to a sample.
+    Return which galaxies belong to a sample.
 
     Parameters
     ----------

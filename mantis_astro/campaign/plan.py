@@ -1,4 +1,4 @@
-"""`CampaignPlan`: what a campaign will cost, told before it starts."""
+"""`CampaignPlan`: estimated cost of a campaign before it starts."""
 
 import math
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _PREDICTED = 300  # and predict
 @dataclass(frozen=True)
 class StepPlan:
     """
-    What one step will cost.
+    Estimated cost of one step.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class StepPlan:
 @dataclass(frozen=True)
 class CampaignPlan:
     """
-    What the steps of a campaign will cost.
+    Estimated cost of the steps of a campaign.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class CampaignPlan:
 
 def make_campaign_plan(config, left, sample=None):
     """
-    Foresee the costs of a campaign.
+    Estimate the cost of a campaign.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`write_report`: what came of a campaign, to be read."""
+"""`write_report`: results of a campaign as a report."""
 
 import numpy as np
 

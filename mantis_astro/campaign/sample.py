@@ -1,4 +1,4 @@
-"""`make_sample`: which objects of the redshifts a campaign takes."""
+"""`make_sample`: selection of a campaign's objects."""
 
 import logging
 

@@ -1,5 +1,5 @@
 """
-Catalogues as archives write them: from their columns to fluxes of bands.
+Conversion of the catalogues of archives to fluxes of bands.
 
 What one survey's tables look like is one `Catalog`, in a file of its own in
 ``catalogs/surveys``; `read_photometry` is the door.

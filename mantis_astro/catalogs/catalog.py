@@ -1,4 +1,4 @@
-"""What the tables of one survey look like: a record."""
+"""Record that describes the tables of one survey."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -141,7 +141,7 @@ class Catalog:
         KeyError
             `~mantis_astro.exceptions.MissingBandError` for an unknown band.
         ValueError
-            If something is said of a band that the catalogue does not have.
+            If an entry names a band that the catalogue does not have.
         """
         for band in self.bands.values():
             get_band(band)
@@ -149,7 +149,7 @@ class Catalog:
         for name in dict.fromkeys(name for facts in said for name in facts):
             if name not in self.bands:
                 msg = (
-                    f"catalogue '{self.name}' has no band {name!r}, of which something "
-                    f"is said; it has {', '.join(self.bands)}"
+                    f"an entry of '{self.name}' names band {name!r}, which is "
+                    f"none of its bands {', '.join(self.bands)}"
                 )
                 raise ValueError(msg)

@@ -33,7 +33,7 @@ class Cell:
 
     def of(self, table):
         """
-        Read it from a table.
+        Read the cell from a table.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""From the columns of a band to fluxes, as the one reader of fluxes takes them."""
+"""Conversion of the columns of a band to columns of fluxes."""
 
 from collections import Counter
 
@@ -134,8 +134,8 @@ def _unit(entry, own, values):
             return u.mag
     has = "has no unit" if own is None else f"is in {own}, which is no flux"
     msg = (
-        f"column '{entry.value}' of {entry.band} {has}: say with unit= what its "
-        "numbers are, 'nJy', 'nmgy' or 'mag'"
+        f"column '{entry.value}' of {entry.band} {has}: pass its unit as unit=, "
+        "such as 'nJy', 'nmgy' or 'mag'"
     )
     raise u.UnitsError(msg)
 

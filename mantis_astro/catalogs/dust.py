@@ -1,4 +1,4 @@
-"""E(B-V) in tables of catalogues, and what their fluxes are corrected for."""
+"""E(B-V) and dust corrections in the tables of catalogues."""
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def find_ebv(table, catalogs):
 
 def find_extinction(table, entry, ebv):
     """
-    Find by how many magnitudes the light of a band was dimmed.
+    Find the extinction of a band in magnitudes.
 
     Parameters
     ----------

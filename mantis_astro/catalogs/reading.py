@@ -70,7 +70,7 @@ def read_photometry(
     missing: Sequence[float] = SENTINELS,
 ) -> QTable:
     """
-    Read the fluxes of a catalogue, as its archive wrote it.
+    Read the fluxes of a catalogue in the form that its archive writes.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def _as_table(source):
 
 
 def _find_columns(table, survey, columns, unit, system, softening):
-    """Columns of bands, and what is to be said of them."""
+    """Find the columns of bands, and remarks on them."""
 
     def measure(band, value, error=""):
         own, soft = _of_band(unit, band), _of_band(softening, band)
@@ -250,8 +250,8 @@ def _find_columns(table, survey, columns, unit, system, softening):
             for measure in catalog.measures
         ]
         msg = (
-            f"no columns of {' or '.join(c.title for c in catalogs)} are there, such "
-            f"as {_shortened(examples)}: name yours with columns=; there are "
+            f"no columns of {' or '.join(c.title for c in catalogs)} were found, "
+            f"such as {_shortened(examples)}: name yours with columns=; there are "
             f"{', '.join(table.colnames)}"
         )
         raise InputSpecError(msg)
@@ -265,7 +265,7 @@ def _of_band(given, band):
 
 
 def _told(entries, others):
-    """Say which columns are taken, and what else is there."""
+    """Describe the columns that are used, and the alternatives."""
     groups = {}
     for entry in entries:
         measure = entry.measure
@@ -312,7 +312,7 @@ def _find_ebv(table, ebv, catalogs):
 
 
 def _convert(table, entries, ebv, missing, corrected):
-    """Fluxes in nJy, what is done to them, and what is to be said."""
+    """Convert to fluxes in nJy; return them, their state, and remarks."""
     columns, dimming, undone, left_out = QTable(), {}, {}, {}
     for entry in entries:
         extinction = None
@@ -346,7 +346,7 @@ def _convert(table, entries, ebv, missing, corrected):
 
 
 def _state(entries, undone, corrected):
-    """Return whether fluxes are corrected for dust, and which light they hold."""
+    """Return the dust correction and the aperture of fluxes."""
     states = {
         entry: corrected
         if entry.catalog is None

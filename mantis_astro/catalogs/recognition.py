@@ -1,4 +1,4 @@
-"""Which columns of a table are the fluxes of which band."""
+"""Recognition of the columns of fluxes of a table, and of their bands."""
 
 import re
 from dataclasses import dataclass, replace
@@ -182,10 +182,10 @@ def guess_columns(table, make_measure):
         left.remove(catalog)
     if not entries:
         msg = (
-            "no fluxes or magnitudes are recognised by the names of the columns: say "
-            "which survey's table it is with survey= "
-            f"({_listed([c.name for c in list_catalogs()])}), or which columns are "
-            "which band with columns={'decam_g': ('g', 'g_err'), ...}; there are "
+            "no fluxes or magnitudes are recognised by the names of the columns: pass "
+            "the survey of the table as survey= "
+            f"({_listed([c.name for c in list_catalogs()])}), or the columns of each "
+            "band as columns={'decam_g': ('g', 'g_err'), ...}; there are "
             f"{', '.join(table.colnames)}"
         )
         raise InputSpecError(msg)
@@ -212,7 +212,7 @@ def _n_with_error(entries):
 
 
 def _specific(catalog):
-    """Leave out of a catalogue what others call alike."""
+    """Leave out the names that other catalogues share."""
     if all(len(letter) > 1 for letter in catalog.bands):
         return catalog
     specific = tuple(m for m in catalog.measures if m.value not in _COMMON)
@@ -220,7 +220,7 @@ def _specific(catalog):
 
 
 def _called_as_bands(table, make_measure):
-    """Find columns that are called as bands are: mag_decam_g, wise_w1, des_g."""
+    """Find columns with the names of bands: mag_decam_g, wise_w1, des_g."""
     of_surveys = _names_of_surveys()
     entries = {}
     for name in table.colnames:
@@ -249,7 +249,7 @@ def _band_called(name, of_surveys):
 
 
 def _names_of_surveys():
-    """Bands by what surveys and letters make: desg, gdes."""
+    """Bands by names made of survey and letter: desg, gdes."""
     return {
         joined: band
         for catalog in list_catalogs()

@@ -31,7 +31,7 @@ def register_catalog(catalog):
     Raises
     ------
     ValueError
-        If one of its names is taken, or something is said of a band that it does not
+        If one of its names is taken, or an entry names a band that it does not
         have.
     KeyError
         `~mantis_astro.exceptions.MissingBandError` for an unknown band.
@@ -110,8 +110,8 @@ def get_catalog(name):
     except KeyError:
         msg = (
             f"no catalogue of survey {name!r}; there are {', '.join(_catalogs)}. "
-            "'columns' says which columns are which band, register_catalog makes a "
-            "survey known"
+            "Pass the columns of each band as 'columns', or register the survey with "
+            "register_catalog"
         )
         raise MissingBandError(msg) from None
 

@@ -180,7 +180,7 @@ def _further_commands():
     commands = {}
     for entry_point in entry_points(group="mantis_astro.commands"):
         if entry_point.name in _COMMANDS:
-            log.warning("the command %r is taken: %s", entry_point.name, entry_point)
+            log.warning("command %r exists already: %s", entry_point.name, entry_point)
             continue
         try:
             commands[entry_point.name] = entry_point.load()

@@ -16,7 +16,7 @@ SUMMARY = "Estimate the redshift of one object, by its name or its position."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     sub.add_argument(
         "target",
         help="a name, such as 'M 101', or a position, such as '210.802 +54.349'",
@@ -46,7 +46,7 @@ def run(options):
 
 
 def _lines(row):
-    """Say where it is, the redshift with its intervals, and the flags."""
+    """Describe the position, the redshift with its intervals, and the flags."""
     from mantis_astro.flags import FLAG_TABLE, Flag
 
     position = row["coord"].to_string("hmsdms", precision=1)

@@ -1,4 +1,4 @@
-"""``mantis-astro campaign``: train on the real sky, from a network connection alone."""
+"""``mantis-astro campaign``: train on images and redshifts of archives."""
 
 import sys
 
@@ -6,28 +6,28 @@ from mantis_astro.cli.options import DONE, INCOMPLETE
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Train models on the sky: redshifts and images of archives, or go on with it."
+SUMMARY = "Train models on redshifts and images of archives, or resume a campaign."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     sub.add_argument("config", nargs="?", help="TOML file, see --example")
     sub.add_argument("-o", "--output", metavar="DIR", help="folder of the campaign")
     sub.add_argument(
-        "--plan", action="store_true", help="print what it will cost, and stop"
+        "--plan", action="store_true", help="print the estimated cost, and stop"
     )
     sub.add_argument(
         "--until",
         metavar="STEP",
         default="report",
-        help="the last step to do: redshifts, sample, cutouts, train, evaluate or "
+        help="last step to run: redshifts, sample, cutouts, train, evaluate or "
         "report (the default)",
     )
     sub.add_argument(
-        "-y", "--yes", action="store_true", help="start without being asked"
+        "-y", "--yes", action="store_true", help="start without confirmation"
     )
     sub.add_argument(
-        "--example", action="store_true", help="print a campaign to start from"
+        "--example", action="store_true", help="print an example of a campaign file"
     )
     sub.epilog = (
         "Every step is resumable: the same command goes on after a crash, Ctrl-C, or "
@@ -44,7 +44,7 @@ def run(options):
         print(example_campaign())
         return DONE
     if options.config is None or options.output is None:
-        msg = "give a campaign (TOML) and its folder (-o); --example prints a campaign"
+        msg = "give a campaign (TOML) and its folder (-o); --example prints a file"
         raise ValueError(msg)
     config = CampaignConfig.read(options.config)
     campaign = Campaign(options.output, config, progress=not options.quiet)
@@ -66,7 +66,7 @@ def run(options):
 
 
 def _agreed():
-    """Ask whether to start; somebody who cannot answer does not agree."""
+    """Ask whether to start; without a terminal the answer is no."""
     if not sys.stdin.isatty():
         return False
     return input("start? [y/N] ").strip().lower() in {"y", "yes"}

@@ -1,4 +1,4 @@
-"""``mantis-astro completion``: a script by which a shell completes the command."""
+"""``mantis-astro completion``: script that completes the command in a shell."""
 
 import argparse
 import shlex
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Print a script by which bash, zsh or fish completes this command."
+SUMMARY = "Print the script for completion in bash, zsh or fish."
 _EPILOG = """\
 To use it, write one of these lines once, and open another terminal:
 
@@ -25,7 +25,7 @@ class _Argument(NamedTuple):
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     sub.add_argument("shell", choices=list(_WRITERS))
     sub.epilog = _EPILOG
     sub.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -40,7 +40,7 @@ def run(options):
 
 
 def _commands(parser):
-    """Find what each command takes: its summary, and its arguments."""
+    """Collect the summary and the arguments of each command."""
     (subparsers,) = (
         a for a in parser._actions if isinstance(a, argparse._SubParsersAction)
     )

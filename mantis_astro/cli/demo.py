@@ -6,9 +6,9 @@ SUMMARY = "Fetch simulated galaxies from a local sky and predict."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     sub.add_argument("--output", default="mantis_demo", help="folder for the results")
-    sub.add_argument("-n", type=int, default=12, help="how many galaxies")
+    sub.add_argument("-n", type=int, default=12, help="number of galaxies")
 
 
 def run(options):

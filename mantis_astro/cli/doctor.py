@@ -1,4 +1,4 @@
-"""``mantis-astro doctor``: what this installation has, and what is wrong with it."""
+"""``mantis-astro doctor``: contents and problems of this installation."""
 
 import json
 
@@ -10,10 +10,13 @@ SUMMARY = "Describe this installation: versions, extras, models, folders, server
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
-    sub.add_argument("--online", action="store_true", help="ask the servers, too")
+    """Add the arguments of the command."""
+    sub.add_argument("--online", action="store_true", help="also test the servers")
     sub.add_argument(
-        "--timeout", type=float, default=5.0, help="with --online, seconds (5)"
+        "--timeout",
+        type=float,
+        default=5.0,
+        help="seconds to wait for --online (default: 5)",
     )
     sub.add_argument("--json", action="store_true", help="write JSON")
     sub.epilog = "The exit code is 1 if a problem was found."

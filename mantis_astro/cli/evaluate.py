@@ -1,4 +1,4 @@
-"""``mantis-astro evaluate``: how good redshifts are."""
+"""``mantis-astro evaluate``: metrics of redshifts."""
 
 from pathlib import Path
 
@@ -17,16 +17,18 @@ SUMMARY = "Compare predicted with true redshifts, of a table or of simulated gal
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     sub.add_argument(
-        "table", nargs="?", help="table that predict wrote, with true redshifts"
+        "table", nargs="?", help="table written by predict, with true redshifts"
     )
-    sub.add_argument("--z-spec", default="z_spec", help="column (default: z_spec)")
+    sub.add_argument(
+        "--z-spec", default="z_spec", help="true redshifts (default: z_spec)"
+    )
     sub.add_argument("--by", metavar="COLUMN", help="also in bins of this column")
     sub.add_argument(
         "--bins",
         type=int,
-        help="with --by, how many bins of equal population (default: 5)",
+        help="with --by, number of bins of equal population (default: 5)",
     )
     sub.add_argument(
         "--point", default="median", help="mean, median (the default), mode or risk"
@@ -35,7 +37,7 @@ def add_arguments(sub):
     sub.add_argument(
         "--recalibrate",
         choices=["temperature", "pit", "local"],
-        help="also print what this recalibration does, each fifth by the others",
+        help="also print the effect of this recalibration, cross-fitted in five parts",
     )
     sub.add_argument(
         "--simulated",

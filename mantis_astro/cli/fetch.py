@@ -20,7 +20,7 @@ SUMMARY = "Fetch the cutouts of a table of galaxies to a store."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     add_table_arguments(sub)
     sub.add_argument("--store", metavar="DIR", required=True, help="store to fill")
     sub.add_argument("--bands", help="bands, separated by commas (default: all nine)")
@@ -29,31 +29,32 @@ def add_arguments(sub):
         action="append",
         default=[],
         metavar="SURVEY=SOURCE",
-        help="where a survey's images come from first: tiles, 'dense tiles', another "
-        "service, a folder of its tiles, or a table that lists them (once for each "
-        "survey)",
+        help="preferred source of a survey's images: tiles, 'dense tiles', another "
+        "service, a folder of its tiles, or a table that lists them; may be repeated",
     )
-    sub.add_argument("--key", metavar="COLUMN", help="column that names the objects")
+    sub.add_argument("--key", metavar="COLUMN", help="column of the names of objects")
     sub.add_argument(
         "--resume",
         action="store_true",
-        help="add to a store that holds other objects, too",
+        help="add to a store that holds other objects",
     )
     sub.add_argument(
         "--retry-failed",
         action="store_true",
-        help="at the end, ask once more for what failed",
+        help="at the end, request failed images once more",
     )
     sub.add_argument(
         "--recheck",
         action="store_true",
-        help="with --resume: ask again where the store says that there is no image",
+        help="with --resume: repeat requests for images recorded as not covered",
     )
-    sub.add_argument("--report", metavar="TABLE", help="write what became of each band")
+    sub.add_argument(
+        "--report", metavar="TABLE", help="table of the result of each band"
+    )
     sub.epilog = (
-        "Every cutout is in the store as soon as its object is finished; failures "
-        "are not kept, so the same command asks for them again, and goes on after a "
-        "crash or Ctrl-C."
+        "Cutouts are in the store as soon as their object is finished. Failures are "
+        "not kept: the same command requests them again, and resumes after a crash "
+        "or Ctrl-C."
     )
 
 

@@ -1,4 +1,4 @@
-"""``mantis-astro files``: large files, here or to be fetched."""
+"""``mantis-astro files``: list or fetch large files."""
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -6,7 +6,7 @@ SUMMARY = "List large files, or fetch them."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     sub.add_argument("action", nargs="?", choices=["list", "fetch"], default="list")
     names = sub.add_argument("names", nargs="*", metavar="NAME", help="files to fetch")
     names.words = _file_names

@@ -1,4 +1,4 @@
-"""``mantis-astro finetune``: let a model learn from a table of spectra."""
+"""``mantis-astro finetune``: fine-tune a model on a table of spectra."""
 
 from mantis_astro.cli.options import (
     DONE,
@@ -10,21 +10,23 @@ from mantis_astro.cli.options import (
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Fine-tune a model on a table of fluxes and redshifts, or train one for it."
+SUMMARY = "Fine-tune a model on a table of fluxes and redshifts, or train a new one."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     add_spectra_arguments(sub)
     which = sub.add_mutually_exclusive_group()
     add_model_argument(which, "name or file of a model of fluxes")
     which.add_argument(
         "--own-bands",
         action="store_true",
-        help="train a network from nothing for the bands of the table",
+        help="train a new network for the bands of the table",
     )
-    sub.add_argument("--ensemble", type=int, help="trainings that are averaged")
-    sub.add_argument("--steps", type=int, help="steps of each training, at most")
+    sub.add_argument("--ensemble", type=int, help="number of trainings to average")
+    sub.add_argument(
+        "--steps", type=int, help="largest number of steps of each training"
+    )
 
 
 def run(options):

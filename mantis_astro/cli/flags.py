@@ -1,24 +1,24 @@
-"""``mantis-astro flags``: what the column flags says, of a value or of a table."""
+"""``mantis-astro flags``: meaning of the flags of a value or of a table."""
 
 from pathlib import Path
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
 SUMMARY = (
-    "Spell out a value of the column flags, a name, or all bits; or count a table's."
+    "Describe a value of flags, one flag or all flags; or count the flags of a table."
 )
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     value = sub.add_argument(
         "value",
         nargs="?",
-        help="a value, the name of a flag, or a table that predict wrote",
+        help="a value, the name of a flag, or a table written by predict",
     )
     value.words = _flag_names
     sub.add_argument(
-        "--prefix", default="", help="of a table, prefix of the redshift columns"
+        "--prefix", default="", help="prefix of the redshift columns of a table"
     )
 
 

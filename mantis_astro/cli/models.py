@@ -1,4 +1,4 @@
-"""``mantis-astro models``: what models there are."""
+"""``mantis-astro models``: list the models."""
 
 from mantis_astro.cli.options import model_names
 
@@ -8,7 +8,7 @@ SUMMARY = "List the models, or describe one."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     name = sub.add_argument("name", nargs="?", help="a model to describe: name or file")
     name.words = model_names
 

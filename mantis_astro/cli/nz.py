@@ -13,11 +13,11 @@ SUMMARY = "Average the p(z) of a table to n(z), with bootstrap errors."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
-    sub.add_argument("table", help="table that predict wrote, with p(z)")
+    """Add the arguments of the command."""
+    sub.add_argument("table", help="table written by predict, with p(z)")
     sub.add_argument(
         "--bins",
-        help="tomographic bins: how many of equal weight, or edges separated by "
+        help="tomographic bins: number of bins of equal weight, or edges separated by "
         "commas, such as 0.2,0.5,0.8",
     )
     sub.add_argument(
@@ -37,8 +37,8 @@ def add_arguments(sub):
         default="NO_DATA",
         help="flags, separated by commas, of galaxies to leave out (default: NO_DATA)",
     )
-    sub.add_argument("--bootstrap", type=int, default=100, help="samples (100)")
-    sub.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
+    sub.add_argument("--bootstrap", type=int, default=100, help="number of samples")
+    sub.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     sub.add_argument("--prefix", default="", help="prefix of the redshift columns")
     add_results_arguments(sub, "n(z)", drawn="n(z)")
 

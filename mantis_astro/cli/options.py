@@ -1,4 +1,4 @@
-"""What commands share: exit codes, arguments of tables, and small readings of them."""
+"""Parts that commands share: exit codes, arguments of tables, and their reading."""
 
 from pathlib import Path
 
@@ -13,25 +13,25 @@ def add_table_arguments(sub):
 
 
 def add_photometry_arguments(sub):
-    """Add what a table of fluxes or magnitudes looks like."""
+    """Add options that describe a table of fluxes or magnitudes."""
     sub.add_argument(
         "--survey",
         metavar="NAME",
-        help="the table is one of fluxes or magnitudes, of this survey or, separated "
-        "by commas, of several: 'legacy survey dr10', sdss, ps1, des, galex, allwise, "
+        help="survey of the fluxes or magnitudes in the table, or several surveys, "
+        "separated by commas: 'legacy survey dr10', sdss, ps1, des, galex, allwise, "
         "'lsst dp1', hsc, 2mass",
     )
     sub.add_argument(
         "--band",
         action="append",
         metavar="BAND=COLUMN[,ERROR]",
-        help="column of magnitudes (AB) or fluxes of a band, and of its errors; once "
-        "for each band, such as decam_g=g_mag,g_mag_err",
+        help="column of magnitudes (AB) or fluxes of a band, and of their errors, "
+        "such as decam_g=g_mag,g_mag_err; may be repeated",
     )
 
 
 def read_galaxies(path, options):
-    """Read a table, with columns of fluxes if it is said where they are."""
+    """Read a table, and convert its photometry to fluxes if options describe it."""
     from mantis_astro.tables import read_table
 
     if not reads_photometry(options):
@@ -56,23 +56,23 @@ def read_galaxies(path, options):
 
 
 def reads_photometry(options):
-    """Whether the table is said to have fluxes or magnitudes."""
+    """Return whether options describe fluxes or magnitudes."""
     return bool(options.survey or options.band)
 
 
 def add_spectra_arguments(sub):
-    """Add a table with redshifts, the model to write, and what they share."""
+    """Add the table with redshifts, the model to write, and their options."""
     add_table_arguments(sub)
     sub.add_argument("-o", "--output", required=True, help="model to write")
     sub.add_argument("--overwrite", action="store_true", help="replace the output")
     sub.add_argument("--z-spec", default="z_spec", help="column of the redshifts")
     sub.add_argument("--ebv", help="column of E(B-V)")
-    sub.add_argument("--seed", type=int, default=0, help="another order and split")
+    sub.add_argument("--seed", type=int, default=0, help="seed of order and split")
     add_photometry_arguments(sub)
 
 
 def read_spectra(options):
-    """Read a table with redshifts; give it, the redshifts, and E(B-V) or None."""
+    """Read a table with redshifts; return it, the redshifts, and E(B-V) or None."""
     _check_free(options.output, replace=options.overwrite)
     table = read_galaxies(options.table, options)
     check_columns(table, *filter(None, (options.z_spec, options.ebv)))
@@ -92,10 +92,10 @@ def model_names():
 
 
 def add_source_arguments(sub):
-    """Add where cutouts come from, if not from the surveys' servers."""
+    """Add sources of cutouts other than the surveys' servers."""
     source = sub.add_mutually_exclusive_group()
     source.add_argument("--cutouts", metavar="DIR", help="folder of FITS cutouts")
-    source.add_argument("--store", metavar="DIR", help="store that fetch filled")
+    source.add_argument("--store", metavar="DIR", help="store filled by fetch")
 
 
 def find_source(options):
@@ -147,7 +147,7 @@ def check_columns(table, *names):
 
 
 def check_output(path, *, replace, option="--overwrite", table=None):
-    """Raise before the work if a table cannot be written; name what replaces it."""
+    """Raise an error before the work if a table cannot be written."""
     from mantis_astro.tables import check_writable
     from mantis_astro.tables.rehearsal import check_holds
 
@@ -161,7 +161,7 @@ def check_output(path, *, replace, option="--overwrite", table=None):
 
 
 def add_results_arguments(sub, written, drawn=None):
-    """Add a table to write what is printed to and, if it can be drawn, a picture."""
+    """Add options that write the printed results to a table and to a picture."""
     if drawn:
         sub.add_argument("--plot", metavar="FILE", help=f"also draw {drawn}")
     sub.add_argument("-o", "--output", help=f"also write {written} to this table")
@@ -169,7 +169,7 @@ def add_results_arguments(sub, written, drawn=None):
 
 
 def check_results(options):
-    """Raise before the work if the table or the picture cannot be written."""
+    """Raise an error before the work if table or picture cannot be written."""
     if options.output:
         check_output(options.output, replace=options.overwrite)
     if plot := getattr(options, "plot", None):

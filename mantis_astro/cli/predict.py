@@ -29,7 +29,7 @@ SUMMARY = "Add redshift columns to a table of galaxies."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     add_table_arguments(sub)
     sub.add_argument(
         "-o",
@@ -47,18 +47,18 @@ def add_arguments(sub):
         "--band, of fluxes; see 'models')",
     )
     sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
-    sub.add_argument("--prefix", default="", help="put before the new columns")
-    sub.add_argument("--columns", help="which new columns, separated by commas")
+    sub.add_argument("--prefix", default="", help="prefix of the new columns")
+    sub.add_argument("--columns", help="new columns, separated by commas")
     sub.add_argument(
         "--flag-names",
         action="store_true",
-        help="also a column flag_names: the flags in words",
+        help="also add a column flag_names, with the flags in words",
     )
     sub.add_argument(
         "--dihedral", action="store_true", help="average over eight orientations"
     )
-    sub.add_argument("--device", help="where to compute, e.g. cuda")
-    sub.add_argument("--chunk", type=int, default=64, help="objects at once")
+    sub.add_argument("--device", help="device, such as cuda")
+    sub.add_argument("--chunk", type=int, default=64, help="objects in a batch")
     sub.add_argument(
         "--workers",
         type=int,
@@ -124,7 +124,7 @@ def run(options):
 
 
 def _check_flag_names(table, options):
-    """Raise before the work if the column of names cannot be made."""
+    """Raise an error before the work if the column of names cannot be made."""
     if options.columns and "flags" not in split(options.columns):
         msg = "--flag-names writes the column flags in words: it must be in --columns"
         raise ValueError(msg)

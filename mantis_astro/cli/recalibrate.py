@@ -1,4 +1,4 @@
-"""``mantis-astro recalibrate``: make p(z) as wide as a table of spectra says."""
+"""``mantis-astro recalibrate``: recalibrate p(z) with a table of spectra."""
 
 import logging
 
@@ -16,11 +16,11 @@ __all__ = ["SUMMARY", "add_arguments", "run"]
 
 log = logging.getLogger("mantis_astro")
 
-SUMMARY = "Make the p(z) of a model as wide as a table with redshifts says they are."
+SUMMARY = "Recalibrate the p(z) of a model with a table of redshifts."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     add_spectra_arguments(sub)
     add_source_arguments(sub)
     add_model_argument(
@@ -42,5 +42,5 @@ def run(options):
     if report.accepted:
         new.save(options.output)
     else:
-        log.warning("%s is not written: no model is better than it was", options.output)
+        log.warning("%s is not written: the model was not improved", options.output)
     return DONE

@@ -18,11 +18,13 @@ __all__ = ["SUMMARY", "add_arguments", "run"]
 
 log = logging.getLogger("mantis_astro")
 
-SUMMARY = "Fit the last layer of a model to a table with redshifts, if that helps."
+SUMMARY = (
+    "Fit the last layer of a model to a table with redshifts, if that improves it."
+)
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     add_spectra_arguments(sub)
     add_source_arguments(sub)
     add_model_argument(
@@ -34,13 +36,13 @@ def add_arguments(sub):
         "--method",
         choices=["logistic", "ridge"],
         default="logistic",
-        help="logistic (the default), or ridge: faster, and gains less",
+        help="logistic (the default), or ridge: faster, with a smaller gain",
     )
     sub.add_argument(
         "--targets",
         metavar="TABLE",
-        help="galaxies without redshifts that the model is for: spectra are weighted "
-        "to look like them, and nothing is changed if they do not reach them",
+        help="target galaxies without redshifts: spectra are weighted to resemble "
+        "them, and the model is not changed if the spectra do not cover them",
     )
 
 
@@ -68,5 +70,5 @@ def run(options):
     if report.accepted:
         new.save(options.output)
     else:
-        log.warning("%s is not written: no model is better than it was", options.output)
+        log.warning("%s is not written: the model was not improved", options.output)
     return DONE

@@ -6,53 +6,58 @@ SUMMARY = "Serve a page and an interface over HTTP, on this machine."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     sub.add_argument(
         "--model",
         action="append",
         metavar="MODEL",
-        help="name or file of a model to offer, once for each (default: all that are "
-        "in the package)",
+        help="name or file of a model to offer; may be repeated (default: all models "
+        "of the package)",
     )
     sub.add_argument(
         "--host",
         default="127.0.0.1",
         help="address to listen on (default: %(default)s, this machine alone)",
     )
-    sub.add_argument("--port", type=int, default=8765, help="default: %(default)s")
+    sub.add_argument(
+        "--port", type=int, default=8765, help="port (default: %(default)s)"
+    )
     sub.add_argument(
         "--name",
         action="append",
         default=[],
         metavar="NAME",
-        help="further name that the server goes by, such as that of this machine",
+        help="further name of the server, such as the name of this machine",
     )
     sub.add_argument(
-        "--max-upload", type=float, metavar="MB", help="size of a table (default: 20)"
+        "--max-upload", type=float, metavar="MB", help="largest table (default: 20)"
     )
     sub.add_argument(
-        "--max-rows", type=int, metavar="N", help="rows of a table (default: 10000)"
+        "--max-rows",
+        type=int,
+        metavar="N",
+        help="most rows of a table (default: 10000)",
     )
     sub.add_argument(
         "--max-positions",
         type=int,
         metavar="N",
-        help="rows of which cutouts are fetched (default: 100)",
+        help="most rows with cutouts to fetch (default: 100)",
     )
     sub.add_argument(
         "--rate",
         type=int,
         metavar="N",
-        help="requests of one client in a minute (default: 600)",
+        help="most requests of a client in a minute (default: 600)",
     )
     sub.add_argument(
-        "--job-time", type=float, metavar="S", help="time for one job (default: 600)"
+        "--job-time", type=float, metavar="S", help="longest job (default: 600)"
     )
     sub.add_argument(
         "--keep",
         type=float,
         metavar="MIN",
-        help="time that results are kept, in minutes (default: 60)",
+        help="minutes that results are kept (default: 60)",
     )
 
 

@@ -1,4 +1,4 @@
-"""``mantis-astro shift``: whether a sample looks like the training set."""
+"""``mantis-astro shift``: compare a sample with the training set."""
 
 import logging
 
@@ -22,11 +22,11 @@ __all__ = ["SUMMARY", "add_arguments", "run"]
 
 log = logging.getLogger("mantis_astro")
 
-SUMMARY = "Tell whether a sample looks like the training set, or like another sample."
+SUMMARY = "Compare a sample with the training set, or with another sample."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     add_table_arguments(sub)
     sub.add_argument(
         "--reference",
@@ -49,7 +49,7 @@ def add_arguments(sub):
     add_photometry_arguments(sub)
     add_model_argument(sub, "name or file (default: the embedded one)")
     sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
-    sub.add_argument("--seed", type=int, default=0, help="of the permutations (0)")
+    sub.add_argument("--seed", type=int, default=0, help="seed of permutations")
     add_results_arguments(sub, "the numbers", drawn="the report")
 
 
@@ -91,7 +91,7 @@ def _compare_columns(table, options):
 
 
 def _redshifts(reference, column):
-    """Those of a named column; without a name, of z_spec if none is missing."""
+    """Redshifts of a named column; by default of z_spec, if none is missing."""
     import numpy as np
 
     from mantis_astro.binned import true_redshift

@@ -20,9 +20,9 @@ A galaxy follows from the seed and its position: the first 1000 of 5000 are thos
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
-    sub.add_argument("-n", type=int, required=True, help="how many galaxies")
-    sub.add_argument("--seed", type=int, default=0, help="which sky (default: 0)")
+    """Add the arguments of the command."""
+    sub.add_argument("-n", type=int, required=True, help="number of galaxies")
+    sub.add_argument("--seed", type=int, default=0, help="seed of the sky (default: 0)")
     sub.add_argument(
         "--start", type=int, default=0, help="number of the first galaxy (default: 0)"
     )
@@ -30,7 +30,7 @@ def add_arguments(sub):
         "--donors",
         choices=("all", "train", "validation", "test"),
         default="all",
-        help="whose spectra: these three sets have none in common (default: all)",
+        help="set of spectra; the three sets are disjoint (default: all)",
     )
     sub.add_argument("--catalog", metavar="FILE", help="table to write")
     sub.add_argument("--store", metavar="DIR", help="store to fill with cutouts")

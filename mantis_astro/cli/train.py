@@ -6,11 +6,11 @@ from mantis_astro.cli.options import DONE
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
-SUMMARY = "Train a network, or go on where a training stopped."
+SUMMARY = "Train a network, or resume a training."
 
 
 def add_arguments(sub):
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     sub.add_argument(
         "config",
         help="TOML file, or the name of a recipe: any-band, early, late, photometric",
@@ -22,24 +22,24 @@ def add_arguments(sub):
     again.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the checkpoint in the folder (the default)",
+        help="resume from the checkpoint in the folder (the default)",
     )
     again.add_argument(
-        "--fresh", action="store_true", help="start anew, whatever is in the folder"
+        "--fresh", action="store_true", help="start anew, and ignore a checkpoint"
     )
-    sub.add_argument("--minutes", type=float, help="how long to train")
-    sub.add_argument("--steps", type=int, help="how many steps to train")
-    sub.add_argument("--seed", type=int, help="another first state and order")
+    sub.add_argument("--minutes", type=float, help="length of the training")
+    sub.add_argument("--steps", type=int, help="number of steps")
+    sub.add_argument("--seed", type=int, help="seed of the first weights and the order")
     sub.add_argument("--workers", type=int, help="processes that prepare batches")
     sub.add_argument("--threads", type=int, help="threads of the training process")
-    sub.add_argument("--device", help="where to compute (default: cuda, or else cpu)")
+    sub.add_argument("--device", help="device (default: cuda, or else cpu)")
     sub.add_argument(
         "--tensorboard", action="store_true", help="write logs for TensorBoard too"
     )
     sub.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the configuration, as a recipe, and what it amounts to, and stop",
+        help="print the configuration as a recipe and its size, and stop",
     )
 
 

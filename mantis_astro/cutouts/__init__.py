@@ -1,4 +1,4 @@
-"""Cutouts: one galaxy's images in several bands, and where they come from."""
+"""Cutouts: images of one galaxy in several bands, and their sources."""
 
 from mantis_astro.cutouts.folder import FitsFolder
 from mantis_astro.cutouts.multiband import MultibandCutout

@@ -1,4 +1,4 @@
-"""Which pixels of an image have data: one rule for answers of servers and for files."""
+"""One rule for pixels without data, for answers of servers and for files."""
 
 import numpy as np
 

@@ -201,7 +201,7 @@ class FitsFolder:
             return
         bands = [band for band in planes if band is not None]
         if not bands:
-            self._skip(file, "neither header nor file name tells the band")
+            self._skip(file, "neither header nor file name identifies the band")
             return
         wcs = celestial_wcs(hdu.header)
         if wcs is None:

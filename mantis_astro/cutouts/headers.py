@@ -75,7 +75,7 @@ def read_number(header, keyword, unit=u.one, *, positive=False, name="the image"
     number = _number(value, header.comments[keyword], unit)
     if math.isfinite(number) and (number > 0 or not positive):
         return number
-    log.warning("%s: %s = %r says nothing: taken as missing", name, keyword, value)
+    log.warning("%s: %s = %r cannot be read: treated as missing", name, keyword, value)
     return None
 
 
@@ -88,7 +88,7 @@ def _value(header, keyword):
 
 
 def _number(value, comment, unit):
-    """Return it in the unit; NaN if it is none."""
+    """Return a number in the unit; NaN for anything else."""
     if isinstance(value, bool):
         return math.nan
     try:

@@ -40,7 +40,7 @@ def encode_png(grey):
 
 def make_html(cutouts):
     """
-    Make what a notebook shows of a galaxy: its position, and a picture of each band.
+    Create the notebook display: the position, and a picture of each band.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Reading a survey's own FITS files: unit, zero point, mask and WCS put right."""
+"""Reading of surveys' FITS files, with corrected unit, zero point, mask and WCS."""
 
 import contextlib
 import math
@@ -58,7 +58,7 @@ _WCS_CARD = re.compile(
 
 def read_cutout(path, band=None, *, hdu=None):
     """
-    Read one image of a survey as the survey means it.
+    Read one image of a survey, with its unit, zero point, mask and WCS.
 
     The unit comes from the band (most survey headers leave it out or blank), the
     zero point from the band and the exposure time or ``MAGZP`` of the header; a card
@@ -188,7 +188,7 @@ def _read_image(path, hdu, name):
 
 
 def _planes(header, shape, asked, name):
-    """Bands of the planes as the header tells them; else as the asked survey does."""
+    """Bands of the planes by the header, or else by the requested survey."""
     try:
         planes = name_planes(header, shape, filename=str(name))
         if planes[1:] and not any(planes) and asked is not None:
@@ -205,7 +205,7 @@ def _settle_band(asked, planes, name):
         msg = f"{name} holds {', '.join(map(str, told))}: pass 'band' to choose"
         raise InputSpecError(msg)
     if asked is None and not told:
-        msg = f"{name}: neither header nor file name tells the band; pass 'band'"
+        msg = f"{name}: neither header nor file name identifies the band; pass 'band'"
         raise InputSpecError(msg)
     if asked is None:
         return told[0]

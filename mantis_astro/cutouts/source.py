@@ -1,4 +1,4 @@
-"""Where cutouts come from: the protocol, and the three ways a request can end."""
+"""Sources of cutouts: the protocol, and the three results of a request."""
 
 from __future__ import annotations
 

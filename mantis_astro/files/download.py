@@ -22,7 +22,7 @@ _LONGEST_WAIT = 120.0  # seconds, whatever a server's Retry-After says
 
 
 class _TryAgainError(Exception):
-    """Something that may pass: what it was, and how long the server says to wait."""
+    """A transient failure: its cause, and the wait that the server requests."""
 
     def __init__(self, problem, wait=None):
         super().__init__(problem)
@@ -84,7 +84,7 @@ def download(known, part, timeouts, progress):
 
 
 def _attempt(receive):
-    """Make one request; tell what stopped it, and the wait that the server wants."""
+    """Make one request; return the cause of a failure, and the requested wait."""
     import requests
     import urllib3
 
@@ -117,7 +117,7 @@ def _check_room(known, part):
 
 
 def _receive(session, known, part, timeouts, deadline, progress):
-    """One request: append what the server gives to the partial file."""
+    """Append the answer to one request to the partial file."""
     have = length(part)
     with session.get(
         known.url, headers=_range_headers(part, have), stream=True, timeout=timeouts
@@ -145,7 +145,7 @@ def _receive(session, known, part, timeouts, deadline, progress):
 
 
 def _pieces(response):
-    """Yield what has come, be it one byte: of a drip no chunk would ever be full."""
+    """Yield bytes as they arrive: a very slow server would never fill a chunk."""
     read = getattr(response.raw, "read1", response.raw.read)  # since urllib3 2.1
     while piece := read(_CHUNK, decode_content=True):
         yield piece
@@ -179,7 +179,7 @@ def _same_version(response, part):
 
 
 def _start_of_answer(response, known, part, have):
-    """Return the first byte that the answer holds, or why it is no good."""
+    """Return the first byte of the answer, or the reason to reject it."""
     status = response.status_code
     if status in _TEMPORARY:
         problem = f"the server answered HTTP {status}"

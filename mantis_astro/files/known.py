@@ -1,4 +1,4 @@
-"""The table of known files, and where each lies on this machine."""
+"""Table of known files, and their paths on this machine."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The one reader of columns of fluxes: units, masks, and what was not observed."""
+"""The one reader of columns of fluxes: units, masks, and missing observations."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -267,7 +267,7 @@ def _njy_error(column, name, flux_column, flux):
 
 
 def _tell(fluxes, n_marked, n_bad_error, missing, level):
-    """Log what was taken for not observed, and what is odd about all fluxes."""
+    """Log fluxes treated as not observed, and implausible fluxes."""
     found = []
     if n_marked:
         marks = " or ".join(f"{mark:g}" for mark in missing)
@@ -279,8 +279,7 @@ def _tell(fluxes, n_marked, n_bad_error, missing, level):
     if found:
         log.log(
             level,
-            "of %d fluxes, %s: taken for not observed (missing=() takes all for "
-            "observations)",
+            "of %d fluxes, %s: treated as not observed (missing=() uses all of them)",
             fluxes.flux.size,
             " and ".join(found),
         )
@@ -318,7 +317,7 @@ def _tell_of_vega(band, column, level):
     if get_survey(band.survey).magsys == "Vega":
         log.log(
             level,
-            "fluxes of %s in %s are taken for AB, as in the catalogues of the Legacy "
+            "fluxes of %s in %s are treated as AB, as in the catalogues of the Legacy "
             "Surveys; photometry.to_flux(..., system='Vega') converts those of unWISE",
             band,
             unit,

@@ -1,4 +1,4 @@
-"""Fluxes from what catalogues have: magnitudes of any system, maggies."""
+"""Conversion of magnitudes of any system, and of maggies, to fluxes."""
 
 import astropy.units as u
 import numpy as np

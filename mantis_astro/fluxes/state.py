@@ -1,4 +1,4 @@
-"""What was done to the fluxes of a table: corrected for dust or not, which aperture."""
+"""State of the fluxes of a table: dust correction and aperture."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""The AB zero point, and what one unit of a flux or of an image's pixels is worth."""
+"""The AB zero point, and the flux of one unit of a column or of a pixel."""
 
 from functools import lru_cache
 

@@ -91,7 +91,7 @@ class Sum(Kernel):
 
     def features(self, x):
         """
-        Features of the one, then of the other.
+        Features of the first kernel, then of the second.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Scaled(Kernel):
 
     def __init__(self, kernel, scale):
         if not 0 <= scale < float("inf"):
-            msg = f"a kernel can be scaled by numbers from 0, got {scale}"
+            msg = f"the scale of a kernel must not be negative, got {scale}"
             raise ValueError(msg)
         self.kernel, self.scale = kernel, float(scale)
 

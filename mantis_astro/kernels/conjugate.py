@@ -144,15 +144,15 @@ class ConjugateKernel(Kernel):
         if features.ndim != 2:
             msg = (
                 f"layer {self.layer!r} reads {tuple(features.shape)}: more than one "
-                "vector a sample. Say with pool= how to make one of them, e.g. "
+                "vector for each sample. Combine them with pool=, such as "
                 "pool=mean_of_tokens or pool=last_token of mantis_astro.kernels, which "
-                "leave out the padding that x['attention_mask'] tells"
+                "leave out the padding marked in x['attention_mask']"
             )
             raise ValueError(msg)
         if features.is_complex():
             msg = (
-                f"layer {self.layer!r} reads {features.dtype}, and features are real "
-                "numbers: name a layer behind the step to real ones"
+                f"layer {self.layer!r} reads {features.dtype}, and features must be "
+                "real: name a layer after the conversion to real numbers"
             )
             raise ValueError(msg)
         return features

@@ -1,4 +1,4 @@
-"""What a kernel reads: samples of any shape, and the module they go through."""
+"""Input of kernels: samples of any shape, and the module that reads them."""
 
 import re
 from collections.abc import Mapping
@@ -373,7 +373,7 @@ class NetworkFunction:
 
 
 def _explain_integers(error, x):
-    """Raise what a module that cannot read integers should have raised."""
+    """Raise a clear error for a module that cannot read integers."""
     kinds = set()
     map_arrays(lambda part: kinds.add(part.dtype), x)
     integers = [k for k in kinds if not (k.is_floating_point or k.is_complex)]

@@ -335,7 +335,7 @@ def _solve_logistic(features, targets, layer, alphas, folds):
 
 
 def _solve_ridge(features, targets, layer, alphas, folds):
-    """Ridge regression of what the layer leaves over."""
+    """Ridge regression of the residuals of the layer."""
     shares = _falling(_RIDGE if alphas is None else alphas)
     rest = targets - features @ layer
     finite = shares[np.isfinite(shares)] * _mean_square(features)

@@ -1,5 +1,5 @@
 """
-Tangent kernels layer by layer: from what layers read and what comes back to them.
+Tangent kernels layer by layer, from inputs and backpropagated gradients.
 
 The gradient by the weights of a linear layer is ``sum_t b_t a_t^T`` over positions t
 (tokens, pixels), of inputs a and gradients b by outputs. Its inner products need the

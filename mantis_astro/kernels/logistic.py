@@ -406,7 +406,7 @@ def _newton_step(problem, change, gradient):
 
 
 def _lbfgs(problem, change, tolerance, max_iterations):
-    """Where L-BFGS gets to, and after how many iterations."""
+    """Minimum that L-BFGS finds, and the number of iterations."""
     shape = change.shape
 
     def objective(flat):

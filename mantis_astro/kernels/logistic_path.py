@@ -223,7 +223,7 @@ class _Descent:
 
 @dataclass(frozen=True, eq=False)
 class _Descents:
-    """Descents, and the rows that each is judged by."""
+    """Descents, with the left-out rows of each."""
 
     descents: list
     judged: list
@@ -234,7 +234,7 @@ class _Descents:
     criterion: str
 
     def loss(self, alpha, loss):
-        """Mean loss of a penalty over all rows that are judged by."""
+        """Mean loss of a penalty over all rows left out."""
         total = weight = 0.0
         for descent, rows in zip(self.descents, self.judged, strict=True):
             change, *_ = descent.step(alpha)

@@ -1,4 +1,4 @@
-"""One vector a text from one vector a token, without the padding."""
+"""One vector for each text from one for each token, without the padding."""
 
 from collections.abc import Mapping
 

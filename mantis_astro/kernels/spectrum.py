@@ -1,4 +1,4 @@
-"""Decay of a kernel's eigenvalues: its regularity, which decides how it does."""
+"""Decay of a kernel's eigenvalues, a measure of its regularity."""
 
 from dataclasses import dataclass
 

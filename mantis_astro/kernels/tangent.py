@@ -197,7 +197,7 @@ class EmpiricalNTK(Kernel):
         return gram
 
     def _add(self, gram, x, y, made_of, products, size):
-        """Add products of what is made of samples, a block of both at a time."""
+        """Add inner products of quantities made of samples, block by block."""
         symmetric = y is None
         y = x if symmetric else y
         n, m = count_samples(x), count_samples(y)
@@ -234,7 +234,7 @@ class EmpiricalNTK(Kernel):
         if torch.allclose(by_layers, norms, rtol=1e-3, atol=0):
             return names, max(1, n_out * made.size // n)
         log.info(
-            "layers of %r do not tell its gradients: they are computed themselves",
+            "gradients of %r do not follow from its layers: they are computed directly",
             type(self.module).__name__,
         )
         return [], 0

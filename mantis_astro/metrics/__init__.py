@@ -1,4 +1,4 @@
-"""How good redshifts are: the field's definitions as plain functions, and a table."""
+"""Metrics of redshifts: the field's definitions as plain functions, and a table."""
 
 from mantis_astro.metrics.density import (
     cde_loss,

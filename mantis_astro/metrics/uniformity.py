@@ -1,5 +1,5 @@
 """
-How far probability integral transforms are from uniform.
+Distances of probability integral transforms from a uniform distribution.
 
 If p(z) is calibrated, the values of ``cdf(z_spec)`` are uniform between 0 and 1. Four
 distances from that, each with its convention; values that are NaN are left out.

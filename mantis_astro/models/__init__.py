@@ -1,5 +1,5 @@
 """
-Networks: what they read, what they are, where their weights are.
+Networks, their inputs, and files of their weights.
 
 Two doors: `InputSpec.to_tensor` (or `PhotometrySpec.to_tensor`) makes tensors of
 cutouts (or of a table of fluxes); `predict_probability` runs a network over them.

@@ -1,4 +1,4 @@
-"""What a network would have read had bands not been observed."""
+"""Input of a network with some bands set to not observed."""
 
 from dataclasses import replace
 

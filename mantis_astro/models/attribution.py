@@ -1,4 +1,4 @@
-"""How much each band or survey contributes to p(z): exact Shapley values."""
+"""Contribution of each band or survey to p(z): exact Shapley values."""
 
 import logging
 from collections.abc import Mapping
@@ -206,7 +206,7 @@ def _values(network, prepared, members, worth, z_spec):
 
 class _Worth:
     """
-    What p(z) are worth.
+    Value of p(z) for the attribution.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a network says with every combination of groups of bands present."""
+"""Output of a network for every combination of groups of bands."""
 
 import numpy as np
 from torch import nn
@@ -108,7 +108,7 @@ def take(prepared, rows):
 
 
 class _Remembering(nn.Module):
-    """An encoder that is asked once for each key, while the objects stay the same."""
+    """Encoder that caches its features by key for one set of objects."""
 
     def __init__(self, encoder):
         super().__init__()
@@ -123,7 +123,7 @@ class _Remembering(nn.Module):
 
 
 def _remembering(network):
-    """Give a network's fast form; encoders of single images remember."""
+    """Return a network's fast form, with encoders of single images that cache."""
     network = accelerate(network)
     names = getattr(network, "encoder_names", ())  # any module can be asked
     encoders = {name: _Remembering(network.get_submodule(name)) for name in names}

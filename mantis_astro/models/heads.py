@@ -1,4 +1,4 @@
-"""What stands behind the encoders, the classifier head, and what goes around them."""
+"""Layers after the encoders: the classifier head, and inputs that bypass encoders."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Running a network over many objects: same numbers whatever the batch."""
+"""Inference for many objects, with results that do not depend on the batch size."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""What measurements a network of any bands has learnt from, and which are outside."""
+"""Ranges of the measurements in the training set of a network of any bands."""
 
 from typing import NamedTuple
 

@@ -94,7 +94,7 @@ class OnnxNetwork(nn.Module):
 
 @contextmanager
 def _quiet():
-    """Hold back what exporter and quantiser say about themselves."""
+    """Suppress the messages of exporter and quantiser."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

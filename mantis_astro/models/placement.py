@@ -1,4 +1,4 @@
-"""Where the targets lie in cutouts, and what pixel values are worth."""
+"""Positions of the targets in cutouts, and the fluxes of pixel units."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the processor at hand can do, found out by trying."""
+"""Capabilities of the processor at hand, determined by trials."""
 
 import logging
 import time

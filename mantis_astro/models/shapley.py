@@ -46,7 +46,7 @@ def exact_shapley(values):
     values = np.asarray(values, float)
     n_player = values.shape[-1].bit_length() - 1
     if values.shape[-1] != 1 << n_player or n_player < 1:
-        msg = f"'values' must have 2**n_player of them, got {values.shape[-1]}"
+        msg = f"last axis of 'values' must be 2**n_player long, got {values.shape[-1]}"
         raise ValueError(msg)
     coalition = np.arange(1 << n_player)
     size = np.bitwise_count(coalition)

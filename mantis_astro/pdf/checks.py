@@ -1,4 +1,4 @@
-"""Checks of what densities are made from, on plain arrays."""
+"""Checks of the input of densities, on plain arrays."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The table of point estimates: which columns, what they mean, how they are made."""
+"""Columns of point estimates: their names, meaning and computation."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -118,7 +118,7 @@ class BinnedDensity(ShapedLikeNDArray):
     @property
     def bands_used(self) -> np.ndarray | None:
         """
-        Which bands of ``PZBANDS`` in the meta each galaxy has.
+        Bands of each galaxy, among ``PZBANDS`` of the meta.
 
         Boolean, shape ``(..., n_band)``; None where all count, or it is not known.
         """

@@ -99,7 +99,7 @@ def to_nested(pdf, *, algorithm="mantis", object_id=None, z=None):
 
 def from_nested(table, *, algorithm=None, bin_edges=None):
     """
-    Take p(z) that are nested in the rows of a table.
+    Read p(z) that are nested in the rows of a table.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`RedshiftPDF`: what one can ask of redshift probability densities."""
+"""`RedshiftPDF`: redshift probability densities and their methods."""
 
 from __future__ import annotations
 
@@ -416,7 +416,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         bad: Literal["raise", "flag"] = "raise",
     ) -> Self:
         """
-        Take the densities of a qp ensemble.
+        Create densities from a qp ensemble.
 
         Parameters
         ----------
@@ -467,7 +467,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         cls, table: Table | Row, *, prefix: str = "", bin_edges: ArrayLike | None = None
     ) -> Self:
         """
-        Take the densities in column ``pz`` of a table, such as `to_table` makes.
+        Read the densities in column ``pz`` of a table, such as one made by `to_table`.
 
         Parameters
         ----------
@@ -954,7 +954,7 @@ class RedshiftPDF(BinnedDensity):  # numpydoc ignore=PR02
         return pdf
 
     def _warn_of_unknown_prior(self):
-        """Say that an n(z) stays in p(z), where it is likely that there is one."""
+        """Warn if p(z) probably contain an n(z) that is not removed."""
         if not {"PZMODEL", PRIOR_KEY} & self.meta.keys():
             return
         words = self.meta.get(PRIOR_KEY) or "it is not named"

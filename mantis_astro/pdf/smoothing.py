@@ -1,4 +1,4 @@
-"""How a density is smoothed: by a Gaussian in ln(1 + z), exactly, within its bins."""
+"""Exact smoothing of binned densities by a Gaussian in ln(1 + z)."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""What a density looks like: its highest region, its peaks, its best guess."""
+"""Summaries of a density: its highest region, its peaks, its best point estimate."""
 
 from dataclasses import dataclass
 

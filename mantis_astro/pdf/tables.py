@@ -1,4 +1,4 @@
-"""Functions of p(z) take tables too: what of a table they mean."""
+"""Densities and true redshifts of a table, for functions that also accept tables."""
 
 from mantis_astro.pdf.redshift_pdf import RedshiftPDF
 
@@ -73,7 +73,7 @@ def as_truths(data, z_spec, *, needed=True):
         if z_spec is None and not needed:
             return None
         msg = (
-            "'z_spec' must be given as redshifts: only of a table can it be a column, "
+            "'z_spec' must be redshifts: it can name a column only of a table, "
             f"got {z_spec!r}"
         )
         raise TypeError(msg)

@@ -1,5 +1,5 @@
 """
-Which bands the columns of ``bands_used`` stand for, as the column itself says.
+Bands of the columns of ``bands_used``, as the column itself records them.
 
 The meta of a table says it too (``PZBANDS``), but of two tables that are stacked
 `astropy.table.vstack` keeps one; of a column's meta it keeps every key.

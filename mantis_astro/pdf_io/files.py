@@ -223,7 +223,7 @@ def parts_from_table(table, *, prefix="", bin_edges=None):
 
 def _bands_used(table, prefix, meta, shape):
     """
-    Take what `PhotoZ.add_redshifts` says of the bands of each galaxy, if it does.
+    Read the bands of each galaxy that `PhotoZ.add_redshifts` recorded, if it did.
 
     Of tables of other bands that were stacked it is not known which row had which: the
     bands are then not known at all, and ``meta`` loses those of one of the tables.

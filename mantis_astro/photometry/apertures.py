@@ -1,4 +1,4 @@
-"""Apertures and sky annuli: how they are asked for, and how they lie on the sky."""
+"""Apertures and sky annuli: the arguments, and their shapes on the sky."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""One band of one target, made ready to be measured, or why it cannot be."""
+"""One band of one target, prepared for measurement, or the reason it cannot be."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -159,7 +159,7 @@ def _variance(cutout):
 
 
 def _is_all_good(cutout):
-    """Tell, from one sum, that all pixels are finite and some not zero: most images."""
+    """Test by one sum that all pixels are finite and some are not zero."""
     if cutout.mask is not None:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
@@ -192,7 +192,7 @@ def _gain(cutout):
 
 @lru_cache(maxsize=128)  # comparing units of different kinds takes 0.1 ms
 def _gain_key(unit):
-    """Where meta tells the photons in one unit; None if the unit is one photon."""
+    """Key of meta with the photons in one unit; None if the unit is one photon."""
     if unit in (u.ct, u.electron):
         return None
     return "exposure_time" if unit in (u.ct / u.s, u.electron / u.s) else "gain"

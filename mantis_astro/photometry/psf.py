@@ -1,5 +1,5 @@
 """
-Point spread functions, and how much of a source an aperture misses.
+Point spread functions, and the light of a source that an aperture misses.
 
 Every profile is a sum of Gaussians: a Moffat function is one exactly, an image is
 fitted by one. A Gaussian galaxy behind a Gaussian is a Gaussian again, and the part
@@ -233,7 +233,7 @@ def enclosed_fraction(psf, shape, size=None):
 
 def sampled_fraction(psf, offsets, weights, pixel_area, size=None):
     """
-    Compute the same part as `enclosed_fraction` for pixels that are not small.
+    Compute `enclosed_fraction` for pixels that are not small.
 
     Parameters
     ----------

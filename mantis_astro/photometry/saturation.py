@@ -1,4 +1,4 @@
-"""Saturated pixels, told from level or from what surrounds a hole."""
+"""Saturated pixels, identified by their level or by the surroundings of a hole."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 """
-Pictures of cutouts, of p(z) and of how good they are.
+Pictures of cutouts, of p(z) and of their accuracy.
 
 Functions take matplotlib axes and return them. Without any, they draw on a figure of
 their own that pyplot does not know of; it is the ``figure`` attribute of the axes.

@@ -1,4 +1,4 @@
-"""Pictures of what a recalibration does, and of which surveys redshifts rest on."""
+"""Pictures of recalibrations, and of the contributions of surveys."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What pictures share: axes, colours, and words that stay beside what is drawn."""
+"""Parts that pictures share: axes, colours, and text outside of the data."""
 
 from mantis_astro._optional import require
 

@@ -109,7 +109,7 @@ def _checked(samples, names, weights, truths):
 
 
 def _edges(values, weights, bins):
-    """Give bins that hold 99.8 % of the draws."""
+    """Return bins that contain 99.8 % of the draws."""
     order = np.argsort(values)
     share = np.cumsum(weights[order])
     low, high = np.interp([0.001, 0.999], share, values[order])

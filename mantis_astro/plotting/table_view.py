@@ -60,7 +60,7 @@ class RedshiftView:
             yield "".join(f"<td>{cell}</td>" for cell in cells)
 
     def _limits(self):
-        """Give redshifts that hold what all rows have, the same for all."""
+        """Redshift limits, the same for all rows, that contain all densities."""
         with_data = has_data(self._pdf.flags)
         edges = self._pdf.bin_edges
         if not with_data.any():

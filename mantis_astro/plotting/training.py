@@ -1,4 +1,4 @@
-"""Picture of a training: its losses, and how good redshifts became."""
+"""Picture of a training: its losses, and the accuracy of its redshifts."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Registering a prior with bagpipes, which finds priors by the names of methods."""
+"""Registration of priors with bagpipes, which finds them by the names of methods."""
 
 from mantis_astro._optional import require
 

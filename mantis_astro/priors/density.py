@@ -115,7 +115,7 @@ class TabulatedDensity:
         self._make_tables()
 
     def _make_tables(self):
-        """Prepare for what a sampler asks a million times, one redshift at a time."""
+        """Prepare tables for samplers, which pass one redshift at a time."""
         for array in (self._bin_edges, self._probability):
             array.flags.writeable = False
         tables = self.tables()

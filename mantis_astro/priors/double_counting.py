@@ -1,4 +1,4 @@
-"""The guard against data that count twice: in the prior, and in the fit under it."""
+"""Guard against double counting: data that made a prior, used again in its fit."""
 
 from __future__ import annotations
 

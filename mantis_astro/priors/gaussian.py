@@ -1,4 +1,4 @@
-"""How well a Gaussian stands in for a binned density."""
+"""Gaussian approximation of a binned density, and its error."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Importance sampling of one redshift that learns where the weight is."""
+"""Adaptive importance sampling of one redshift."""
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def effective_number(weights):
 
 class ImportanceSampler:
     """
-    Rounds of stratified draws: from a density first, then from where the weight is.
+    Rounds of stratified draws, first from a density, then from the weighted draws.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class ImportanceSampler:
 
     def next(self, n, z, weights):
         """
-        Draw where the weight is.
+        Draw from a histogram of the weights.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ __all__ = ["MarginalizedFit", "marginalize"]
 
 
 class _Density(Protocol):
-    """What `marginalize` asks of a p(z)."""
+    """Methods of a p(z) that `marginalize` uses."""
 
     def ppf(self, q: ArrayLike) -> float | np.ndarray: ...
 
@@ -137,7 +137,7 @@ def marginalize(
     n_max: int | None = None,
 ) -> MarginalizedFit:
     """
-    Run a fit at redshifts drawn from p(z), and pool what it returns.
+    Run a fit at redshifts drawn from p(z), and pool the samples.
 
     For codes that take a fixed redshift only (Blast, SBI++, CIGALE). The draws are
     stratified, one from each n-th of the probability: 20 to 50 of them do. If the
@@ -250,7 +250,7 @@ def marginalize(
 
 
 def _has_data(pdf):
-    """Whether a p(z), or the prior made of one, says anything."""
+    """Return whether a p(z), or the prior made of one, is of data."""
     return (
         getattr(pdf, "has_data", True) and not getattr(pdf, "flags", 0) & Flag.NO_DATA
     )

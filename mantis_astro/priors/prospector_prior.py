@@ -14,7 +14,7 @@ __all__ = ["TabulatedRedshiftPrior"]
 
 class TabulatedRedshiftPrior(require_prospector("models.priors").Prior):
     """
-    A `RedshiftPrior` as prospector's samplers want it.
+    A `RedshiftPrior` with the interface of prospector's priors.
 
     Parameters
     ----------

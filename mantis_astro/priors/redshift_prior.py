@@ -1,4 +1,4 @@
-"""`RedshiftPrior`: a binned p(z) made into a prior, and handed to other codes."""
+"""`RedshiftPrior`: a prior from a binned p(z), and its exports to other codes."""
 
 from __future__ import annotations
 

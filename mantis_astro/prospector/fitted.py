@@ -1,4 +1,4 @@
-"""Which filters prospector's observations have data in."""
+"""Filters with data in prospector's observations."""
 
 from collections.abc import Mapping
 

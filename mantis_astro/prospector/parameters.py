@@ -1,4 +1,4 @@
-"""`configure_zred`: a prospector model whose redshift is free, under p(z)."""
+"""`configure_zred`: free the redshift of a prospector model, with p(z) as prior."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def _share_of_age(prior, age_now):
 
 
 def _look_at_agebins(params, prior, changes):
-    """Say where bins of a star formation history are older than the universe."""
+    """Describe the bins of a star formation history older than the universe."""
     agebins = params.get("agebins")
     if agebins is None or agebins.get("depends_on") is not None:
         return

@@ -1,4 +1,4 @@
-"""What the informer hands to the estimator: a model, and zero points of the sample."""
+"""Output of the informer: a model, and zero points of the sample."""
 
 import json
 from dataclasses import dataclass

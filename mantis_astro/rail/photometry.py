@@ -144,7 +144,7 @@ class PhotometryColumns:
         return values
 
     def _set_undetected(self, fluxes, band, error, filter_, data):
-        """Where a band saw nothing, that is a flux of 0 within the sky's noise."""
+        """Set non-detections to a flux of 0 with the noise of the sky as error."""
         if self.unit != "mag":
             return  # fluxes of what was not detected are fluxes
         values = np.asarray(data[band], float)

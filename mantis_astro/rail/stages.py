@@ -79,7 +79,7 @@ class _ReadsPhotometry:
     @classmethod
     def get_module(cls):
         """
-        Tell RAIL where a process of its own finds the stage.
+        Return the module from which a process of RAIL imports the stage.
 
         Returns
         -------
@@ -246,7 +246,7 @@ class AnyBandEstimator(_ReadsPhotometry, estimator.CatEstimator):
     @classmethod
     def default_distribution_type(cls):
         """
-        Tell RAIL what the densities are.
+        Return the type of the densities for RAIL.
 
         Returns
         -------

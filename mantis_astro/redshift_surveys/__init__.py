@@ -1,4 +1,4 @@
-"""Spectroscopic redshifts of public surveys: asked for, kept, and put together."""
+"""Spectroscopic redshifts of public surveys: queries, local copies, combination."""
 
 from mantis_astro.redshift_surveys.boxes import SkyBox
 from mantis_astro.redshift_surveys.combination import combine_redshifts

@@ -126,7 +126,7 @@ class SkyBox:
 
     def overlap(self, other):
         """
-        Find what two boxes share.
+        Return the overlap of two boxes.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class SkyBox:
 
     def condition(self, ra, dec):
         """
-        Say in ADQL that a position lies in the box.
+        Write the condition, in ADQL, that a position lies in the box.
 
         Parameters
         ----------

@@ -96,7 +96,7 @@ def fetch_redshifts(surveys, folder, *, area=None, progress=True):
 
 
 class _Pieces:
-    """The boxes of one survey on disk; those that are not there are asked for."""
+    """The boxes of one survey on disk; missing ones are fetched."""
 
     def __init__(self, survey, folder):
         self.survey = survey

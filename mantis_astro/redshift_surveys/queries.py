@@ -23,12 +23,12 @@ _ROW_BYTES, _HEAD_BYTES = 4000, 1_000_000  # no row of a few columns is that lon
 
 
 class TooLargeError(FetchError):
-    """A query brings more rows, or takes longer, than is allowed: ask for less."""
+    """A query returns more rows, or lasts longer, than allowed; reduce the area."""
 
 
 def run_query(server, adql, limit):
     """
-    Run a query, and bring all its rows.
+    Run a query, and return all its rows.
 
     The query is a job, which a server works at without a connection being open:
     answered at once, a query of DESI's table at the Astro Data Lab takes too long.
@@ -98,7 +98,7 @@ def _post(url, form):
 
 
 def _send(http, accept):
-    """Send a request with the engine of downloads; give what the answer means."""
+    """Send a request with the engine of downloads; return the parsed answer."""
     outcomes = []
     with Inquiry(cache=False, timeout=conf.timeout) as inquiry:
         inquiry.engine(None).submit(Job(http, accept, outcomes.append))
@@ -110,7 +110,7 @@ def _send(http, accept):
 
 
 def _read_job(answer):
-    """Read what a server tells of a job."""
+    """Read a server's description of a job."""
     text = answer.content.decode("utf-8", "replace")
     if answer.status >= 400 and (message := _status_of(text)[1]):
         raise BadAnswerError(message, lasting=answer.status < 500)
@@ -128,7 +128,7 @@ def _element(text, name):
 
 
 def _status_of(text):
-    """Find the last word on a query: OK, OVERFLOW or ERROR, and why."""
+    """Return the final status of a query, OK, OVERFLOW or ERROR, and the reason."""
     word, why = "", ""
     pattern = r"<INFO\b([^>]*?)(?:/>|>([^<]*)</INFO>)"
     for attributes, content in re.findall(pattern, text):

@@ -1,4 +1,4 @@
-"""The list of redshift surveys: where each is, and which of its redshifts are good."""
+"""Registry of redshift surveys: their servers, and their cuts in quality."""
 
 from dataclasses import dataclass
 
@@ -87,7 +87,7 @@ class RedshiftSurvey:
 
     @property
     def columns(self):
-        """What is asked for: the expression of each column, a dict by its name."""
+        """Expressions of the requested columns, a dict by the names of columns."""
         # ``dec`` would be a reserved word of SQL
         columns = {"s_ra": self.ra, "s_dec": self.dec, "z_spec": self.z}
         columns |= {
@@ -123,7 +123,7 @@ class RedshiftSurvey:
 
     def pieces(self, area, side):
         """
-        Cut an area into the boxes that the survey is asked for.
+        Cut an area into the boxes of single queries.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class RedshiftSurvey:
 
     def expected(self, area):
         """
-        Expect a number of redshifts, as if they were spread evenly.
+        Estimate the number of redshifts in an area, as if they were spread evenly.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class RedshiftSurvey:
 
 def register_redshift_survey(survey):
     """
-    Make a redshift survey known by its name.
+    Register a redshift survey by its name.
 
     Parameters
     ----------

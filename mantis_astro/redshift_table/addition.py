@@ -1,4 +1,4 @@
-"""`add_redshifts`: a table in, the same table with redshift columns out."""
+"""`add_redshifts`: add redshift columns to a table."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""`DomainWatch`: whether the rows of a table, as a whole, are like the training set."""
+"""`DomainWatch`: comparison of a whole table with the training set."""
 
 import logging
 import warnings

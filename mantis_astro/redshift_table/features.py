@@ -1,4 +1,4 @@
-"""`table_features`: what the last layer of a network reads, for each row of a table."""
+"""`table_features`: input of a network's last layer for each row of a table."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Models fitted to the user's own spectra, short of training; answers explained."""
+"""Adaptation of models to the user's spectra without training; explanation of p(z)."""
 
 from mantis_astro.refitting.acceptance import RefitReport
 from mantis_astro.refitting.explanation import explain

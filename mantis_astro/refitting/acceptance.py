@@ -1,4 +1,4 @@
-"""Whether a fit is better than what was there: a paired bootstrap, and a report."""
+"""Acceptance of a fit by a paired bootstrap, and the report of it."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""`explain`: the galaxies whose features are nearest, and what they weigh."""
+"""`explain`: the reference galaxies with the nearest features, and their weights."""
 
 import numpy as np
 from astropy.table import QTable, Table
@@ -12,7 +12,7 @@ _BLOCK = 4_000_000  # similarities held at once: 32 MB
 
 def explain(photoz, data, reference, *, k=5, ebv=None):
     """
-    Find the reference galaxies that are most alike in the eyes of a model.
+    Find the reference galaxies with the most similar features.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How far labels reach: whether galaxies with redshifts can speak for the targets."""
+"""Reach of labels: coverage of the targets by galaxies with redshifts."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""`recalibrate`: a model's p(z) made as wide as the user's own spectra say."""
+"""`recalibrate`: recalibration of a model's p(z) with the user's spectra."""
 
 import logging
 from dataclasses import dataclass, replace

@@ -243,7 +243,7 @@ def _check(method, validation_fraction, smoothing, n_folds, n_bootstrap):
 
 
 def _recalibrated(pdf, z, weights, groups):
-    """Choose a recalibration, and judge it where its fit has not seen the galaxies."""
+    """Choose a recalibration, and evaluate it on galaxies held out of its fit."""
     used = weights > 0
     n_groups = len(np.unique(groups[used]))
     if effective_sample_size(weights) < _CALIBRATE or n_groups < _FOLDS:
@@ -265,7 +265,7 @@ def _one_each(coords, shape):
 
 
 def _too_little(z, groups, edges):
-    """Say what is too little for a fit that could be judged; empty if enough."""
+    """Describe what is missing for a fit that can be evaluated; empty if nothing is."""
     n_groups = len(np.unique(groups))
     if n_groups < _FEWEST:
         what = "galaxies" if n_groups == len(z) else "different galaxies or patches"

@@ -1,4 +1,4 @@
-"""The door in: cutouts, fluxes or features with redshifts, and what is left out."""
+"""Input of fits: cutouts, fluxes or features with redshifts, without unusable ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def feature_table(photoz, data, *, ebv=None):
 
 def features_of(photoz, data, ebv=None):
     """
-    Take or compute features, whatever they come as.
+    Return features, computed if necessary, from data of any form.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Groups of what belongs together: a patch of sky, one galaxy twice."""
+"""Groups of objects that belong together: a patch of sky, a repeated galaxy."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""From data frames, in which workers hold rows, to tables, and back."""
+"""Conversion between tables and the data frames in which workers hold rows."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""`ModelReference`: which model a worker loads, in a few bytes."""
+"""`ModelReference`: a few bytes that identify the model to load on a worker."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def run_tasks(function, tasks, *, workers, tries):
 
 
 def _start(n_thread):
-    """Prepare a process: what is to be said was said by the one that started it."""
+    """Prepare a process; messages are left to the one that started it."""
     import torch
 
     torch.set_num_threads(n_thread)

@@ -1,4 +1,4 @@
-"""`RowPredictor`: what a worker does with the rows that it is given."""
+"""`RowPredictor`: prediction of the rows of a worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WITHOUT_EFFECT = {"model", "source", "chunk", "tries", "if_failed"}
 
 
 class PartitionError(MantisError):
-    """A part of a catalogue could not be predicted, in as many tries as are allowed."""
+    """A part of a catalogue could not be predicted in the allowed number of tries."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class RowPredictor:
 
     def new_columns(self, table, where):
         """
-        Predict the rows of a table, in as many tries as are allowed.
+        Predict the rows of a table, in the allowed number of tries.
 
         Parameters
         ----------
@@ -210,7 +210,7 @@ class RowPredictor:
         return new
 
     def _failed(self, table):
-        """Columns of rows of which nothing is known."""
+        """Columns of rows that could not be predicted."""
         pa = require("pyarrow", extra="scale")
         types = {name: x.type for name, x in self._predict(table[:0]).items()}
         new = {name: pa.nulls(len(table), kind) for name, kind in types.items()}

@@ -1,4 +1,4 @@
-"""`RunRecord`: a run that was killed goes on, and another one is not mixed in."""
+"""`RunRecord`: record by which a killed run is continued, and no other run."""
 
 import json
 import logging
@@ -35,7 +35,7 @@ class RunRecord:
 
     def begin(self, *, overwrite=False):
         """
-        Begin a run, or go on with one that was broken off.
+        Begin a run, or continue one that was interrupted.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class RunRecord:
                 msg = f"{self.folder} has a part of another run: {told}"
                 raise AnotherRunError(msg)
         elif not overwrite and self.folder.exists() and any(self.folder.iterdir()):
-            msg = f"{self.folder} exists; overwriting must be asked for"
+            msg = f"{self.folder} exists; pass overwrite=True to replace it"
             raise FileExistsError(msg)
         self._write(finished=False)
         return False

@@ -1,4 +1,4 @@
-"""Catalogues of fixed redshifts, several for each galaxy, and what comes of them."""
+"""Catalogues with several fixed redshifts for each galaxy, and their pooled results."""
 
 import numpy as np
 from astropy.table import QTable

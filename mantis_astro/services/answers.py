@@ -1,4 +1,4 @@
-"""What comes back from a server, or why nothing does: plain values."""
+"""Answers of servers, and the errors of requests without one, as plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How the images of many objects are asked for: which requests, and in which order."""
+"""Requests for the images of many objects, and their order."""
 
 import math
 from collections.abc import Mapping
@@ -247,7 +247,7 @@ def _is_there(image):
 
 
 class _InOrder:
-    """The sources of one survey: what one fails to give is asked of the next."""
+    """The sources of one survey; failed images are requested from the next one."""
 
     def __init__(self, services, engine, settle, *, size, pixel_scale):
         self._settle = settle
@@ -292,7 +292,7 @@ class _InOrder:
             self._settle(target, band, outcome, file, number)
 
     def _go_on(self):
-        """Ask the next source for what failed, objects with the same bands together."""
+        """Request failed images from the next source, grouped by their bands."""
         failed, self._failed = self._failed, []
         bands = {}
         for number, target, band in failed:

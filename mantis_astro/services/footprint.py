@@ -1,4 +1,4 @@
-"""Footprints: where a survey looked, asked before any request is sent."""
+"""Footprints of surveys, evaluated before any request is sent."""
 
 import astropy.units as u
 import numpy as np

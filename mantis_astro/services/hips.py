@@ -249,7 +249,7 @@ def _to_http(payload):
 
 
 def _refusal(answer):
-    """Say what the server says, which is JSON with a title and a description."""
+    """Describe an error of the server, which is JSON with a title and a description."""
     try:
         check_status(answer.status, b"")
     except BadAnswerError as error:

@@ -1,4 +1,4 @@
-"""One position at a time: the engine of downloads, run for a moment."""
+"""Requests for one position, with the engine of downloads."""
 
 from dataclasses import dataclass
 

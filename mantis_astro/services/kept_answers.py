@@ -73,7 +73,7 @@ class KeptAnswers:
 
 
 def _read(path, job):
-    """Read what a kept answer means; None if it is not there or no good."""
+    """Parse a kept answer; None if it is missing or damaged."""
     try:
         age = time.time() - path.stat().st_mtime
         limit = cache_conf.cache_timeout

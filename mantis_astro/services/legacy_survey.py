@@ -102,7 +102,7 @@ class LegacySurveyClass(CutoutServiceClass):
 
     def image_requests(self, ra, dec, bands, shape, pixel_scale=None):
         """
-        Make the request that brings the images of one position.
+        Make the request for all images of one position.
 
         Parameters
         ----------

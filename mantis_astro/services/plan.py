@@ -1,4 +1,4 @@
-"""`RequestPlan`: what a download will ask of whom, told before it starts."""
+"""`RequestPlan`: hosts, requests and duration of a download before it starts."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""`probe_servers`: which of the servers that the package asks answer from here."""
+"""`probe_servers`: test which servers can be reached from here."""
 
 import re
 import threading
@@ -62,7 +62,7 @@ def list_servers():
 
 def probe_servers(servers=None, *, timeout=5.0):
     """
-    Ask servers whether they are there, all at once.
+    Test whether servers answer, all at the same time.
 
     Parameters
     ----------

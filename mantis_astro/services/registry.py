@@ -1,4 +1,4 @@
-"""The list of services: which server gives the images of which survey."""
+"""Registry of services: the servers of the images of each survey."""
 
 from functools import cache, partial
 from pathlib import Path
@@ -32,7 +32,7 @@ _sources: dict = {}
 
 def register_service(name, make, *, surveys=(), preferred=False):
     """
-    Make a service known under a name.
+    Register a service by a name.
 
     It serves the surveys whose ``service`` has this name, and those given here. Where
     a survey has several services, what one fails to give is asked of the next.

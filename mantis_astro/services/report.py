@@ -1,4 +1,4 @@
-"""`Ledger`: how each band of each object ended, in a few bytes each."""
+"""`Ledger`: result of each band of each object, in a few bytes each."""
 
 from dataclasses import dataclass, field
 
@@ -75,7 +75,7 @@ class Ledger:
 
     def note(self, index, band, status, *, file=None, source=0):
         """
-        Write down how a band ended.
+        Record the result of a band.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class Ledger:
 
     def note_local(self, index, bands):
         """
-        Write down that some bands are in the store.
+        Record that some bands are in the store.
 
         Parameters
         ----------

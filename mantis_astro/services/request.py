@@ -1,4 +1,4 @@
-"""What is sent to a server, and what the answer must show: plain values."""
+"""Requests, and the properties required of answers, as plain values."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`Run`: one pass over a table, and what is under way at any time."""
+"""`Run`: one pass over a table, and the objects in progress."""
 
 import logging
 from collections import deque
@@ -329,7 +329,7 @@ class Run:
             self._settle(target, band, outcome)
 
     def _settle(self, target, band, outcome, file=None, source=0, *, local=False):
-        """Note how a band ended: an image, None (no coverage) or an exception."""
+        """Record the result of a band: an image, None (no coverage) or an exception."""
         if band in target.statuses:
             return
         if isinstance(outcome, Exception):

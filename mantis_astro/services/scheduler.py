@@ -1,4 +1,4 @@
-"""`Scheduler`: who is asked next, how often again, and how long to wait."""
+"""`Scheduler`: order of requests, their repetition, and waits."""
 
 import heapq
 import itertools
@@ -260,7 +260,7 @@ class Scheduler:
             self._judge(*result)
 
     def close(self):
-        """Break off all that is under way and end the threads."""
+        """Cancel all open requests and end the threads."""
         self._stop.set()
         for host in self._hosts.values():
             host.wake()
@@ -381,7 +381,7 @@ class Scheduler:
 
 
 class _Host:
-    """Jobs that wait for a host, and whether it may be asked now."""
+    """Jobs that wait for a host, and the limits of requests to it."""
 
     def __init__(self, name, rate, policy):
         self.name = name
@@ -467,7 +467,7 @@ class _Host:
 
 
 def _final(error, job, now):
-    """Say how much was tried before giving up."""
+    """Describe the tries before the failure."""
     tries = "once" if job.tries == 1 else f"{job.tries} times"
     msg = f"{error}; tried {tries} in {now - job.started:.3g} s"
     return TransportError(msg, timed_out=getattr(error, "timed_out", False))

@@ -318,7 +318,7 @@ class SurveyCutouts:
         Raises
         ------
         ValueError
-            If nothing was asked for yet.
+            If `iter_cutouts` was not called yet.
         """
         run = self._require_run()
         fetchers = {survey: self._make_fetcher(survey) for survey in run.groups}
@@ -343,7 +343,7 @@ class SurveyCutouts:
         Raises
         ------
         ValueError
-            If nothing was asked for yet.
+            If `iter_cutouts` was not called yet.
         """
         return self._require_run().ledger.missing()
 
@@ -371,7 +371,7 @@ class SurveyCutouts:
 
     def _require_run(self):
         if self._last is None:
-            msg = "nothing was asked for yet: call iter_cutouts first"
+            msg = "nothing was requested yet: call iter_cutouts first"
             raise ValueError(msg)
         return self._last
 
@@ -415,7 +415,7 @@ class SurveyCutouts:
 
 
 def _warn_of(hosts_down, ledger):
-    """Say once, a line a host, why cutouts are missing that are not to be had."""
+    """Warn once of missing cutouts, with a line of reasons for each host."""
     if hosts_down:
         n_lacking, n = len(ledger.missing()), len(ledger.coords)
         reasons = "".join(f"\n  {reason}" for reason in hosts_down.values())

@@ -179,7 +179,7 @@ class HttpTransport:
 
 
 def _read_body(response, http):
-    """Read no more of a body than any answer to this request may have."""
+    """Read a body up to the largest size of an answer to its request."""
     limit = http.max_bytes
     announced = response.headers.get("Content-Length", "")
     parts, n_bytes = [], int(announced) if announced.isdigit() else 0
@@ -251,7 +251,7 @@ class _Boarding:
 
 
 def _connect(connection, flight):
-    """Connect as urllib3 does, but look up whether to go on every now and then."""
+    """Connect like urllib3, with regular checks for cancellation."""
     until = time.monotonic() + connection.timeout
     problem = OSError("the name has no address")
     for family, kind, protocol, _, address in _resolve(connection, flight, until):

@@ -57,7 +57,7 @@ class UnwiseCutoutsClass(CutoutServiceClass):
 
     def image_requests(self, ra, dec, bands, shape, pixel_scale=None):
         """
-        Make the request that brings the images of one position.
+        Make the request for all images of one position.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Is this answer the image that was asked for? Nothing unproved is accepted."""
+"""Validation of answers: only verified images are accepted."""
 
 import io
 import math

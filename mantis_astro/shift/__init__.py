@@ -1,5 +1,5 @@
 """
-Does my sample look like the training set? Reports, scores and weights.
+Comparison of a sample with the training set: reports, scores and weights.
 
 `ShiftReport.compare` compares two samples; `ReferenceStatistics` is what a model keeps
 of its training set, to score each object that it is asked about. Both know feature

@@ -1,4 +1,4 @@
-"""What kind of change a shift is: mean, scatter, outliers, a clump, missing values."""
+"""Kinds of change behind a shift: mean, scatter, outliers, a clump, missing values."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -58,7 +58,7 @@ class Change(NamedTuple):
 
 @dataclass
 class _Step:
-    """A change tried: the targets without it, and what it is."""
+    """A candidate change, and the targets without it."""
 
     kind: str
     values: np.ndarray  # (m, d), moved and scaled back

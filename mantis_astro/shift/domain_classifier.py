@@ -1,4 +1,4 @@
-"""Can a classifier tell two samples apart? Its AUC, with a permutation null."""
+"""AUC of a classifier between two samples, with a permutation null."""
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve

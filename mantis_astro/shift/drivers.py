@@ -1,4 +1,4 @@
-"""Which features differ between two samples, and by how much."""
+"""Differences of two samples in each feature."""
 
 import numpy as np
 from astropy.table import Table

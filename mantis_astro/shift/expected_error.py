@@ -1,4 +1,4 @@
-"""`ExpectedError`: how far off a redshift is that is read off neighbours."""
+"""`ExpectedError`: expected error of a redshift that is read off neighbours."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ _LEAST_SCATTER = 0.3  # of the median scatter: ten equal redshifts are no certai
 
 class ExpectedError(NamedTuple):
     """
-    The error to expect of a redshift, from its neighbours in a labelled sample.
+    Expected error of a redshift, from its neighbours in a labelled sample.
 
     It grows where neighbours disagree (noise, or colours that several redshifts have)
     and where they are far: ``exp(constant) (scatter + floor)^a distance^b``.

@@ -1,4 +1,4 @@
-"""Tests that know where shifts show: in means, in variances, in the tails."""
+"""Two-sample tests of means, of variances and of the tails."""
 
 import numpy as np
 from scipy.linalg import eigh

@@ -1,4 +1,4 @@
-"""`Neighbours`: vectors of a reference, and what those near an object say of it."""
+"""`Neighbours`: vectors of a reference, and the nearest ones of any object."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Relabelled samples: what a statistic is without a shift, and many of them at once."""
+"""Permutation tests: values of statistics without a shift, many at once."""
 
 from typing import NamedTuple
 

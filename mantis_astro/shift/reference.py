@@ -1,4 +1,4 @@
-"""`ReferenceStatistics`: what a training set looked like, small enough to travel."""
+"""`ReferenceStatistics`: compact statistics of a training set."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -223,7 +223,7 @@ class ReferenceStatistics:
 
     def expected_error(self, features):
         """
-        Expect an error of the redshift from the objects of the reference nearby.
+        Estimate the error of the redshift from nearby objects of the reference.
 
         Parameters
         ----------
@@ -450,7 +450,7 @@ def _redshifts(z_spec, n):
 
 
 def _scale(values):
-    """Give standard deviations; to a constant feature, that of a typical one."""
+    """Return standard deviations; a constant feature has that of a typical one."""
     scale = values.std(0)
     varies = scale > 1e-9 * np.abs(values).max(0)
     scale[~varies] = np.median(scale[varies]) if varies.any() else 1.0

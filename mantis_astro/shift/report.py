@@ -1,4 +1,4 @@
-"""`ShiftReport`: whether a sample looks like a reference, and where it does not."""
+"""`ShiftReport`: comparison of a sample with a reference."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ class ShiftReport:
 
     @cached_property
     def p_value(self) -> float:
-        """How rarely random labels differ as much: of all tests together."""
+        """P-value of all tests together, by permutations of the labels."""
         return combined_p_value(self.tests.values())
 
     @property

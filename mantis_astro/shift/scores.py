@@ -1,4 +1,4 @@
-"""How far an object is from a sample: Mahalanobis and nearest neighbours."""
+"""Distances of an object from a sample: Mahalanobis and nearest neighbours."""
 
 import numpy as np
 from scipy.linalg import solve_triangular

@@ -1,4 +1,4 @@
-"""How little a reference supports a redshift: thresholds of distance and error."""
+"""Out-of-distribution scores, from thresholds of distance and expected error."""
 
 from typing import NamedTuple
 

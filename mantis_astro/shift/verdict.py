@@ -1,4 +1,4 @@
-"""What a shift report says in words, and the thresholds that it goes by."""
+"""Verdict of a shift report in words, and its thresholds."""
 
 import re
 
@@ -146,7 +146,7 @@ def write_verdict(report):
 
 
 def _p_value(value, level):
-    """To two digits; to more, where these hide on which side of the level it is."""
+    """Write a p-value with two digits, or as many as show its side of the level."""
     text = f"{value:.2g}"
     return text if (float(text) <= level) == (value <= level) else f"{value:.4g}"
 
@@ -261,7 +261,7 @@ def _listed(change, drivers, in_words):
 
 
 def _moved(row):
-    """Say how the median of a feature moved; of fluxes and errors in their terms."""
+    """Describe the change of the median of a feature, flux or error."""
     name, x, y = (row[k] for k in ("feature", "median_reference", "median_target"))
     of_flux, of_mag = name.startswith("flux_"), _FIRST_MAG.match(name) is not None
     band = _FIRST_MAG.sub("", name)

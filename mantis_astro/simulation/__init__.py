@@ -1,5 +1,5 @@
 """
-A made sky: galaxies, the images surveys would take, and servers that serve them.
+A simulated sky: galaxies, their images as surveys take them, and local servers.
 
 From the ground up: ``sources`` and ``uniforms``; ``instruments``, the surveys; on these
 ``population`` (what is on the sky), ``rendering`` (what it looks like) and ``server``

@@ -1,5 +1,5 @@
 """
-Spectra: read them, measure them through filters, take their redshifts.
+Spectra: files, fluxes through filters, and redshifts.
 
 `read_spectrum` reads files of SDSS and DESI as `specutils.Spectrum`;
 `synthetic_photometry` gives the fluxes that a camera would have measured, and

@@ -1,5 +1,5 @@
 """
-Rest wavelengths and typical strengths of the features that redshifts rest on.
+Rest wavelengths and typical strengths of the features that show redshifts.
 
 Wavelengths are in vacuum, in Angstrom: NIST Atomic Spectra Database (Kramida et al.),
 in agreement with SDSS's list of lines (its table SPZLINE). Ratios of forbidden lines

@@ -1,4 +1,4 @@
-"""Wavelengths in air and in vacuum, and what a spectrum says of its own."""
+"""Wavelengths in air and in vacuum, and the medium that a spectrum states."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The door in: a spectrum becomes increasing wavelengths, flux densities, errors."""
+"""Conversion of spectra to increasing wavelengths, flux densities and errors."""
 
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ class Pixels:
 
 def get_pixels(spectrum, *, medium=None):
     """
-    Take a spectrum apart, whatever its units and the direction of its axis.
+    Convert a spectrum with any units and direction of axis to plain numbers.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Redshifts from spectra: chi-square of templates on a grid, and what to distrust."""
+"""Redshifts from spectra: chi-square of templates on a grid, and warnings."""
 
 from __future__ import annotations
 
@@ -383,7 +383,7 @@ class RedshiftFitter:
 
     def with_prior(self, prior):
         """
-        Take another prior, of another galaxy.
+        Return a copy with another prior, of another galaxy.
 
         Parameters
         ----------

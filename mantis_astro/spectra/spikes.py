@@ -1,4 +1,4 @@
-"""Cosmic rays and hot pixels: what is sharper than the instrument can make it."""
+"""Cosmic rays and hot pixels: features sharper than the instrument can make them."""
 
 import numpy as np
 

@@ -103,7 +103,7 @@ class TemplateSet:
     @lru_cache(maxsize=1)
     def kcorrect(cls):
         """
-        Take the five templates of kcorrect (Blanton & Roweis 2007).
+        Load the five templates of kcorrect (Blanton & Roweis 2007).
 
         Returns
         -------

@@ -532,7 +532,7 @@ class CutoutStore:
         return self._statuses(self._find_key(key))
 
     def _statuses(self, objects):
-        """Tell what is known of each band of a position; an image counts first."""
+        """Return the status of each band of a position; an image counts first."""
         rows = [
             row
             for each in objects

@@ -1,4 +1,4 @@
-"""What is added to a store: one object's cutouts, made ready and put on disk."""
+"""Additions to a store: cutouts of one object, prepared and written to disk."""
 
 import zlib
 from dataclasses import dataclass

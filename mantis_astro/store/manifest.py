@@ -1,4 +1,4 @@
-"""The index of a store: which objects there are and where their pixels lie."""
+"""The index of a store: its objects, and the positions of their pixels in files."""
 
 import logging
 import os

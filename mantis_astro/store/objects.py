@@ -194,7 +194,7 @@ def _delete(execute, number):
 
 
 def _absorb(execute, number, twin):
-    """Give an object what another one at its position has."""
+    """Give an object the images of another one at its position."""
     execute("UPDATE OR REPLACE cutouts SET object = ? WHERE object = ?", [number, twin])
     _delete(execute, twin)
 

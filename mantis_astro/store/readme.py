@@ -1,4 +1,4 @@
-"""What a store says about itself to people without this package."""
+"""README file of a store, for people without this package."""
 
 __all__ = ["README"]
 

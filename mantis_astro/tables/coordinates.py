@@ -1,4 +1,4 @@
-"""Tables of galaxies as people have them: finding the coordinates in any of them."""
+"""Coordinates of tables of galaxies, in the forms that people use."""
 
 import astropy.units as u
 import numpy as np

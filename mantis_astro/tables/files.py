@@ -321,7 +321,7 @@ def check_writable(path, *, overwrite=False):
         package, extra = _NEEDS[layout]
         require(package, extra=extra)
     if path.exists() and not overwrite:
-        msg = f"{path} exists; overwriting must be asked for"
+        msg = f"{path} exists; pass overwrite=True to replace it"
         raise FileExistsError(msg)
     check_folder(path)
     return layout

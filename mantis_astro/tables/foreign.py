@@ -1,4 +1,4 @@
-"""Tables as other software writes them, which astropy does not read."""
+"""Tables of other software that astropy does not read."""
 
 import numpy as np
 from astropy.table import MaskedColumn, QTable
@@ -11,7 +11,7 @@ __all__ = ["read_hdf5", "read_parquet", "table_of_arrow"]
 
 def read_parquet(path):
     """
-    Read Parquet, whoever wrote it: astropy, pandas, LSDB, Rubin.
+    Read a Parquet file of any origin: astropy, pandas, LSDB, Rubin.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _rows_of(name, rows, kind):
 
 def read_hdf5(path):
     """
-    Read HDF5, whoever wrote it: a table that astropy wrote, or arrays in one group.
+    Read an HDF5 file of any origin: a table of astropy, or arrays in one group.
 
     Parameters
     ----------

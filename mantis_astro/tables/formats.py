@@ -1,4 +1,4 @@
-"""What each format of files can hold, and how a table is made to fit."""
+"""Limits of each format of files, and conversion of tables to fit them."""
 
 import json
 import logging
@@ -209,7 +209,7 @@ def _replace(table, name):
 
 
 def _absent(column):
-    """Find an integer that is not there, to stand for what is missing."""
+    """Find an unused integer to mark missing values."""
     there, limits = set(_text(column).tolist()), np.iinfo(column.dtype)
     for candidate in chain([limits.max], count(limits.min)):
         if candidate not in there:

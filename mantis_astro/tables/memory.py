@@ -1,4 +1,4 @@
-"""Tables of strangers, in memory: bytes of a file in, bytes of a file out."""
+"""Untrusted tables in memory, from and to the bytes of a file."""
 
 import io
 import zlib
@@ -97,7 +97,7 @@ def write_bytes(table, layout):
 
 
 def _checked(content, layout, name, max_bytes):
-    """Give astropy what it reads, if it does nothing but hold a table."""
+    """Return what astropy reads, if it does nothing but hold a table."""
     if layout in _TEXTS:
         return _lines(content, name)
     if layout == "votable":

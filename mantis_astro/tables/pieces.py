@@ -251,7 +251,7 @@ class _ColumnTypes:
         return table
 
     def _stand_in(self, name, dtype, value):
-        """Choose what stands for nothing: a number that no piece has."""
+        """Choose the number that marks missing values: one that no piece has."""
         limits = self._limits.get(name)
         if dtype.kind not in "iu" or not limits or not limits[0] <= value <= limits[-1]:
             return value

@@ -1,4 +1,4 @@
-"""Whether a format can hold a table: asked before hours are spent on its columns."""
+"""Check that a format can hold a table, before hours are spent on its columns."""
 
 import tempfile
 import warnings

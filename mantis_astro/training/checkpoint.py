@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had not stopped."""
+"""Checkpoints: the complete state of a training, to resume it exactly."""
 
 import pickle
 

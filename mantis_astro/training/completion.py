@@ -1,4 +1,4 @@
-"""What a model gets after its last step, from the galaxies held out for validation."""
+"""Completion of a model after its last step, with the validation galaxies."""
 
 from dataclasses import replace
 

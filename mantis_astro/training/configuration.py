@@ -1,4 +1,4 @@
-"""`TrainingConfig`: all that decides how a network is trained, in one frozen record."""
+"""`TrainingConfig`: complete configuration of a training, in one frozen record."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import resources
@@ -221,7 +221,7 @@ class InitializationConfig:
 @dataclass(frozen=True)
 class TrainingConfig:
     """
-    All that decides how a network is trained.
+    Complete configuration of a training.
 
     Read from TOML, kept in every checkpoint, and told in the card of what comes out.
     Two trainings with equal configurations of a number of steps and an ``amp`` that

@@ -1,4 +1,4 @@
-"""`finetune`: a trained model goes on learning from one's own spectra."""
+"""`finetune`: continued training of a model on the user's spectra."""
 
 import contextlib
 import tempfile
@@ -60,7 +60,7 @@ _SHOWN = (
 
 
 class _Usual(NamedTuple):
-    """What is done unless the caller says otherwise."""
+    """Default settings."""
 
     steps: int
     batch_size: int
@@ -176,7 +176,7 @@ def finetune(
     seed=0,
 ):
     """
-    Let a trained model go on learning from galaxies with spectra.
+    Continue the training of a model on galaxies with spectra.
 
     Calibration does not transfer between catalogues: magnitudes are defined in other
     ways, and other galaxies are observed. Some hundred spectra of the sample at hand
@@ -329,7 +329,7 @@ def finetune(
 
 
 class _Left(NamedTuple):
-    """How many galaxies cannot be used, and which are beyond the last bin."""
+    """Number of galaxies that cannot be used, and those beyond the last bin."""
 
     n_out: int
     beyond: np.ndarray
@@ -382,7 +382,7 @@ def _as_loss(loss):
 
 
 def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed):
-    """Bring what was given into arrays, with some galaxies held out."""
+    """Convert the input to arrays, with some galaxies held out."""
     card = photoz.card
     if not isinstance(data, Table):
         data = photoz.measure(data) if card.is_photometric else list(data)
@@ -483,7 +483,7 @@ def _held_out(coord, good, share, seed):
 
 
 def _named(tuned, original, galaxies):
-    """Return the new model a card that says where it comes from."""
+    """Return the new model with a card that states its origin."""
     old = original.card
     z = galaxies.z[galaxies.rows["train"]]
     card = replace(
@@ -526,7 +526,7 @@ def _with_reference(photoz, galaxies):
 
 @contextlib.contextmanager
 def _quiet():
-    """Say nothing of placeholders: it was said when the model was loaded."""
+    """Suppress the warning of placeholders, given when the model was loaded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PlaceholderModelWarning)
         yield

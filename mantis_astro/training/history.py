@@ -1,4 +1,4 @@
-"""What is written down while a training runs: its course, and a line of progress."""
+"""Record of a running training: its history, and a line of progress."""
 
 import csv
 import sys
@@ -55,7 +55,7 @@ class History:
 
     def add(self, row):
         """
-        Write a row down.
+        Add a row.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Meter:
 
     def add(self, loss, norm):
         """
-        Take a step in.
+        Add a step.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""`train`: the one loop that all networks are trained by."""
+"""`train`: the training loop of all networks."""
 
 import contextlib
 import logging
@@ -367,7 +367,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _averaged(self):
-        """Let the network have the averaged weights for a while."""
+        """Context in which the network has the averaged weights."""
         own = {name: p.data for name, p in self.raw.named_parameters()}
         try:
             for name, p in self.raw.named_parameters():

@@ -42,7 +42,7 @@ def train_photometric(
     seed=0,
 ):
     """
-    Train a network from nothing for the bands and galaxies of a table.
+    Train a new network for the bands and galaxies of a table.
 
     It learns from the redshifts of the table alone: with fewer than some thousand,
     `finetune` a model that has learnt from others.

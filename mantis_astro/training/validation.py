@@ -1,4 +1,4 @@
-"""How good a network is on galaxies held out: the loss, and the field's metrics."""
+"""Validation of a network on held-out galaxies: the loss, and the field's metrics."""
 
 import math
 

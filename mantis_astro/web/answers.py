@@ -1,4 +1,4 @@
-"""Answers as JSON holds them: the same numbers, to the last digit."""
+"""Answers in JSON, with all digits of their numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _number(value):
 
 def describe_flags(value: int) -> list[dict[str, Any]]:
     """
-    Spell out a value of flags.
+    Describe a value of flags.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def describe_rows(table: QTable, names: list[str], start: int = 0) -> list[dict]
 
 def describe_galaxy(table: QTable, name: str, row: int) -> dict[str, Any]:
     """
-    Say all about one row.
+    Describe one row completely.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _bands_used(one):
 
 def describe_model(photoz: PhotoZ) -> dict[str, Any]:
     """
-    Say which model an answer is of, and what its numbers of p(z) belong to.
+    Describe the model of an answer, and the bins of its p(z).
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def describe_model(photoz: PhotoZ) -> dict[str, Any]:
 
 def describe_card(card: ModelCard) -> dict[str, Any]:
     """
-    Say what a model is.
+    Describe a model.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def describe_card(card: ModelCard) -> dict[str, Any]:
 
 def describe_job(job: Job, before: int) -> dict[str, Any]:
     """
-    Say how far a job is.
+    Describe the progress of a job.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def describe_job(job: Job, before: int) -> dict[str, Any]:
     result: Result | None = job.result if state == "done" else None
     message = job.message
     if state == "waiting" and before:
-        message = f"waits for {before} before it"
+        message = f"waits for {before} earlier jobs"
     return {
         "id": job.id,
         "title": job.title,
@@ -232,7 +232,7 @@ def describe_job(job: Job, before: int) -> dict[str, Any]:
 
 def describe_pictures(pictures: list[Picture], address: str) -> list[dict[str, Any]]:
     """
-    Say which cutouts there are.
+    List the cutouts.
 
     Parameters
     ----------

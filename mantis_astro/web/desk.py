@@ -1,4 +1,4 @@
-"""`Desk`: what the routes share: models, jobs, and a thread that computes answers."""
+"""`Desk`: the shared state of the routes: models, jobs, and the thread of answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Desk"]
 
 class Desk:
     """
-    What the routes share.
+    Shared state of the routes.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Desk:
             self._pool.submit(self.shelf.open, name)
 
     def close(self) -> None:
-        """Cancel what is under way."""
+        """Cancel all jobs."""
         self.jobs.close()
         self._pool.shutdown(cancel_futures=True)
 
@@ -145,7 +145,7 @@ class Desk:
 
     def describe(self, job: Job) -> dict[str, Any]:
         """
-        Say how far a job is.
+        Describe the progress of a job.
 
         Parameters
         ----------

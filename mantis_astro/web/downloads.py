@@ -127,7 +127,7 @@ def _as_qp(result):
 
 
 def _snippet(result, row):
-    """Python that stands alone; what is a stranger's text is a literal in it."""
+    """Write a self-contained Python program, with text of the user as literals."""
     pdf = RedshiftPDF.from_table(result.table[row])
     meta = {
         key: value
@@ -151,7 +151,7 @@ def _snippet(result, row):
 
 
 def _harmless(name):
-    """Write a name so that it ends no string."""
+    """Escape a name so that it cannot end a string."""
     return json.dumps(name).replace("\\", "/").replace('"', "'")
 
 

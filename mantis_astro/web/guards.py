@@ -1,4 +1,4 @@
-"""Guards around the application: who may ask, how often, how much; what goes out."""
+"""Guards around the application: access, rate, size, and headers of answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_CLIENTS = 10_000
 
 class Guards:
     """
-    Middleware that refuses what is not to reach the application.
+    Middleware that refuses requests before they reach the application.
 
     A request is refused whose Host header is not the server's own (a page of the web
     may have its name point to this machine), that another site's page sends, that is
@@ -65,7 +65,7 @@ class Guards:
         self._seen: dict[str, deque] = {}
 
     async def __call__(self, scope, receive, send):
-        """Answer a request, as ASGI has it."""
+        """Answer a request of ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -173,7 +173,7 @@ def _name_of(host):
 
 
 def _is_same_origin(headers):
-    """Whether no browser says that the request is of another site's page."""
+    """Return whether no header names the page of another site as the origin."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")

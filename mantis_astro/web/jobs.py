@@ -1,4 +1,4 @@
-"""Jobs: what takes longer than a request may, in a queue, each with a secret name."""
+"""Jobs: work that takes longer than a request, in a queue, each with a secret name."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _WORKERS = 2  # one may wait for servers while another computes
 
 
 class BusyError(RuntimeError):
-    """More is asked than the server has room for."""
+    """The server has no room for another job."""
 
 
 class CancelledError(Exception):
-    """Nobody wants the answer any more, or its time is up."""
+    """The job was cancelled, or its time is up."""
 
 
 class Job:
     """
-    A piece of work, and how far it is.
+    A piece of work, and its progress.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Job:
 
     def report(self, message: str, done: int = 0, total: int = 0) -> None:
         """
-        Say how far it is; for the work itself.
+        Report progress; called by the work itself.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class Job:
 
     def check(self) -> None:
         """
-        Raise if the work is to end now.
+        Raise an error if the work must end now.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Job:
 
     def run(self, work: Callable[[Job], Any], errors: tuple) -> None:
         """
-        Do the work, whatever happens.
+        Run the work, and record its result or its error.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Job:
 
 def sentence(error: BaseException) -> str:
     """
-    Take the sentence of an exception.
+    Return the message of an exception.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ class JobQueue:
         self._pool.shutdown(cancel_futures=True)
 
     def _forget(self):
-        """Drop what has been kept long enough, and the oldest of too many."""
+        """Remove expired results, and the oldest of too many."""
         now, limits = time.monotonic(), self._limits
         finished = [j for j in self._jobs.values() if j.finished_at < float("inf")]
         finished.sort(key=lambda job: job.finished_at)

@@ -1,4 +1,4 @@
-"""`Limits`: how much one server does for whoever asks."""
+"""`Limits`: limits of the server for all clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Limits"]
 @dataclass(frozen=True)
 class Limits:
     """
-    How much a server does for whoever asks.
+    Limits of the server for all clients.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The page: four files, which the package brings along and which are read once."""
+"""The page: four files of the package, read once."""
 
 from importlib.resources import files
 

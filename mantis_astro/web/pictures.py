@@ -19,7 +19,7 @@ _GREY_AND_ALPHA = 4  # colour type of PNG
 @dataclass(frozen=True)
 class Picture:
     """
-    What there is to show of one band.
+    Picture of one band.
 
     Attributes
     ----------

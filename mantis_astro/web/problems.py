@@ -1,4 +1,4 @@
-"""What goes wrong: described in OpenAPI, answered as JSON with a reason in words."""
+"""Errors of requests: their description in OpenAPI, and answers in JSON."""
 
 import json
 import logging
@@ -137,7 +137,7 @@ def answer_problems(app):
 
 
 def _methods_of(request):
-    """List what the address of a request takes."""
+    """List the methods of the address of a request."""
 
     def takes(method):
         scope = {**request.scope, "method": method}
@@ -147,7 +147,7 @@ def _methods_of(request):
 
 
 def _in_words(error):
-    """Say where in a request something is wrong, and what."""
+    """Describe the errors of a request and their places."""
     place = [
         str(part) for part in error["loc"] if part not in ("body", "query", "path")
     ]

@@ -1,4 +1,4 @@
-"""What requests and answers hold, as pydantic checks it and OpenAPI describes it."""
+"""Models of requests and answers, checked by pydantic and described in OpenAPI."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
@@ -47,7 +47,7 @@ class Magnitude(_Strict):
 
 
 class Problem(BaseModel):
-    """Why there is no answer."""
+    """Reason for an answer without a result."""
 
     error: str = Field(description="The reason, in words")
 
@@ -60,7 +60,7 @@ class Survey(BaseModel):
 
 
 class Options(BaseModel):
-    """What a request may name, and the limits."""
+    """Allowed values of requests, and limits."""
 
     version: str
     models_of_fluxes: list[str]
@@ -85,7 +85,7 @@ class Flag(FlagWords):
 
 
 class Card(BaseModel):
-    """What a model is."""
+    """Description of a model."""
 
     name: str
     description: str
@@ -95,7 +95,7 @@ class Card(BaseModel):
     training_sample: str
     training_prior: str
     performance: str
-    caveats: str = Field(description="Where not to trust it")
+    caveats: str = Field(description="Known limits of the model")
     citations: list[str]
     licence: str
     sha256: str
@@ -103,9 +103,9 @@ class Card(BaseModel):
 
 
 class Job(BaseModel):
-    """How far a job is."""
+    """Progress of a job."""
 
-    id: str = Field(description="Its name: whoever has it sees the result")
+    id: str = Field(description="Secret name, which gives access to the result")
     title: str
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
     message: str
@@ -142,8 +142,8 @@ Summary = create_model("Summary", __doc__="Estimates of one galaxy.", **_summary
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 _whole: Any = {
     "bands_used": (list[str], ...),
-    "hpd68": (list[Pair], Field(..., description="Where p(z) is highest, 68 %")),
-    "hpd95": (list[Pair], Field(..., description="Where p(z) is highest, 95 %")),
+    "hpd68": (list[Pair], Field(..., description="Highest-density region of 68 %")),
+    "hpd95": (list[Pair], Field(..., description="Highest-density region of 95 %")),
     "p_z": (list[float], Field(..., description="Probability of each redshift bin")),
 }
 Galaxy = create_model(
@@ -171,7 +171,7 @@ GalaxyOfJob = create_model(
 Page = create_model(
     "Page",
     __doc__="Some rows of the result of a job.",
-    rows=(int, Field(..., description="How many there are in all")),
+    rows=(int, Field(..., description="Total number")),
     galaxies=(list[Summary], ...),
 )
 
@@ -213,7 +213,7 @@ class Schemas:
         names: Any = Literal[tuple(band_names())]
 
         class GalaxyAsked(_Strict):
-            """What was measured of one galaxy."""
+            """Measurements of one galaxy."""
 
             id: str = Field("", max_length=200)
             photometry: dict[names, Flux | Magnitude] = Field(
@@ -228,7 +228,7 @@ class Schemas:
             @field_validator("photometry", mode="before")
             @classmethod
             def _settle_names(cls, value: Any) -> Any:
-                """Take other spellings of a band for the band."""
+                """Normalise the names of bands."""
                 if not isinstance(value, dict):
                     return value
                 settled = {_settled(band): one for band, one in value.items()}

@@ -97,7 +97,7 @@ class Shelf:
 
     def open(self, name: str) -> PhotoZ:
         """
-        Give a model, loading it if that has not been done.
+        Return a model, loaded at its first use.
 
         Parameters
         ----------

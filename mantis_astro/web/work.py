@@ -1,4 +1,4 @@
-"""What the server computes: redshifts of fluxes, of a position, and of a table."""
+"""Work of the server: redshifts of fluxes, of a position, and of a table."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NAMES = "name", "id", "objid", "object_id", "objectid", "source_id", "designati
 @dataclass(frozen=True)
 class Result:
     """
-    What a job gives.
+    Result of a job.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ def estimate_fluxes(photoz: PhotoZ, table: QTable, job: Job | None = None) -> QT
 
 
 class _StoppableClock(Clock):
-    """Time that ends with a job."""
+    """Clock that stops with a job."""
 
     def __init__(self, job):
         self._job = job
@@ -204,7 +204,7 @@ class _WatchedCutouts:
 
     @property
     def notes(self):
-        """Say what could not be fetched, a line for each reason."""
+        """Describe missing cutouts, a line for each reason."""
         failures = {}
         for pictures in self.pictures.values():
             for picture in pictures:
@@ -335,7 +335,7 @@ def estimate_table(
 
 
 def _with_fluxes(table, survey, unit):
-    """Give the table with columns of fluxes, or say why there are none."""
+    """Return the table with columns of fluxes, or as it is with the reason."""
     if survey is not None:
         return read_photometry(table, survey=survey, keep="all"), ""
     if bands := find_bands(table):
@@ -347,11 +347,11 @@ def _with_fluxes(table, survey, unit):
 
 
 def _with_units(table, bands, unit):
-    """Give the columns of fluxes the unit that they are said to have."""
+    """Set the unit of the columns of fluxes."""
     names = [name for band in bands for name in flux_columns(band)]
     bare = [n for n in names if n in table.colnames and table[n].unit is None]
     if bare and unit is None:
-        msg = f"these columns have no unit, so say which it is: {', '.join(bare)}"
+        msg = f"choose the unit of these columns, which have none: {', '.join(bare)}"
         raise InputSpecError(msg)
     for name in bare:
         table[name].unit = unit

@@ -180,7 +180,7 @@ def test_redshifts_outside_the_bins_are_counted(fresh, toy):
         ({"weight": lambda t: t.z_spec * 0}, "are needed, got 0 of 2000"),
         (
             {"weight": lambda t: np.r_[1e6, np.ones(1999)]},
-            "got 2000 of 2000, which their weights make as good as 1",
+            "got 2000 of 2000, with weights that correspond to 1",
         ),
     ],
 )

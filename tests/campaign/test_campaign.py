@@ -188,7 +188,7 @@ def test_the_command_asks_before_it_starts(plain, sky, tmp_path, capsys):
     assert main(command) == 0
     assert len(read_table(folder / "redshifts.fits")) == N + N // 3
     assert main(["campaign"]) == 1
-    assert "--example prints a campaign" in capsys.readouterr().err
+    assert "--example prints a file" in capsys.readouterr().err
 
 
 def test_the_example_is_a_campaign(capsys):

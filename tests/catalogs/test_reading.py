@@ -120,7 +120,8 @@ class TestNamedColumns:
     def test_numbers_that_could_be_anything_are_refused(self):
         rows = Table({"flux": [1.0, 300.0]})
         with pytest.raises(
-            u.UnitsError, match="column 'flux' of decam_g has no unit: say with unit="
+            u.UnitsError,
+            match="column 'flux' of decam_g has no unit: pass its unit as unit=",
         ):
             read_photometry(rows, columns={"decam_g": "flux"})
         rows["flux"].unit = "K"
@@ -166,7 +167,7 @@ class TestGuessing:
     def test_what_is_common_to_surveys_is_not_guessed(self):
         rows = Table({"gmag": [20.0], "e_gmag": [0.1], "rmag": [20.0], "e_rmag": [0.1]})
         for options in ({}, {"columns": {}}, {"survey": []}):
-            with pytest.raises(InputSpecError, match="say which survey's table it is"):
+            with pytest.raises(InputSpecError, match="pass the survey of the table"):
                 read_photometry(rows, **options)
 
     def test_columns_of_two_catalogues_ask_which(self):
@@ -197,7 +198,7 @@ class TestSeveralSurveys:
         notes = table.meta["PHOTNOTE"]
         assert "Sloan Digital Sky Survey: no columns are left for it" in notes
         with pytest.raises(
-            InputSpecError, match="Sloan .* are there, such as modelFlux_u,"
+            InputSpecError, match="Sloan .* were found, such as modelFlux_u,"
         ):
             read_photometry(self.rows(), survey="sdss")
 
@@ -393,7 +394,7 @@ class TestRegistry:
     def test_what_does_not_fit_is_refused(self):
         with pytest.raises(MissingBandError, match="no band 'kids_g'"):
             register_catalog(Catalog("bad", "Bad", {"g": "kids_g"}, ()))
-        with pytest.raises(ValueError, match="'bad' has no band 'r', of which somethi"):
+        with pytest.raises(ValueError, match="an entry of 'bad' names band 'r'"):
             register_catalog(
                 Catalog("bad", "Bad", {"g": "sdss_g0"}, (), zero_points={"r": 0.1})
             )

@@ -266,7 +266,7 @@ def test_an_exposure_time_that_is_none_is_missing(write, value, caplog):
     cutout = read_cutout(write(header=ps1_header(EXPTIME=value)))
     assert "exposure_time" not in cutout.meta
     assert "zero_point_ab" not in cutout.meta
-    assert f"EXPTIME = {value!r} says nothing: taken as missing" in caplog.text
+    assert f"EXPTIME = {value!r} cannot be read: treated as missing" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -346,5 +346,5 @@ def test_real_files_tell_their_band_and_zero_point(
 
 @pytest.mark.real_data
 def test_a_real_image_of_an_unregistered_survey_is_not_guessed(real_data):
-    with pytest.raises(InputSpecError, match="neither header nor file name tells"):
+    with pytest.raises(InputSpecError, match="neither header nor file name identifies"):
         read_cutout(real_data / "images/ugc1333/DES_g.fits")

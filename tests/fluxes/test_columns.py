@@ -97,7 +97,7 @@ def test_what_is_not_observed_is_counted(caplog):
     read_fluxes(table)
     assert (
         "of 4 fluxes, 2 are -99 or -999 or -9999 and 1 have an error that is zero, "
-        "negative or infinite: taken for not observed (missing=() takes all"
+        "negative or infinite: treated as not observed (missing=() uses all"
     ) in caplog.text
 
 
@@ -144,7 +144,7 @@ def test_maggies_and_ab_magnitudes_are_fluxes_too(kind, unit, flux, error):
 def test_maggies_of_a_survey_in_vega_are_told(caplog):
     table = QTable({"flux_unwise_W1": [1.0] * u.nmgy})
     assert read_fluxes(table).flux == pytest.approx(3631.0)
-    assert "unwise.W1 in nmgy are taken for AB" in caplog.text
+    assert "unwise.W1 in nmgy are treated as AB" in caplog.text
 
 
 def test_bands_of_a_table_come_in_the_order_of_its_columns():

@@ -37,7 +37,7 @@ def test_algebra():
 
 
 def test_negative_scales_are_refused():
-    with pytest.raises(ValueError, match="numbers from 0, got -1"):
+    with pytest.raises(ValueError, match="must not be negative, got -1"):
         -1 * Linear()
 
 

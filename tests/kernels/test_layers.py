@@ -113,7 +113,7 @@ def test_layers_that_do_not_tell_all_are_seen(caplog):
     x = samples(4, 2, 3)
     with caplog.at_level(logging.INFO, logger="mantis_astro.kernels.tangent"):
         EmpiricalNTK(FirstAxis().double()).gram(x)
-    assert "do not tell its gradients" in caplog.text
+    assert "do not follow from its layers" in caplog.text
 
 
 def test_no_gradient_by_a_weight_is_made(monkeypatch):

@@ -267,7 +267,7 @@ def test_values_of_any_game_obey_the_axioms(values):
 
 def test_a_number_of_values_that_is_no_game_is_refused():
     for n in (1, 3, 6):
-        with pytest.raises(ValueError, match=rf"2\*\*n_player of them, got {n}"):
+        with pytest.raises(ValueError, match=rf"2\*\*n_player long, got {n}"):
             exact_shapley(np.zeros(n))
 
 

@@ -698,7 +698,7 @@ def test_without_a_network_a_table_ends_soon_and_says_why():
 
 def test_a_report_needs_a_call_first():
     for method in ("report", "failed", "counts", "requests_sent"):
-        with pytest.raises(ValueError, match="nothing was asked for yet"):
+        with pytest.raises(ValueError, match="nothing was requested yet"):
             getattr(SurveyCutouts(), method)()
 
 

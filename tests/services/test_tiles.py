@@ -584,7 +584,7 @@ def test_sparse_objects_are_left_to_the_web(serve):
     ("sources", "message"),
     [
         ({"ps1": "tils"}, "no service 'tils' for Pan-STARRS1; there are"),
-        ({"galex": "tiles"}, "where the tiles of GALEX are is not known"),
+        ({"galex": "tiles"}, "no tiles of GALEX are known"),
         ({"galex": PanSTARRS}, "no service of GALEX"),
         ({"ps1": []}, "at least one"),
     ],

@@ -95,7 +95,7 @@ def test_writing_leaves_the_table_unchanged(table, tmp_path):
 def test_an_existing_file_is_replaced_only_when_asked(table, tmp_path, ending):
     path = tmp_path / f"t.{ending}"
     path.write_text("precious")
-    with pytest.raises(FileExistsError, match="overwriting must be asked for"):
+    with pytest.raises(FileExistsError, match="pass overwrite=True to replace it"):
         write_table(table, path)
     assert path.read_text() == "precious"
     write_table(table, path, overwrite=True)

@@ -244,7 +244,10 @@ def test_a_wrong_request_is_told_why(client, body, reason):
         (b"a,b\n1,2\n", "there are neither fluxes"),
         (b"ra,dec\n" + b"1,2\n" * 51, "the table has 51 rows, and the limit is 50"),
         (b"ra,dec\n" + b"1,2\n" * 4, "4 positions to fetch images of, and the limit"),
-        (b"flux_ps1_g\n100\n", "no unit, so say which it is: flux_ps1_g"),
+        (
+            b"flux_ps1_g\n100\n",
+            "choose the unit of these columns, which have none: flux_ps1_g",
+        ),
         (b"\xff\xfe", "is not text in UTF-8"),
     ],
 )

@@ -8,7 +8,7 @@ __all__ = ["PS1"]
 
 
 def _measures(stem, aperture):
-    """Those of stacks, means and forced photometry; -999 is none."""
+    """Stacks, means and forced photometry; -999 marks missing values."""
     return tuple(
         Measure(
             f"{{band}}{kind}{stem}{unit}",

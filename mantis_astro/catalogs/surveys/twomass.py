@@ -6,7 +6,7 @@ __all__ = ["TWOMASS"]
 
 
 def _magnitudes(value, error, aperture=TOTAL):
-    """Vega; where there is none, merged tables have 0."""
+    """Vega magnitudes; merged tables have 0 where there is none."""
     return Measure(value, error, system="Vega", missing=(0.0,), aperture=aperture)
 
 

@@ -1,5 +1,5 @@
 """
-A prior as the samplers of other libraries take it.
+Priors for the samplers of other libraries.
 
 One module for each library, imported by the method of `RedshiftPrior` that needs it.
 """

@@ -10,7 +10,7 @@ __all__ = ["BilbyRedshift"]
 
 class BilbyRedshift(require("bilby.core.prior", extra="bilby").Prior):
     """
-    A `RedshiftPrior` as bilby's samplers want it.
+    A `RedshiftPrior` with the interface of bilby's priors.
 
     bilby writes what it was made of to its result files, and makes it again.
 

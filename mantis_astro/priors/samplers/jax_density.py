@@ -140,7 +140,7 @@ def _log_density_jvp(primals, tangents):
 
 def make_jax_density(density):
     """
-    Put the tables of a density where JAX finds them.
+    Create a density with tables that are JAX arrays.
 
     Parameters
     ----------

@@ -221,7 +221,7 @@ class TileFetcher(Fetcher):
 
     def give_up(self, tile, wants, error):
         """
-        Note that a tile is of no use.
+        Record that a tile cannot be used.
 
         Parameters
         ----------
@@ -273,7 +273,7 @@ class TileFetcher(Fetcher):
 
     def kept(self, url, start, stop):
         """
-        Give bytes of a file that are kept; nothing is kept of files on this machine.
+        Return cached bytes of a file; files on this machine are not cached.
 
         Parameters
         ----------
@@ -508,7 +508,7 @@ class _Reading:
         raise MissingBytesError(start, stop)
 
     def _ask(self, start, stop, done, use=lambda: None):
-        """Bring bytes here, from the cache if it has them; ``use`` is what they do."""
+        """Fetch bytes, from the cache if it has them, and pass them to ``use``."""
         if self._is_packed:
             start, stop = 0, _LONGEST_FILE
         kept = self._fetcher.kept(self._url, start, stop)

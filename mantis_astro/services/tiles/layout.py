@@ -1,4 +1,4 @@
-"""`read_layout`: which bytes of a FITS file hold which rows of its image."""
+"""`read_layout`: the bytes of the rows of an image in a FITS file."""
 
 import io
 import math
@@ -82,7 +82,7 @@ def read_layout(read, *, hdu=None):
 
 
 class _Image:
-    """What the header of an image says of its pixels."""
+    """Description of the pixels of an image by its header."""
 
     def __init__(self, header, naxis):
         sides = [header[f"{naxis}{i + 1}"] for i in range(header[naxis])]

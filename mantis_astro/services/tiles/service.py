@@ -57,8 +57,8 @@ class TileServiceClass(CutoutServiceClass):
         super().__init__(survey)
         if tiles is None and self.survey.service != "panstarrs":
             msg = (
-                f"where the tiles of {self.survey.title} are is not known here: give "
-                "'tiles', a folder or a TileList"
+                f"no tiles of {self.survey.title} are known: pass 'tiles', a folder or "
+                "a TileList"
             )
             raise InvalidQueryError(msg)
         if isinstance(tiles, str | Path):

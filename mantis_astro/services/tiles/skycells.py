@@ -1,4 +1,4 @@
-"""`SkycellGrid`: where the skycells of Pan-STARRS1 lie, without asking anybody."""
+"""`SkycellGrid`: positions of the skycells of Pan-STARRS1, computed locally."""
 
 import numpy as np
 from astropy.table import Table

@@ -1,4 +1,4 @@
-"""What each observation was like: seeing, exposure, background, and what is missing."""
+"""Observing conditions: seeing, exposure, background, and missing images."""
 
 from dataclasses import dataclass, fields
 
@@ -65,7 +65,7 @@ class Conditions:
 
 def draw_conditions(keys, *, bands=BANDS, missing=None):
     """
-    Draw how the surveys observed many targets.
+    Draw the observing conditions of many targets.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def _fractions(bands, given):
 
 def _numbers(keys):
     """
-    Make what gives the uniform numbers of a survey or a band, (n, 8).
+    Create the function for the uniform numbers of a survey or a band, (n, 8).
 
     Numbers of a band do not depend on which other bands are asked for. The nine bands
     have places in one row of each target, the first of which their surveys share; all

@@ -1,4 +1,4 @@
-"""A survey's noise as resampling onto a common grid leaves it."""
+"""Noise of a survey after resampling onto a common grid."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""`Instrument`: how the images of a survey come about."""
+"""`Instrument`: simulation of the images of a survey."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -118,7 +118,7 @@ class Instrument:
 
     def expose(self, band, of_survey, normal):  # noqa: ARG002  one signature
         """
-        Draw how deep a band looks.
+        Draw the depth of a band.
 
         Parameters
         ----------

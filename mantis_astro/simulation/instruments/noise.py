@@ -1,4 +1,4 @@
-"""What the noise of all surveys is made of."""
+"""Building blocks of the noise of all surveys."""
 
 from dataclasses import dataclass
 

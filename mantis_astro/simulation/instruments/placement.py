@@ -1,4 +1,4 @@
-"""Where the pixels of a survey's cutouts lie on the sky."""
+"""Positions of the pixels of a survey's cutouts on the sky."""
 
 from dataclasses import dataclass, fields, replace
 

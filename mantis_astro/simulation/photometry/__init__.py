@@ -1,1 +1,1 @@
-"""Catalogues of fluxes in any filters: what is in the sky, and how surveys see it."""
+"""Simulated catalogues of fluxes in any filters: sources, and their observation."""

@@ -1,4 +1,4 @@
-"""How catalogues see the sky: depth, zero points, apertures, dust and errors."""
+"""Observation of catalogues: depth, zero points, apertures, dust and errors."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -440,7 +440,7 @@ def _limits(see, facts, c):
 
 
 def _dust(see, told):
-    """E(B-V) of Galactic dust left in fluxes, and what is told of it, both (n,)."""
+    """E(B-V) of Galactic dust left in fluxes, and the value that is told, both (n,)."""
     n, n_group = len(see.group), len(see.fields)
     typical = 0.04 * np.exp(0.6 * see.normal(n_group))[see.group]
     true = np.minimum(typical * np.exp(0.5 * see.normal(n)), 1.0)

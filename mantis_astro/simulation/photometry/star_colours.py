@@ -1,4 +1,4 @@
-"""Stars as catalogues see them: smooth spectra through the colours of the locus."""
+"""Colours of stars in catalogues: smooth spectra through the stellar locus."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Surveys as catalogues have them: which filters go together, how deep, how well."""
+"""Surveys of simulated catalogues: their filters, depths and errors."""
 
 from dataclasses import dataclass
 

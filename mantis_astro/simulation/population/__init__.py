@@ -1,1 +1,1 @@
-"""Galaxies, quasars and stars: what there is on the sky, and how it shines."""
+"""Galaxies, quasars and stars of the simulated sky, and their spectra."""

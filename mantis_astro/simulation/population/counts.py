@@ -1,4 +1,4 @@
-"""How many galaxies of which brightness there are, and which a survey picks."""
+"""Number counts of galaxies, and the selections of surveys."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +23,7 @@ _SQUARE_DEGREE = (np.pi / 180) ** 2
 @dataclass(frozen=True)
 class Subsample:
     """
-    Galaxies as one survey picks them.
+    Galaxies in the selection of one survey.
 
     Attributes
     ----------

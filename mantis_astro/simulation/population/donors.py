@@ -1,4 +1,4 @@
-"""Donors: mixtures of templates fitted to real galaxies, and which suits a galaxy."""
+"""Donors: mixtures of templates fitted to real galaxies, and the choice among them."""
 
 from functools import cached_property, lru_cache
 from importlib.resources import files

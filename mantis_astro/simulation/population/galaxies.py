@@ -46,7 +46,7 @@ _LEAST_SIN_B = np.sin(np.radians(5))
 @dataclass(frozen=True)
 class GalaxySample:
     """
-    Galaxies with all that is true of them; one row each, sliced along.
+    True properties of galaxies, one row each; slices are samples.
 
     Attributes
     ----------
@@ -443,7 +443,7 @@ def _nuclei(u01):
 
 
 def _dust(u01, latitude):
-    """E(B-V), and what two maps say of it."""
+    """E(B-V), and its values on two maps."""
     sin_b = np.maximum(np.abs(np.sin(np.radians(latitude))), _LEAST_SIN_B)
     ebv = np.minimum(0.02 / sin_b * np.exp(0.45 * ndtri(u01[:, _EBV])), 2.0)
     noise = ndtri(u01[:, _MAPS]).reshape(-1, 2, 2)

@@ -1,4 +1,4 @@
-"""Scenes: a target, and all that happens to stand near it on the sky."""
+"""Scenes: a target, and its neighbours on the sky."""
 
 from dataclasses import dataclass
 from functools import lru_cache

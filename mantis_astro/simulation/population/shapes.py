@@ -1,4 +1,4 @@
-"""Sizes and shapes of galaxies: a disc and a bulge, and whose light is whose."""
+"""Sizes and shapes of galaxies: a disc and a bulge, and their shares of the light."""
 
 from dataclasses import dataclass
 

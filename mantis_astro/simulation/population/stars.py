@@ -1,4 +1,4 @@
-"""Stars of the Galaxy: how many, how bright, and of which colour."""
+"""Stars of the Galaxy: their density, magnitudes and colours."""
 
 from functools import lru_cache
 

@@ -29,7 +29,7 @@ _FINEST = 5 / 6  # waves for a pixel: finer ones, up to 1, are averaged away by 
 @lru_cache(maxsize=16)
 def plan_grid(bands, shape, pixel_scale):
     """
-    Settle how each survey comes onto a grid, as `align_batch` would bring it there.
+    Plan the images of each survey on a grid, as `align_batch` would resample them.
 
     Parameters
     ----------

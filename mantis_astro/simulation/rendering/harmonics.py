@@ -1,4 +1,4 @@
-"""Images of `Sources` as sums of plane waves: the part that costs the time."""
+"""Images of `Sources` as sums of plane waves, which takes most of the time."""
 
 from dataclasses import dataclass, fields
 from functools import lru_cache

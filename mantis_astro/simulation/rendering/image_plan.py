@@ -1,4 +1,4 @@
-"""`ImagePlan`: what is rendered of a survey; and rendering it, for both renderers."""
+"""`ImagePlan`: plan of the images of a survey, and their rendering."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -184,7 +184,7 @@ def near(sources, shape, pixel_scale):
 
 
 def _transfers(plan, lattice, conditions):
-    """Compute what each width needs once: table (n_width, n, n), and its rows."""
+    """Compute the transfer function of each width: (n_width, n, n), and its rows."""
     widths, which = np.unique(conditions.psf_fwhm[:, plan.columns], return_inverse=True)
     table = np.array([_transfer(plan, lattice, width) for width in widths.tolist()])
     return torch.from_numpy(table), torch.from_numpy(which.reshape(len(conditions), -1))

@@ -1,4 +1,4 @@
-"""`render_cutouts`: what each survey would serve of sources, in its own pixels."""
+"""`render_cutouts`: cutouts of sources as each survey would serve them."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -35,7 +35,7 @@ _CHUNK = 16  # targets at a time
 
 @lru_cache(maxsize=16)
 def _plans(bands):
-    """Wave numbers, and what is rendered, of each survey."""
+    """Wave numbers and plan of each survey."""
     plans = []
     for name, columns in columns_of_surveys(bands).items():
         survey, instrument = get_survey(name), get_instrument(name)
@@ -149,7 +149,7 @@ def render_cutouts(sources, coords, *, conditions):
 
 
 def _observe(sources, coords, conditions):
-    """Render, add noise, and make what is served of it."""
+    """Render, add noise, and convert to served images."""
     generators = noise_generators(conditions.keys)
     depth = Depth.of(conditions)
     found = [{} for _ in range(len(coords))]

@@ -1,4 +1,4 @@
-"""What surveys see of sources, on the common grid: noise, gaps, and missing images."""
+"""Observation of sources on the common grid: noise, gaps, and missing images."""
 
 import torch
 
@@ -16,7 +16,7 @@ def observe_grid(
     sources, n_target, *, keys, shape=(32, 32), pixel_scale=1.0, conditions=None
 ):
     """
-    Observe sources: images on the common grid as a network is given them.
+    Observe sources: images on the common grid of a network.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def observe_grid(
 
 def add_noise_grid(images, conditions, *, pixel_scale=1.0, draw=0):
     """
-    Add to images on the common grid the noise that they would come with.
+    Add the noise of surveys to images on the common grid.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Transfer functions: what a PSF and pixels do to an image in k-space."""
+"""Transfer functions of PSFs and of pixels in k-space."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Survey servers on this machine: `LocalSky`, and the faults it commits on order."""
+"""Survey servers on this machine: `LocalSky`, and faults that can be requested."""
 
 from mantis_astro.simulation.server.faults import FAULTS, Fault, mixed_faults
 from mantis_astro.simulation.server.local_sky import LocalSky, Request

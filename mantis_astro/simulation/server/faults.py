@@ -1,4 +1,4 @@
-"""Faults of survey servers, to be ordered from the local sky."""
+"""Faults of survey servers, simulated by the local sky."""
 
 import hashlib
 import io

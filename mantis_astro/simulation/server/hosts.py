@@ -1,4 +1,4 @@
-"""Listening ports of the local sky: HTTP, and what faults do to it."""
+"""Listening ports of the local sky: HTTP, with or without faults."""
 
 import gzip
 import http.server

@@ -1,4 +1,4 @@
-"""Images for the local sky: made galaxies, or what the caller gives."""
+"""Images for the local sky: artificial galaxies, or images of the caller."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the survey servers answer: the PS1 file list and cutouts, and the viewer."""
+"""Protocols of the survey servers: the PS1 file list and cutouts, and the viewer."""
 
 import email
 import hashlib

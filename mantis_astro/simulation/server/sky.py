@@ -1,4 +1,4 @@
-"""What the servers have to serve: an image of any position, and whose it is."""
+"""Images that the servers serve at any position, and their identification."""
 
 import hashlib
 import threading

@@ -1,4 +1,4 @@
-"""What is done to batches before they are prepared: pixels and fluxes, in torch."""
+"""Random changes of the pixels and fluxes of batches, in torch."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a training reads: batches that depend on the seed and the step alone."""
+"""Batches of a training, which depend on the seed and the step alone."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
@@ -310,7 +310,7 @@ class ArrayData:
 
     def take(self, rows):
         """
-        Give chosen galaxies.
+        Return chosen galaxies.
 
         Parameters
         ----------

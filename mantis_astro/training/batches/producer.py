@@ -1,4 +1,4 @@
-"""Batches ahead of the step that needs them, by processes of their own."""
+"""Preparation of batches ahead of the steps that need them, in own processes."""
 
 import multiprocessing
 import queue

@@ -1,4 +1,4 @@
-"""Which galaxies a step draws, and which are held out."""
+"""Selection of the galaxies of each step, and of those held out."""
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class Sampler:
 
 def class_balance(z, z_edges):
     """
-    Chances that make each redshift bin come equally often.
+    Probabilities of galaxies that make each redshift bin equally frequent.
 
     Parameters
     ----------

@@ -198,7 +198,7 @@ class SimulatedCatalogs:
 
     def held_out(self, n, batch_size=256):
         """
-        Give objects of other donors than are trained on, stars among them.
+        Return objects of donors that are not trained on, stars among them.
 
         Parameters
         ----------

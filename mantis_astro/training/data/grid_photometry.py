@@ -105,7 +105,7 @@ class GridPhotometry:
 
     def as_cutouts(self, images):
         """
-        Dress images of one galaxy as cutouts that were aligned.
+        Convert images of one galaxy to aligned cutouts.
 
         Parameters
         ----------

@@ -167,7 +167,7 @@ def _expanded(planes, scales):
 @dataclass(frozen=True)
 class HalfPrecision:
     """
-    Pixels that are kept as inverse hyperbolic sines, given back as they were.
+    Pixels stored as inverse hyperbolic sines, and converted back when read.
 
     Attributes
     ----------

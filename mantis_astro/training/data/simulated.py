@@ -193,7 +193,7 @@ class SimulatedGalaxies:
 
     def held_out(self, n, batch_size):
         """
-        Give galaxies of the population that is not trained on, as nature draws them.
+        Return galaxies of the population that is not trained on, at its natural n(z).
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ __all__ = ["SkySplit", "TableData"]
 @record("sky_split")
 class SkySplit:
     """
-    How galaxies of a table are divided by their place on the sky.
+    Division of the galaxies of a table by their positions on the sky.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class TableData:
 
 def redshifts(table, name):
     """
-    Take redshifts out of a table.
+    Read the redshifts of a table.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def redshifts(table, name):
 
 def ebv_columns(table, names, maps):
     """
-    Take E(B-V) out of a table.
+    Read E(B-V) of a table.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, network, step):
         """
-        Take in the weights after a step.
+        Update the average with the weights after a step.
 
         Parameters
         ----------

@@ -105,7 +105,7 @@ class Team:
 
     def agree(self, value):
         """
-        Take a number of the first process.
+        Return the number of the first process.
 
         Parameters
         ----------

@@ -46,7 +46,7 @@ def initial_network(config, *, seed, initialization):
 @torch.no_grad()
 def standardize(network, batch):
     """
-    Let the layers that read fluxes begin with inputs of equal and independent scatter.
+    Initialise layers that read fluxes for inputs of equal and independent scatter.
 
     Magnitudes of nine bands rise and fall together, by ten times more than colours
     differ, and gradients know of little else at first. Aperture sums begin with mean

@@ -30,7 +30,7 @@ _registered: dict = {}
 
 def register_loss(name, loss):
     """
-    Give a loss of one's own a name, to be weighted in ``LossConfig(other=...)``.
+    Register a loss by a name, to be weighted in ``LossConfig(other=...)``.
 
     Parameters
     ----------

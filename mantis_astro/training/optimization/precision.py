@@ -1,4 +1,4 @@
-"""Precision of a training step: what it means, and which is faster here."""
+"""Precision of a training step, and the choice of the faster one."""
 
 import contextlib
 from functools import partial

@@ -1,4 +1,4 @@
-"""How far a training is, and the learning rate that goes with it."""
+"""Progress of a training, and its learning rate."""
 
 import math
 import time

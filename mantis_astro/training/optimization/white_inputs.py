@@ -14,7 +14,7 @@ __all__ = ["train_in_plain_inputs", "train_in_white_inputs"]
 @torch.no_grad()
 def train_in_white_inputs(network, batch):
     """
-    Let the weights of layers that read fluxes be those of whitened inputs.
+    Convert the weights of layers that read fluxes to those of whitened inputs.
 
     Magnitudes rise and fall together; a network that learns from a thousand galaxies
     hardly moves along the colours. It is a change of coordinates: what the network

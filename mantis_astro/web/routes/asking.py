@@ -92,7 +92,9 @@ def asking(desk):
         model: Annotated[ModelName | None, Query()] = None,
         survey: Annotated[
             SurveyName | None,
-            Query(description="Whose columns it has, if their names do not tell"),
+            Query(
+                description="Survey of the columns, if their names do not identify it"
+            ),
         ] = None,
         unit: Annotated[
             Literal["nJy", "uJy", "mJy", "Jy", "nmgy"] | None,
@@ -123,7 +125,7 @@ def asking(desk):
 
 
 def _work_of_fluxes(shelf, asked):
-    """Name the job that a request describes, and say what it does."""
+    """Return the name and the work of the job that a request describes."""
     galaxies = asked.model_dump()["galaxies"]
     names = [galaxy["id"] or f"galaxy {i + 1}" for i, galaxy in enumerate(galaxies)]
 
@@ -136,7 +138,7 @@ def _work_of_fluxes(shelf, asked):
 
 
 def _work_of_position(desk, asked):
-    """Name the job that a request describes, and say what it does."""
+    """Return the name and the work of the job that a request describes."""
 
     def work(job):
         photoz = desk.shelf.open(asked.model or desk.shelf.default_of_images)

@@ -1,4 +1,4 @@
-"""What there is: models, flags, and what a request may name."""
+"""Lists of models, of flags, and of allowed values."""
 
 from fastapi import APIRouter
 
@@ -14,7 +14,7 @@ __all__ = ["listing"]
 
 def listing(desk):
     """
-    Make the routes that list what there is.
+    Make the routes of lists.
 
     Parameters
     ----------

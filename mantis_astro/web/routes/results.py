@@ -1,4 +1,4 @@
-"""Jobs: how far they are, and what they give."""
+"""Progress and results of jobs."""
 
 from typing import Annotated, Any
 
@@ -20,13 +20,15 @@ __all__ = ["results"]
 _MOST_ROWS = 10**9
 _MEDIA = "text/plain", "application/fits", "application/x-hdf5", "text/x-python"
 
-JobId = Annotated[str, Path(max_length=64, description="As the job was called")]
-Row = Annotated[int, Path(ge=0, le=_MOST_ROWS, description="Counted from 0")]
+JobId = Annotated[str, Path(max_length=64, description="Name of the job")]
+Row = Annotated[
+    int, Path(ge=0, le=_MOST_ROWS, description="Index of the galaxy, from 0")
+]
 
 
 def results(desk):
     """
-    Make the routes of jobs that there are.
+    Make the routes of existing jobs.
 
     Parameters
     ----------
@@ -118,7 +120,10 @@ def results(desk):
         job_id: JobId,
         kind: Kind,
         row: Annotated[
-            int, Query(ge=0, le=_MOST_ROWS, description="For prospector: which galaxy")
+            int,
+            Query(
+                ge=0, le=_MOST_ROWS, description="For prospector: index of the galaxy"
+            ),
         ] = 0,
     ):
         result = desk.find_result(job_id, row)

@@ -3,12 +3,12 @@ Kernels in a network's place, along training: the experiments of arXiv:2310.1861
 
 Regression of three functions and one classification, with the settings of the paper's
 public code; every figure of the table is a median over seeds, at half of the training
-and at its end; ``seeds`` is the range of CK/NTK over them. Penalties of the classification are each kernel's own, by
-cross-validation; ``least`` is the loss of the penalty that is best for the test.
-``python benchmarks/kernel_surrogates.py --output DIR`` also draws the losses along
-training. The paper's claims stand beside what was measured. Trainings share the
-processors; all of them take about two hours of one, ``--only classification`` (or
-``relu``, ``tanh``) less.
+and at its end; ``seeds`` is the range of CK/NTK over them. Penalties of the
+classification are each kernel's own, by cross-validation; ``least`` is the loss of the
+penalty that is best for the test. ``python benchmarks/kernel_surrogates.py --output
+DIR`` also draws the losses along training. The paper's claims stand beside what was
+measured. Trainings share the processors; all of them take about two hours of one,
+``--only classification`` (or ``relu``, ``tanh``) less.
 """
 
 import argparse

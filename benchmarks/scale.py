@@ -4,8 +4,10 @@ Catalogues of LSDB on a local cluster, against one call of add_redshifts.
 One process with `PhotoZ.add_redshifts`, and on the same rows one and two
 workers of dask with `scale.predict_catalog`, from HATS to HATS. Seconds are of the
 clock and of the processors; the latter do not depend on what else runs on the machine.
-Answers are compared bit by bit. Then the run is killed with SIGKILL at
-three points, and started again.
+Answers are compared bit by bit. dask makes its workers return memory to the system at
+once, which costs page faults at each large array: a last run shows that. Then a run on
+at most 100,000 rows is killed with SIGKILL at three points, and started again.
+``MANTIS_ASTRO_SCALE_ROWS`` in the environment sets the number of rows.
 """
 
 import multiprocessing
@@ -25,6 +27,8 @@ from astropy.table import Table
 from harness import run
 
 MODEL = "simulated-photometric"
+LARGEST_KILLED = 100_000  # rows
+TRIM = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 BANDS = (
     *("galex_NUV", "galex_FUV", "ps1_g", "ps1_r", "ps1_i", "ps1_z", "ps1_y"),
     *("unwise_W1", "unwise_W2"),
@@ -46,6 +50,18 @@ def make_rows(n):
     return pd.DataFrame(columns)
 
 
+def write_catalog(rows, path):
+    """A HATS catalogue of the rows, in at least twelve parts."""
+    import lsdb
+
+    lsdb.from_dataframe(
+        rows,
+        catalog_name="made",
+        partition_rows=max(len(rows) // 12, 1),
+        margin_threshold=None,
+    ).write_catalog(path, progress_bar=False)
+
+
 def predict_plain(rows):
     """One call for all rows; returns the table, seconds and memory."""
     from mantis_astro import PhotoZ
@@ -61,14 +77,16 @@ def predict_plain(rows):
     return table, time.perf_counter() - start, time.process_time() - cpu
 
 
-def predict_in_cluster(path, output, n_worker):
+def predict_in_cluster(path, output, n_worker, *, returns_memory=False):
     """LSDB on a local cluster; returns seconds of clock and processors, and memory."""
+    import dask
     from distributed import Client, LocalCluster
 
     from mantis_astro.scale import ModelReference, predict_catalog
 
     model = ModelReference.of(MODEL)
     with (
+        dask.config.set({} if returns_memory else {TRIM: None}),
         LocalCluster(
             n_workers=n_worker, threads_per_worker=1, dashboard_address=None
         ) as cluster,
@@ -154,7 +172,7 @@ def _predict(path, output):
 def benchmark(short):
     """Measure; returns a table with a row for each way."""
     try:
-        import lsdb
+        import lsdb  # noqa: F401
     except ImportError:
         return Table(
             names=["way"], dtype=[str], meta={"title": "LSDB is not installed"}
@@ -166,25 +184,28 @@ def benchmark(short):
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "in"
-        lsdb.from_dataframe(
-            rows,
-            catalog_name="made",
-            partition_rows=max(n // 12, 1),
-            margin_threshold=None,
-        ).write_catalog(path, progress_bar=False)
+        write_catalog(rows, path)
         table, seconds, cpu = predict_plain(rows)
         lines.append(("add_redshifts", seconds, cpu, _peak_memory(), 0, 0.0))
-        for n_worker in (1, 2):
-            output = Path(folder) / f"out{n_worker}"
-            measured = predict_in_cluster(path, output, n_worker)
+        for n_worker, returns_memory in ((1, False), (2, False), (1, True)):
+            output = Path(folder) / f"out{n_worker}{returns_memory}"
+            measured = predict_in_cluster(
+                path, output, n_worker, returns_memory=returns_memory
+            )
             found = read_rows(output)
             size = sum(p.stat().st_size for p in output.rglob("Npix=*.parquet"))
             size -= sum(p.stat().st_size for p in path.rglob("Npix=*.parquet"))
-            ways = f"LSDB, {n_worker} worker{'s'[: n_worker - 1]}"
-            lines.append((ways, *measured, n_different(found, table), size / n))
+            way = f"LSDB, {n_worker} worker{'s'[: n_worker - 1]}"
+            way += ", dask's MALLOC_TRIM_THRESHOLD_" * returns_memory
+            lines.append((way, *measured, n_different(found, table), size / n))
+            shutil.rmtree(output)
+        if n > LARGEST_KILLED:
+            path = Path(folder) / "fewer"
+            write_catalog(rows[:LARGEST_KILLED], path)
+            _predict(path, Path(folder) / "whole")
+            found = read_rows(Path(folder) / "whole")
         for name, same in killed_and_restarted(path, folder, found):
             lines.append((name, np.nan, np.nan, np.nan, int(not same), np.nan))
-        shutil.rmtree(folder, ignore_errors=True)
     names = ["way", "s", "cpu_s", "peak_mb", "n_different", "bytes_per_row"]
     result = Table(rows=lines, names=names)
     result["rows_per_s"] = n / result["s"]

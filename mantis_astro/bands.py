@@ -525,8 +525,8 @@ def band_of_suffix(suffix: str) -> Band | None:
         none.
     """
     suffix = suffix.lower()
-    for band in _bands.values():
-        if band.column_suffix.lower() == suffix:
+    for i, letter in enumerate(suffix):
+        if letter == "_" and (band := _bands.get(f"{suffix[:i]}.{suffix[i + 1 :]}")):
             return band
     name = _filter_names().get(suffix)
     return None if name is None else _filter_band(name)

@@ -119,8 +119,7 @@ class BFloat16Encoder(nn.Module):
 def _fused(block):
     """Fuse a block's layers, if oneDNN can run them."""
     weight = block.mlp.fc1.weight
-    on_cpu = all(p.device.type == "cpu" for p in block.parameters())
-    fits = on_cpu and weight.dtype in (torch.float32, torch.bfloat16)
+    fits = weight.is_cpu and weight.dtype in (torch.float32, torch.bfloat16)
     return FusedBlock(block) if fits and fused_linear_works(weight.dtype) else block
 
 
@@ -145,14 +144,14 @@ def _replaced(module, kind, change):
     """Copy a module, sharing all but the parts that change."""
     if isinstance(module, kind):
         return change(module)
-    if isinstance(module, FusedBlock):
-        return module
-    children = {
-        name: child if child is None else _replaced(child, kind, change)
-        for name, child in module._modules.items()
-    }
-    if all(child is module._modules[name] for name, child in children.items()):
+    children = {}
+    for name, child in module._modules.items():
+        if child is not None and not isinstance(child, FusedBlock):
+            changed = _replaced(child, kind, change)
+            if changed is not child:
+                children[name] = changed
+    if not children:
         return module
     clone = copy.copy(module)
-    clone._modules = children
+    clone._modules = module._modules | children
     return clone

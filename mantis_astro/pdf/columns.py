@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Column, MaskedColumn, QTable
 
-from mantis_astro.flags import Flag
+from mantis_astro.flags import has_data
 from mantis_astro.pdf_io.bands_used import BANDS_MARK
 from mantis_astro.pdf_io.edges import EDGES_KEY, EDGES_MARK, edges_to_text
 
@@ -214,8 +214,7 @@ def measure(pdf, definition):
     """
     values = np.asarray(definition.value(pdf))
     if definition.name not in _NEVER_MASKED:
-        no_data = (np.asarray(pdf.flags) & int(Flag.NO_DATA)) != 0
-        values[no_data] = 0 if values.dtype.kind == "i" else np.nan
+        values[~has_data(pdf.flags)] = 0 if values.dtype.kind == "i" else np.nan
     return values
 
 

@@ -7,6 +7,7 @@ the other, and FITS makes a header card of each edge. Two equal texts stay one.
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -51,6 +52,12 @@ def edges_to_text(bin_edges):
     >>> edges_to_text(np.linspace(0, 1, 4))
     '0 to 1 in 3 steps'
     """
+    return _text_of(np.asarray(bin_edges, float).tobytes())
+
+
+@lru_cache(maxsize=16)  # a run uses the same bins again and again
+def _text_of(content):
+    bin_edges = np.frombuffer(content)
     n = len(bin_edges) - 1
     first, last = bin_edges[[0, -1]]
     text = ", ".join(_runs([Decimal(repr(float(edge))) for edge in bin_edges]))

@@ -166,7 +166,14 @@ def predict_catalog(
     )
     if output is None:
         return predicted
-    return _written(predicted, catalog, predictor, output, overwrite=overwrite)
+    identity = {
+        **predictor.identity(),
+        **_identity(catalog),
+        "search": _told(search),
+        "units": repr(units),
+        "meta": repr(meta),
+    }
+    return _written(catalog, predicted, predictor, identity, output, overwrite)
 
 
 def predict_frame(frame, pixel, *, predictor, units, table_meta):
@@ -213,19 +220,29 @@ def _opened(catalog, search):
     return catalog if search is None else catalog.search(search)
 
 
-def _written(predicted, catalog, predictor, output, *, overwrite):
+def _written(catalog, predicted, predictor, identity, output, overwrite):
     """Write a catalogue and its margin; open what was written."""
     lsdb = require("lsdb", extra="scale")
     file_io = require("hats.io.file_io", extra="scale")
     properties = require("hats.catalog.catalog_collection", extra="scale")
     folder = file_io.get_upath(output)
+    place = catalog.hc_structure.catalog_base_dir
+    if place is not None and place.absolute().is_relative_to(folder.absolute()):
+        msg = f"'output' must not be where the catalogue itself is: {place}"
+        raise ValueError(msg)
     name = predicted.name or "predicted"
     parts = {name: predicted}
     if getattr(predicted, "margin", None) is not None:
         width = int(predicted.margin.hc_structure.catalog_info.margin_threshold)
         parts[f"{name}_{width}arcs"] = predicted.margin
-    run = RunRecord(folder, _identity(catalog, predictor))
-    goes_on = run.begin(overwrite=overwrite)
+    run = RunRecord(folder, identity)
+
+    def remove():
+        for path in (folder / part_name for part_name in parts):
+            if path.exists():
+                file_io.remove_directory(path)
+
+    goes_on = run.begin(overwrite=overwrite, remove=remove)
     for part_name, part in parts.items():
         path = folder / part_name
         if goes_on and (path / "hats.properties").exists():
@@ -249,14 +266,23 @@ def _written(predicted, catalog, predictor, output, *, overwrite):
     return lsdb.open_catalog(folder)
 
 
-def _identity(catalog, predictor):
+def _identity(catalog):
+    """List what is read, and by which steps, such as queries."""
     pixels = ",".join(f"{p.order}/{p.pixel}" for p in catalog.get_healpix_pixels())
+    # dask names a step by a digest of its function and data; of a search by chance
+    names = {key[0] for key in catalog._operation.build().graph}
+    steps = sorted(name for name in names if not name.startswith("search"))
     return {
-        **predictor.identity(),
         "catalogue": f"{catalog.name} of {catalog.hc_structure.catalog_base_dir}",
-        "columns": ", ".join(catalog.columns),
+        "columns of it": ", ".join(catalog.columns),
         "parts": hashlib.sha256(pixels.encode()).hexdigest()[:16],
+        "steps": hashlib.sha256(repr(steps).encode()).hexdigest()[:16],
     }
+
+
+def _told(search):
+    """Arguments of a search, by their names."""
+    return "none" if search is None else f"{type(search).__name__} {vars(search)}"
 
 
 def _facts(predictor):

@@ -90,20 +90,25 @@ def frame_to_pdf(frame, bin_edges=None, *, prefix=""):
     """
     lists, flags = _columns(frame, prefix)
     known = np.asarray(lists.is_valid())
-    if "probability" in lists.type.names:
-        values = _stacked(lists, "probability")
+    has_bins = "probability" in lists.type.names
+    if bin_edges is None and not (has_bins and known.any()):
+        msg = (
+            "'bin_edges' must be given for quantiles, and where no row has a p(z), as "
+            "photoz.card.bin_edges"
+        )
+        raise ValueError(msg)
+    if has_bins:
         if bin_edges is None:
             low, high = (_stacked(lists, name)[:1] for name in ("z_low", "z_high"))
             bin_edges = np.append(low, high[:, -1:])
         weights = np.zeros((len(known), len(bin_edges) - 1), np.float32)
-        weights[known] = values
+        if known.any():
+            weights[known] = _stacked(lists, "probability")
         return RedshiftPDF.from_batch(bin_edges, weights, flags=flags)
-    if bin_edges is None:
-        msg = "'bin_edges' must be given for quantiles, as photoz.card.bin_edges"
-        raise ValueError(msg)
     levels = _levels(lists)
     z = np.tile(np.linspace(bin_edges[0], bin_edges[-1], len(levels)), (len(known), 1))
-    z[known] = np.clip(_stacked(lists, "z"), bin_edges[0], bin_edges[-1])
+    if known.any():
+        z[known] = np.clip(_stacked(lists, "z"), bin_edges[0], bin_edges[-1])
     pdf = RedshiftPDF.from_quantiles(bin_edges, levels, z, flags=flags)
     probability = np.where(known[:, None], pdf.probability, 0)
     return RedshiftPDF.from_batch(bin_edges, probability, flags=pdf.flags)
@@ -142,11 +147,13 @@ def frame_to_qp(frame, *, prefix=""):
     if not len(known):
         msg = "no row has a p(z): a qp ensemble needs at least one"
         raise ValueError(msg)
-    ancil = {"flags": flags[known], "row": known}
     if "probability" in lists.type.names:
-        return frame_to_pdf(frame, prefix=prefix)[known].to_qp()
-    data = {"quants": _levels(lists), "locs": _stacked(lists, "z").astype(float)}
-    return qp.Ensemble(qp.quant, data=data, ancil=ancil)
+        ensemble = frame_to_pdf(frame, prefix=prefix)[known].to_qp()
+    else:
+        data = {"quants": _levels(lists), "locs": _stacked(lists, "z").astype(float)}
+        ensemble = qp.Ensemble(qp.quant, data=data)
+    ensemble.set_ancil({"flags": flags[known], "row": known})
+    return ensemble
 
 
 def _columns(frame, prefix):
@@ -163,15 +170,14 @@ def _columns(frame, prefix):
 
 
 def _stacked(lists, name):
-    """Values of the rows that are known, shape (n_known, n)."""
+    """Values of the rows that are known, of which there are some, (n_known, n)."""
     values = lists.filter(lists.is_valid()).field(name)
-    n = len(values[0]) if len(values) else 0
-    return np.asarray(values.flatten()).reshape(-1, n)
+    return np.asarray(values.flatten()).reshape(len(values), -1)
 
 
 def _levels(lists):
     """Levels of the quantiles, in double precision."""
-    found = _stacked(lists, "level")
-    if len(found) and np.allclose(found, LEVELS, atol=1e-6):
+    if lists.null_count == len(lists):
         return LEVELS
-    return found[0].astype(float) if len(found) else LEVELS
+    found = _stacked(lists, "level")
+    return LEVELS if np.allclose(found, LEVELS, atol=1e-6) else found[0].astype(float)

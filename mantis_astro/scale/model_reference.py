@@ -82,7 +82,7 @@ class ModelReference:
         if name not in named and not isinstance(photoz, PhotoZ):
             name = str(Path(name).resolve())
         try:
-            model = _load(name)
+            model = _load(name, None, _stamp(name))
         except InputSpecError:
             if not isinstance(photoz, PhotoZ):
                 raise
@@ -113,7 +113,7 @@ class ModelReference:
             `~mantis_astro.exceptions.InputSpecError` if it is another file.
         """
         with _lock:
-            photoz = _load(self.name, _own_device(self.device))
+            photoz = _load(self.name, _own_device(self.device), _stamp(self.name))
         if photoz.card.sha256 != self.sha256:
             msg = (
                 f"the weights of {self.name} are others here: SHA-256 "
@@ -123,8 +123,16 @@ class ModelReference:
         return photoz
 
 
+def _stamp(name):
+    """Time and size of a file of weights, which may be written anew."""
+    path = Path(name)
+    if not (path.is_absolute() and path.is_file()):
+        return None
+    return path.stat().st_mtime_ns, path.stat().st_size
+
+
 @lru_cache(maxsize=2)
-def _load(name, device=None):
+def _load(name, device, stamp):  # noqa: ARG001  it tells files of one name apart
     if Path(name).is_absolute():
         return PhotoZ.from_file(name, device=device)
     return PhotoZ.from_pretrained(name, device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -69,7 +70,8 @@ def predict_parquet(
     source : CutoutSource, optional
         As for `predict_catalog`.
     overwrite : bool, optional
-        Whether something else in ``output`` may be replaced.
+        Whether something else in ``output`` may be replaced: all files ``*.parquet``
+        in it are removed.
     densities, photometry, units, meta, ra, dec, ebv : optional
         As for `predict_catalog`.
     prefix, columns, dihedral, missing, chunk, device, tries, if_failed : optional
@@ -87,7 +89,8 @@ def predict_parquet(
     OSError
         If there are no files, or ``output`` exists or cannot be written.
     ValueError
-        If the files do not have the same columns, or an argument does not fit.
+        If the files do not have the same columns, or an argument does not fit, or
+        ``output`` is in ``folder`` or the other way round.
     MantisError
         If ``output`` has a part of another run, or a file fails each time.
 
@@ -98,7 +101,11 @@ def predict_parquet(
     ...                 photometry={"survey": "legacy survey dr10"})  # doctest: +SKIP
     """
     dask = require("dask", extra="scale")
-    folder, output = Path(folder), Path(output)
+    # workers may be in another folder
+    folder, output = Path(folder).resolve(), Path(output).resolve()
+    if output.is_relative_to(folder) or folder.is_relative_to(output):
+        msg = f"'output' must be beside the files that are read: {output} and {folder}"
+        raise InputSpecError(msg)
     paths = sorted(folder.rglob("*.parquet"))
     if not paths:
         msg = f"no file *.parquet in {folder}"
@@ -123,13 +130,14 @@ def predict_parquet(
     names = [str(path.relative_to(folder)) for path in paths]
     identity = {
         **predictor.identity(),
-        "folder": str(folder.resolve()),
+        "folder": str(folder),
         "files": ", ".join(names),
+        "their sizes and times": _stamp(paths),
         "units": repr(units),
         "meta": repr(meta),
     }
     run = RunRecord(output, identity)
-    goes_on = run.begin(overwrite=overwrite)
+    goes_on = run.begin(overwrite=overwrite, remove=lambda: _remove_parquet(output))
     written = [output / name for name in names]
     tasks = [
         dask.delayed(_predict_file)(path, target, predictor, units, meta, pure=False)
@@ -139,6 +147,17 @@ def predict_parquet(
     dask.compute(*tasks)
     run.finish()
     return written
+
+
+def _stamp(paths):
+    """Digest of the size and the time of files, which change with their content."""
+    facts = [(p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _remove_parquet(folder):
+    for path in folder.rglob("*.parquet"):
+        path.unlink()
 
 
 def _predict_file(path, target, predictor, units, meta):

@@ -33,7 +33,7 @@ class RunRecord:
     def __init__(self, folder, identity):
         self.folder, self._identity = folder, identity
 
-    def begin(self, *, overwrite=False):
+    def begin(self, *, overwrite=False, remove=None):
         """
         Begin a run, or continue one that was interrupted.
 
@@ -41,6 +41,9 @@ class RunRecord:
         ----------
         overwrite : bool, optional
             Whether the folder may hold something else, which is then replaced.
+        remove : callable, optional
+            Removes what will be replaced. Called before this run is recorded: what is
+            in the folder of a recorded run is taken for its own.
 
         Returns
         -------
@@ -73,6 +76,8 @@ class RunRecord:
         elif not overwrite and self.folder.exists() and any(self.folder.iterdir()):
             msg = f"{self.folder} exists; pass overwrite=True to replace it"
             raise FileExistsError(msg)
+        if remove is not None:
+            remove()
         self._write(finished=False)
         return False
 

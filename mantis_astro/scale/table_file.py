@@ -17,7 +17,7 @@ from mantis_astro import redshift_table
 from mantis_astro.atomic import atomic_file
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import FLAG_TABLE, Flag
-from mantis_astro.fluxes import SENTINELS
+from mantis_astro.fluxes import SENTINELS, read_state
 from mantis_astro.pdf.columns import OUTPUT_COLUMNS, make_column
 from mantis_astro.progress import progress_bar
 from mantis_astro.redshift_table.domain import DomainWatch
@@ -153,7 +153,7 @@ def predict_file(
         folder,
         {
             "model": f"{model.name} {model.sha256}",
-            "source": str(getattr(source, "path", "") or type(source).__name__),
+            "source": _place_of(source),
             "rows": str(pieces.n_row),
             **{name: repr(value) for name, value in options.items()},
         },
@@ -289,14 +289,20 @@ def _fingerprint_in(part):
         return str(kept["fingerprint"])
 
 
+def _place_of(source):
+    path = getattr(source, "path", None)
+    return type(source).__name__ if path is None else str(Path(path).resolve())
+
+
 def _fingerprint_of(piece):
-    """Fingerprint all numbers, texts and positions of some rows."""
-    digest = hashlib.sha256(", ".join(piece.colnames).encode())
+    """Fingerprint all numbers, texts and positions of some rows, and their meaning."""
+    units = [(name, str(piece[name].info.unit)) for name in piece.colnames]
+    digest = hashlib.sha256(repr((units, read_state(piece))).encode())
     for column in piece.itercols():
         is_position = isinstance(column, SkyCoord)
         for part in (column.ra.deg, column.dec.deg) if is_position else (column,):
             values = np.ma.getdata(getattr(part, "unmasked", part))
-            if values.dtype.kind in "biufU":
+            if values.dtype.kind in "biufSU":
                 digest.update(np.ascontiguousarray(values).tobytes())
         if not is_position and hasattr(column, "mask"):
             digest.update(np.ascontiguousarray(column.mask).tobytes())

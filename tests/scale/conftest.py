@@ -8,9 +8,12 @@ from astropy.utils.masked import Masked
 
 from mantis_astro import PhotoZ
 from mantis_astro.exceptions import OutOfDistributionWarning
+from mantis_astro.flags import Flag
+from mantis_astro.redshift_table import add_redshifts as whole
 
 MODEL = "simulated-photometric"
 N = 90
+ESTIMATES = ("z_median", "z_risk", "z_err68_low", "odds", "n_peaks", "ood_score")
 
 
 def make_galaxies(n=N, seed=0):
@@ -37,6 +40,33 @@ def as_table(columns):
         else:
             table[name] = values
     return table
+
+
+def check_rows(rows, expected, names=ESTIMATES):
+    """Rows of a catalogue and of a table that were predicted, alike to the bit."""
+    index = rows["id"].to_numpy(dtype=int)
+    for name in names:
+        theirs = expected[name][index]
+        np.testing.assert_array_equal(rows[name].isna(), theirs.mask, name)
+        known = ~theirs.mask
+        ours = rows[name].to_numpy(dtype=float, na_value=np.nan)
+        np.testing.assert_array_equal(ours[known], np.asarray(theirs[known]), name)
+    # whether the sample as a whole is unlike the training set is not asked
+    flags = np.asarray(expected["flags"][index]) & ~int(Flag.OOD_DOMAIN)
+    np.testing.assert_array_equal(rows["flags"], flags)
+
+
+def counting(asked, stop_after=np.inf):
+    """`add_redshifts` that takes note of how many rows it is asked for."""
+
+    def add_redshifts(predictor, table, *arguments, **options):
+        if len(asked) > stop_after:
+            msg = "broken off"
+            raise OSError(msg)
+        asked.append(len(table))
+        return whole(predictor, table, *arguments, **options)
+
+    return add_redshifts
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from mantis_astro.flags import Flag
 
 lsdb = pytest.importorskip("lsdb")
 
-import dask  # noqa: E402
 import pandas as pd  # noqa: E402
 import pyarrow as pa  # noqa: E402
 from pyarrow import parquet  # noqa: E402
@@ -22,19 +21,17 @@ from mantis_astro.scale import (  # noqa: E402
     frame_to_pdf,
     frame_to_qp,
     predict_catalog,
-    predict_parquet,
 )
 from mantis_astro.scale.densities import LEVELS, nested_densities  # noqa: E402
 from mantis_astro.scale.frames import frame_to_table  # noqa: E402
 
-from .conftest import MODEL, N, as_table  # noqa: E402
+from .conftest import ESTIMATES, MODEL, N, as_table, check_rows, counting  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning:(lsdb|hats|dask|nested_pandas).*"),
 ]
-ESTIMATES = ("z_median", "z_risk", "z_err68_low", "odds", "n_peaks", "ood_score")
 
 
 @pytest.fixture(scope="module")
@@ -60,31 +57,17 @@ def rows(predicted):
     return predicted.compute(progress_bar=False).sort_values("id")
 
 
-def check_same(rows, expected, names=ESTIMATES):
-    """Rows of a catalogue and of a table that were predicted, alike to the bit."""
-    index = rows["id"].to_numpy(dtype=int)
-    for name in names:
-        theirs = expected[name][index]
-        np.testing.assert_array_equal(rows[name].isna(), theirs.mask, name)
-        known = ~theirs.mask
-        ours = rows[name].to_numpy(dtype=float, na_value=np.nan)
-        np.testing.assert_array_equal(ours[known], np.asarray(theirs[known]), name)
-    # whether the sample as a whole is unlike the training set is not asked
-    flags = np.asarray(expected["flags"][index]) & ~int(Flag.OOD_DOMAIN)
-    np.testing.assert_array_equal(rows["flags"], flags)
-
-
 class TestCatalog:
     def test_answers_are_those_of_one_table(self, rows, expected, catalog):
         assert catalog.npartitions > 2
         assert len(rows) == N
-        check_same(rows, expected)
+        check_rows(rows, expected)
 
     def test_nothing_is_computed_before_it_is_asked_for(self, catalog, monkeypatch):
         asked = []
         monkeypatch.setattr(
             "mantis_astro.scale.row_predictor.redshift_table.add_redshifts",
-            _counting(asked),
+            counting(asked),
         )
         result = predict_catalog(catalog, MODEL)
         assert asked == [0]  # the example without rows
@@ -109,7 +92,7 @@ class TestCatalog:
         asked = []
         monkeypatch.setattr(
             "mantis_astro.scale.row_predictor.redshift_table.add_redshifts",
-            _counting(asked),
+            counting(asked),
         )
         cone = lsdb.ConeSearch(30, 0, 5 * 3600)
         found = predict_catalog(catalog, MODEL, search=cone)
@@ -126,19 +109,19 @@ class TestCatalog:
     def test_the_margin_is_predicted(self, predicted, expected):
         margin = predicted.margin.compute(progress_bar=False)
         assert len(margin) > 0
-        check_same(margin, expected)
+        check_rows(margin, expected)
 
     def test_a_catalogue_without_margin_and_a_frame(self, frame, expected):
         catalog = lsdb.from_dataframe(frame, margin_threshold=None)
         result = predict_catalog(catalog, MODEL, densities="none")
         assert result.margin is None
         assert "pz" not in result.columns
-        check_same(result.compute(progress_bar=False), expected)
+        check_rows(result.compute(progress_bar=False), expected)
 
     def test_one_row(self, frame, expected):
         result = predict_catalog(frame[4:5], MODEL, columns=[*ESTIMATES, "flags"])
         assert list(result.columns)[-1] == "pz"
-        check_same(result.compute(progress_bar=False), expected)
+        check_rows(result.compute(progress_bar=False), expected)
 
     def test_all_rows_flagged(self, frame):
         fluxes = [name for name in frame.columns if name.startswith("flux")]
@@ -167,7 +150,7 @@ class TestCatalog:
         }
         result = predict_catalog(frame.rename(columns=names), MODEL, photometry=reading)
         assert "flux_ps1_g" not in result.columns
-        check_same(result.compute(progress_bar=False), expected)
+        check_rows(result.compute(progress_bar=False), expected)
 
     def test_what_is_no_catalogue(self):
         with pytest.raises(TypeError, match="an LSDB catalogue, a data frame or"):
@@ -261,8 +244,8 @@ class TestWriting:
         self, catalog, predicted, expected, tmp_path
     ):
         written = predict_catalog(catalog, MODEL, output=tmp_path / "out")
-        check_same(written.compute(progress_bar=False), expected)
-        check_same(written.margin.compute(progress_bar=False), expected)
+        check_rows(written.compute(progress_bar=False), expected)
+        check_rows(written.margin.compute(progress_bar=False), expected)
         assert written.dtypes.to_dict() == predicted.dtypes.to_dict()
         facts = written.hc_structure.catalog_info.model_dump()
         assert facts["pzmodel"] == MODEL
@@ -275,18 +258,61 @@ class TestWriting:
         asked = []
         target = "mantis_astro.scale.row_predictor.redshift_table.add_redshifts"
         with monkeypatch.context() as patch:
-            patch.setattr(target, _counting(asked, stop_after=3))
+            patch.setattr(target, counting(asked, stop_after=3))
             with pytest.raises(RuntimeError, match="broken off"):
                 predict_catalog(catalog, MODEL, output=tmp_path / "out", tries=1)
         with pytest.raises(MantisError, match="another run: prefix was"):
             predict_catalog(catalog, MODEL, output=tmp_path / "out", prefix="m_")
         again = []
-        monkeypatch.setattr(target, _counting(again))
+        monkeypatch.setattr(target, counting(again))
         written = predict_catalog(catalog, MODEL, output=tmp_path / "out")
-        check_same(written.compute(progress_bar=False), expected)
+        check_rows(written.compute(progress_bar=False), expected)
         assert sum(map(bool, again)) < len(
             [*catalog.get_healpix_pixels(), *catalog.margin.get_healpix_pixels()]
         )
+
+    def test_a_margin_of_a_run_that_is_replaced_is_not_kept(
+        self, catalog, tmp_path, monkeypatch
+    ):
+        options = {"output": tmp_path / "out", "densities": "none"}
+        predict_catalog(catalog, MODEL, **options)
+        options |= {"prefix": "new_", "overwrite": True}
+        with monkeypatch.context() as patch:
+            patch.setattr(type(catalog.margin), "write_catalog", _interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                predict_catalog(catalog, MODEL, **options)
+        found = predict_catalog(catalog, MODEL, **options)
+        assert found.columns[-1] == found.margin.columns[-1] == "new_flags"
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"units": {"flux_ps1_g": "uJy"}},
+            {"meta": {"FLUXDUST": "corrected"}},
+            {"columns": ["z_mean"]},
+            {"search": lsdb.ConeSearch(30, 0, 60 * 3600)},
+        ],
+        ids=str,
+    )
+    def test_a_run_with_other_options_is_another_run(
+        self, catalog, tmp_path, monkeypatch, changed
+    ):
+        monkeypatch.setattr(type(catalog), "write_catalog", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            predict_catalog(catalog, MODEL, output=tmp_path / "out")
+        name = next(iter(changed))
+        with pytest.raises(MantisError, match=rf"another run: (.*; )?{name} was"):
+            predict_catalog(catalog, MODEL, output=tmp_path / "out", **changed)
+        few = catalog.query("ra > 20")
+        with pytest.raises(MantisError, match="another run: steps was"):
+            predict_catalog(few, MODEL, output=tmp_path / "out")
+
+    def test_a_catalogue_is_not_written_into_itself(self, catalog, tmp_path):
+        catalog.write_catalog(tmp_path / "in", progress_bar=False)
+        with pytest.raises(ValueError, match="must not be where the catalogue itself"):
+            predict_catalog(
+                tmp_path / "in", MODEL, output=tmp_path / "in", overwrite=True
+            )
 
     def test_a_part_that_lacks_a_column(self, catalog, galaxies, photoz, tmp_path):
         catalog.write_catalog(tmp_path / "in", progress_bar=False)
@@ -299,67 +325,7 @@ class TestWriting:
         table = as_table(galaxies)
         table["flux_ps1_g"][lacks] = np.ma.masked  # LSDB fills in null
         with pytest.warns(OutOfDistributionWarning):
-            check_same(found, photoz.add_redshifts(table))
-
-
-class TestParquet:
-    @pytest.fixture
-    def folder(self, frame, tmp_path):
-        for k in range(3):
-            path = tmp_path / "in" / f"part{k}.parquet"
-            path.parent.mkdir(exist_ok=True)
-            frame[30 * k : 30 * (k + 1)].to_parquet(path, index=False)
-        return tmp_path / "in"
-
-    def test_answers_are_those_of_one_table(self, folder, expected, tmp_path):
-        paths = predict_parquet(folder, MODEL, tmp_path / "out")
-        assert [path.name for path in paths] == [f"part{k}.parquet" for k in range(3)]
-        found = pd.concat(
-            [pd.read_parquet(path, dtype_backend="pyarrow") for path in paths]
-        )
-        check_same(found, expected)
-
-    def test_p_of_z_are_read_again(self, folder, expected, tmp_path):
-        [path, *_] = predict_parquet(folder, MODEL, tmp_path / "out", densities="bins")
-        pdf = frame_to_pdf(parquet.read_table(path))
-        known = ~expected["z_median"].mask[:30]
-        np.testing.assert_array_equal(
-            pdf.probability[known], np.asarray(expected["pz"][:30][known])
-        )
-
-    def test_a_run_goes_on_where_it_stopped(self, folder, tmp_path, monkeypatch):
-        target = "mantis_astro.scale.row_predictor.redshift_table.add_redshifts"
-        with monkeypatch.context() as patch:
-            patch.setattr(target, _counting([], stop_after=1))
-            one_by_one = dask.config.set(scheduler="synchronous")
-            broken_off = pytest.raises(MantisError, match="failed 1 times: broken off")
-            with one_by_one, broken_off:
-                predict_parquet(folder, MODEL, tmp_path / "out", tries=1)
-        there = len(list((tmp_path / "out").glob("*.parquet")))
-        asked = []
-        monkeypatch.setattr(target, _counting(asked))
-        predict_parquet(folder, MODEL, tmp_path / "out")
-        assert len(asked) == 3 - there
-
-    def test_a_file_that_lacks_a_column(self, folder, tmp_path):
-        path = folder / "part1.parquet"
-        content = parquet.read_table(path)
-        parquet.write_table(content.drop_columns(["flux_ps1_g"]), path)
-        with pytest.raises(InputSpecError, match=r"part1.*it has no flux_ps1_g"):
-            predict_parquet(folder, MODEL, tmp_path / "out")
-        assert not (tmp_path / "out").exists()
-
-    def test_a_file_without_rows(self, folder, tmp_path):
-        path = folder / "part1.parquet"
-        parquet.write_table(parquet.read_table(path)[:0], path)
-        paths = predict_parquet(folder, MODEL, tmp_path / "out")
-        first, none, _ = map(parquet.read_table, paths)
-        assert len(none) == 0
-        assert none.schema.types == first.schema.types
-
-    def test_a_folder_without_files(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"no file \*.parquet"):
-            predict_parquet(tmp_path, MODEL, tmp_path / "out")
+            check_rows(found, photoz.add_redshifts(table))
 
 
 class TestDensities:
@@ -395,8 +361,19 @@ class TestDensities:
         )
         ensemble = frame_to_qp(table)
         assert ensemble.npdf == 1
+        assert ensemble.ancil["row"].tolist() == [0]
         assert np.ravel(ensemble.cdf([1.0]))[0] == pytest.approx(0.25)
         assert frame_to_pdf(table).probability.tolist() == [[0.25, 0.75]] * 2
+
+    @pytest.mark.parametrize("kind", ["bins", "quantiles"])
+    def test_nothing_is_known_of_any_row(self, kind):
+        edges = np.array([0.0, 1, 4])
+        for n in (0, 2):
+            pz = nested_densities(np.full((n, 2), np.nan, np.float32), edges, kind)
+            table = pa.table({"pz": pz, "flags": [int(Flag.NO_DATA)] * n})
+            assert frame_to_pdf(table, edges).probability.tolist() == [[0.25, 0.75]] * n
+            with pytest.raises(ValueError, match="'bin_edges' must be given"):
+                frame_to_pdf(table)
 
     def test_no_column_of_p_of_z(self, rows, photoz):
         with pytest.raises(KeyError, match="no column 'x_pz'"):
@@ -411,18 +388,8 @@ class TestDensities:
             predict_catalog(frame, MODEL, densities="all")
 
 
-def _counting(asked, stop_after=np.inf):
-    """`add_redshifts` that takes note of how many rows it is asked for."""
-    from mantis_astro.redshift_table import add_redshifts as whole
-
-    def add_redshifts(predictor, table, *arguments, **options):
-        if len(asked) > stop_after:
-            msg = "broken off"
-            raise OSError(msg)
-        asked.append(len(table))
-        return whole(predictor, table, *arguments, **options)
-
-    return add_redshifts
+def _interrupted(*_, **__):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.slow
@@ -451,4 +418,4 @@ def test_workers_of_dask_of_which_one_is_killed(frame, catalog, expected, tmp_pa
             on_error="ignore",
         )
         found = pd.concat(client.gather(futures))
-    check_same(found, expected)
+    check_rows(found, expected)

@@ -9,8 +9,9 @@ import time
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
-from mantis_astro import Flag
+from mantis_astro import Flag, PhotoZ
 from mantis_astro.cli import main
 from mantis_astro.exceptions import InputSpecError, MantisError
 from mantis_astro.scale import ModelReference, predict_file
@@ -130,6 +131,27 @@ def test_rows_that_were_changed_since_are_computed_again(
     predict_file(table, MODEL, output)
     assert asked == [20, 20, 20, 10]  # all but the second piece
     check_same(read_table(output), photoz.add_redshifts(table))
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_rows_in_another_unit_are_computed_again(galaxies, tmp_path, monkeypatch):
+    table = Table(as_table(galaxies))
+    _count_rows(monkeypatch, stop_after=2)
+    with pytest.raises(BrokenOffError):
+        predict_file(table, MODEL, tmp_path / "out.fits")
+    for name in table.colnames:
+        if name.startswith("flux"):
+            table[name].unit = "uJy"
+    asked = _count_rows(monkeypatch)
+    predict_file(table, MODEL, tmp_path / "out.fits")
+    assert asked == [20, 20, 20, 20, 10]
+
+
+def test_a_file_of_weights_that_was_written_anew(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    for name in (MODEL, "any-band"):
+        PhotoZ.from_pretrained(name).save(path)
+        assert ModelReference.of(path).load().card.name == name
 
 
 def _count_rows(monkeypatch, stop_after=np.inf):

@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 
 from mantis_astro._optional import require
 from mantis_astro.binned import as_redshift
-from mantis_astro.flags import decode_flags
+from mantis_astro.flags import flag_names
 from mantis_astro.metrics import delta_z
 
 __all__ = ["run_demo"]
@@ -16,6 +16,9 @@ _SHOWN = 12  # rows that are printed
 _PICTURES = ("cutouts.png", "pdf.png", "redshifts.png")
 _FILES = ("galaxies.ecsv", "redshifts.ecsv", "cutouts", *_PICTURES)
 _SURVEYS = ("main", "bgs", "lrg")  # as bright as galaxies that have spectra
+# Of the first dozens of seeds 1 to 8, the one most like 600 galaxies of seed 1. The
+# first dozen of seed 1 has one of the two among these 600 that are beyond 0.15.
+_SEED = 2
 _MADE_BY = "mantis-astro demo"  # in the meta of galaxies.ecsv
 
 
@@ -78,13 +81,14 @@ def run_demo(folder, *, n=12):
     folder.mkdir(parents=True, exist_ok=True)
     mix = tuple(survey for survey in DEFAULT_MIX if survey.name in _SURVEYS)
     # spectra that no training saw
-    galaxies = SimulatedSky(seed=1, donors="test", mix=mix)
+    galaxies = SimulatedSky(seed=_SEED, donors="test", mix=mix)
     table = _observable(galaxies.catalog(n))
     table.meta["made_by"] = _MADE_BY
     write_table(table, folder / "galaxies.ecsv", overwrite=True)
     yield (
         f"{n} simulated galaxies in {folder / 'galaxies.ecsv'}, as SDSS and DESI pick "
-        "them: main sample, bright galaxies, luminous red galaxies"
+        "them: main sample, bright galaxies, luminous red galaxies. Of eight such "
+        "samples it is the most typical"
     )
     faults = mixed_faults(0.1, kinds=(429, 503, "reset", "html"))
     with (
@@ -168,7 +172,7 @@ def _rows(table):
     """Show redshifts beside the truth."""
     names = ["mag_ps1_r", "z_spec", "z_median", "z_err68_low", "z_err68_high"]
     shown = table["name", *names][:_SHOWN]
-    shown["flags"] = [", ".join(f) for f in decode_flags(table["flags"][:_SHOWN])]
+    shown["flags"] = flag_names(table["flags"][:_SHOWN])
     shown["flags"].info.format = "<"
     for name in names:
         shown[name].info.format = ".3f" if name.startswith("z") else ".1f"
@@ -185,8 +189,10 @@ def _verdict(table):
     names = "z_spec", "z_err68_low", "z_err68_high"
     truth, low, high = (as_redshift(table[name]) for name in names)
     inside = np.count_nonzero((low <= truth) & (truth <= high))
+    far = np.count_nonzero(abs(error[known]) > 0.05)
     return (
         f"median |z_median - z_spec| / (1 + z_spec): {np.median(abs(error[known])):.3f}"
         f"; {inside} of {np.count_nonzero(known)} true redshifts lie within the 68 % "
-        "interval. To be expected: about 0.015, and two in three"
+        f"interval, and {far} beyond 0.05. Of 600 others: 0.013, 74 %, 5 %, and 0.3 % "
+        "beyond 0.15"
     )

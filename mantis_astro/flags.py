@@ -47,6 +47,8 @@ class Flag(enum.IntFlag):
         The number that the sentence refers to.
     description : str
         The sentence, with the threshold filled in.
+    summary : str
+        Its first sentence, without the full stop.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class Flag(enum.IntFlag):
     sentence: str
     threshold: float | None
     description: str
+    summary: str
 
     def __new__(cls, bit: int, sentence: str, threshold: float | None = None) -> Flag:
         """Make a member from its line below."""
@@ -68,6 +71,7 @@ class Flag(enum.IntFlag):
         flag._value_ = 1 << bit
         flag.bit, flag.sentence, flag.threshold = bit, sentence, threshold
         flag.description = sentence.format(threshold=threshold)
+        flag.summary = flag.description.split(". ")[0].removesuffix(".")
         return flag
 
     NO_DATA = 0, "Nothing usable was given; p(z) is uniform and masked."

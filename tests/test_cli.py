@@ -318,6 +318,22 @@ class TestCatalogues:
         assert "Pan-STARRS1 DR2: gKronMag for ps1.g" in text
         assert "ps1.y: 1 of 2 not observed" in text
 
+    def test_columns_of_a_survey_are_not_passed_over(self, catalogue, tmp_path, capsys):
+        arguments = ["predict", str(catalogue), "-o", str(tmp_path / "out.ecsv")]
+        assert main([*arguments, "--store", str(tmp_path / "none")]) == 1
+        assert "magnitudes of ps1, which are not read: --su" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("command", ["evaluate", "nz"])
+    def test_csv_has_no_pdf(self, catalogue, tmp_path, capsys, command):
+        output = str(tmp_path / "out.csv")
+        arguments = ["--survey", "ps1", "--columns", "z_median,flags,pz"]
+        assert main(["predict", str(catalogue), "-o", output, *arguments]) == 0
+        assert f"{output} has no place for pz" in capsys.readouterr().err
+        assert main([command, output]) == 1
+        assert "has redshifts without p(z)" in capsys.readouterr().err
+        assert main([command, str(catalogue)]) == 1
+        assert "'mantis-astro predict' writes it" in capsys.readouterr().err
+
     @pytest.mark.parametrize(
         ("option", "message"),
         [
@@ -449,7 +465,7 @@ def test_demo_tells_the_truth_beside_what_it_finds(tmp_path, capsys):
     assert "of 2 true redshifts lie within" in capsys.readouterr().out
     table = read_table(tmp_path / "redshifts.ecsv")
     bright = tuple(s for s in DEFAULT_MIX if s.name in ("main", "bgs", "lrg"))
-    sky = SimulatedSky(seed=1, donors="test", mix=bright)
+    sky = SimulatedSky(seed=2, donors="test", mix=bright)
     np.testing.assert_allclose(table["z_spec"], sky.redshift(_coords(table)))
     assert not (table["flags"] & (Flag.NO_DATA | Flag.FETCH_FAILED)).any()
     pictures = {path.name for path in tmp_path.glob("*.png")}

@@ -60,7 +60,7 @@ def test_without_a_network_a_name_is_an_error_of_ours():
     with (
         sesame_url.set(["http://127.0.0.1:9/"]),
         pytest.raises(
-            FetchError, match="'M 101' could not be asked of Sesame.*refused"
+            FetchError, match="Sesame.* cannot be asked for 'M 101' .*refused"
         ),
     ):
         find_object("M 101")

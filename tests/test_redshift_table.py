@@ -312,7 +312,7 @@ def test_progress_goes_to_standard_error(photoz, table, capsys, monkeypatch):
 def test_the_log_counts_what_was_the_matter(photoz, table, caplog):
     with caplog.at_level(logging.INFO, logger="mantis_astro.redshift_table"):
         photoz.add_redshifts(table, MadeSky(missing=[2]))
-    assert f"1 of {N} rows: Nothing usable was given" in caplog.text
+    assert f"NO_DATA: 1 of {N} rows. Nothing usable was given" in caplog.text
 
 
 @pytest.mark.parametrize("ending", ["ecsv", "fits", "parquet"])

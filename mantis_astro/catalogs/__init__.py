@@ -7,6 +7,7 @@ What one survey's tables look like is one `Catalog`, in a file of its own in
 
 from mantis_astro.catalogs.catalog import TOTAL, Catalog, Measure
 from mantis_astro.catalogs.reading import read_photometry
+from mantis_astro.catalogs.recognition import guess_surveys
 from mantis_astro.catalogs.registry import (
     get_catalog,
     list_catalogs,
@@ -19,6 +20,7 @@ __all__ = [
     "Catalog",
     "Measure",
     "get_catalog",
+    "guess_surveys",
     "list_catalogs",
     "read_photometry",
     "register_catalog",

@@ -1,5 +1,6 @@
 """Conversion of the columns of a band to columns of fluxes."""
 
+import logging
 from collections import Counter
 
 import astropy.units as u
@@ -16,11 +17,16 @@ from mantis_astro.fluxes import (
 )
 from mantis_astro.units import unit_of
 
-__all__ = ["as_flux_columns"]
+__all__ = ["as_flux_columns", "look_like_magnitudes"]
+
+log = logging.getLogger(__name__)
 
 _COUNTS = u.ct / u.s
 _MAGNITUDES = (u.mag, u.ABmag)
 _LIKE_MAGNITUDES = 3.0, 45.0
+# Fluxes of galaxies in several bands differ by more than this.
+_ONLY_MAGNITUDES = 10.0, 30.0
+_MOST_SENTINELS = 3  # a catalogue has few numbers that stand for nothing
 
 
 def as_flux_columns(table, entry, extinction=None):
@@ -72,10 +78,57 @@ def as_flux_columns(table, entry, extinction=None):
         if measure.needs_error and entry.error is not None:
             is_limit |= np.isnan(errors)
         leave_out(~is_sentinel_magnitude(values) & is_limit, "upper limits")
+        _tell_of_no_magnitudes(entry, values)
         flux, flux_err = _from_magnitudes(entry, values, errors, unit, extinction)
     else:
         flux, flux_err = _from_fluxes(table, entry, values, errors, unit)
     return flux, flux_err, dict(left_out)
+
+
+def look_like_magnitudes(table, entries):
+    """
+    Return whether columns of fluxes hold magnitudes.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    entries : list of BandColumns
+        The columns.
+
+    Returns
+    -------
+    bool
+        True if all numbers of three bands and three objects or more are from 10 to 30.
+    """
+    values = [
+        numbers(entry.value.of(table), str(entry.value))
+        for entry in entries
+        if entry.measure.unit not in (None, *_MAGNITUDES)
+        and unit_of(entry.value.of(table)) in (None, u.dimensionless_unscaled)
+    ]
+    if len(values) < 3:
+        return False
+    values = np.stack(values, axis=1)  # (n_object, n_band)
+    values = values[(np.isfinite(values) & ~is_sentinel_magnitude(values)).all(axis=1)]
+    low, high = _ONLY_MAGNITUDES
+    return len(values) > 2 and bool(((values > low) & (values < high)).all())
+
+
+def _tell_of_no_magnitudes(entry, values):
+    """Warn of numbers beyond all magnitudes that are no sentinels either."""
+    beyond = values[is_sentinel_magnitude(values)]
+    if len(np.unique(beyond)) > _MOST_SENTINELS:
+        log.warning(
+            "column '%s' of %s has %d numbers from %.4g to %.4g, which are no "
+            "magnitudes and count as not observed; if they are fluxes, set the unit "
+            "of the column",
+            entry.value,
+            entry.band,
+            len(beyond),
+            beyond.min(),
+            beyond.max(),
+        )
 
 
 def _from_magnitudes(entry, values, errors, unit, extinction):

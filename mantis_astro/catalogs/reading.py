@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from mantis_astro.binned import true_redshift
 from mantis_astro.catalogs.catalog import Catalog, Measure
 from mantis_astro.catalogs.columns import find_name, looks_like_redshifts, numbers
-from mantis_astro.catalogs.conversion import as_flux_columns
+from mantis_astro.catalogs.conversion import as_flux_columns, look_like_magnitudes
 from mantis_astro.catalogs.dust import find_ebv, find_extinction
 from mantis_astro.catalogs.recognition import (
     find_bands_of,
@@ -117,7 +117,8 @@ def read_photometry(
     Returns
     -------
     `~astropy.table.QTable`
-        ``coord`` where there are positions; ``flux_<band>`` and ``flux_err_<band>`` in
+        ``coord`` where there are positions, unless columns of the usual names are kept;
+        ``flux_<band>`` and ``flux_err_<band>`` in
         nJy, masked where a band was not observed, or an error is not known; ``z_spec``
         and ``ebv`` where they are known. Its meta says whether fluxes are corrected for
         dust and what light they hold (`~mantis_astro.fluxes.read_state`), and under
@@ -174,10 +175,10 @@ def read_photometry(
     for name in kept:
         result[name] = table[name]
     read = {cell.name for e in entries for cell in (e.value, e.error) if cell}
-    read |= {*kept, origin, *_add_coordinates(result, table, ra, dec, notes)}
+    read |= {origin, *_add_coordinates(result, table, ra, dec, notes)}
     for name in converted.colnames:
         result[name] = converted[name]
-    read |= _add_redshifts(result, table, z_spec, catalogs, read, notes)
+    read |= {*kept, *_add_redshifts(result, table, z_spec, catalogs, read, notes)}
     if found_ebv is not None:
         result["ebv"] = Masked(found_ebv, mask=np.isnan(found_ebv)) * u.mag
         result["ebv"].info.description = "E(B-V) of the Milky Way"
@@ -313,6 +314,12 @@ def _find_ebv(table, ebv, catalogs):
 
 def _convert(table, entries, ebv, missing, corrected):
     """Convert to fluxes in nJy; return them, their state, and remarks."""
+    if look_like_magnitudes(table, entries):
+        log.warning(
+            "the numbers of %s, ... are all from 10 to 30: are they magnitudes? Rename "
+            "the columns, or name them with columns= and unit='mag'",
+            entries[0].value,
+        )
     columns, dimming, undone, left_out = QTable(), {}, {}, {}
     for entry in entries:
         extinction = None
@@ -365,8 +372,8 @@ def _state(entries, undone, corrected):
     elif is_corrected is None:
         unknown = [str(entry.band) for entry, state in states.items() if state is None]
         notes.append(
-            f"not known whether {', '.join(unknown)} are corrected for dust: "
-            "'corrected' says"
+            f"not known whether {', '.join(unknown)} are corrected for Galactic dust: "
+            "state it with corrected="
         )
     if any(undone.values()):
         notes.append("corrections for dust are undone: fluxes are as observed")
@@ -405,13 +412,16 @@ def _kept(table, keep):
 
 def _add_coordinates(result, table, ra, dec, notes):
     """Add the positions if there are any; return the names of their columns."""
+    by_name = ra is None and dec is None
     try:
-        if ra is None and dec is None:
+        if by_name:
             ra, dec = find_coordinate_columns(table)
     except KeyError:
         notes.append("there are no positions")
         return ()
-    result["coord"], good = find_coordinates(table, ra=ra, dec=dec)
+    coord, good = find_coordinates(table, ra=ra, dec=dec)
+    if not (by_name and {ra, dec} <= {*result.colnames, None}):
+        result["coord"] = coord
     if not good.all():
         n_bad = int(np.count_nonzero(~good))
         notes.append(f"{n_bad:,} of {len(table):,} have no position")
@@ -421,6 +431,8 @@ def _add_coordinates(result, table, ra, dec, notes):
 def _add_redshifts(result, table, name, catalogs, read, notes):
     """Add redshifts if there are any; return the name of their column."""
     if name is None:
+        if "z_spec" in result.colnames:
+            return set()
         names = [*_Z_SPEC, *(n for c in catalogs for n in c.z_spec), "z"]
         name = _first_redshift(table, names, read)
         if name is None:

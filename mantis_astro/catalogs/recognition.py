@@ -17,7 +17,13 @@ from mantis_astro.catalogs.columns import (
 from mantis_astro.catalogs.registry import list_catalogs, plain_name
 from mantis_astro.exceptions import InputSpecError
 
-__all__ = ["BandColumns", "find_bands_of", "find_named", "guess_columns"]
+__all__ = [
+    "BandColumns",
+    "find_bands_of",
+    "find_named",
+    "guess_columns",
+    "guess_surveys",
+]
 
 # Columns that any catalogue may have, and which tell none.
 _COMMON = {"{band}", "{band}mag", "mag_{band}"}
@@ -190,6 +196,29 @@ def guess_columns(table, make_measure):
         )
         raise InputSpecError(msg)
     return entries, others
+
+
+def guess_surveys(table):
+    """
+    Name the surveys whose fluxes or magnitudes a table has.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+
+    Returns
+    -------
+    list of str
+        Their names, as ``survey`` of `read_photometry` takes them; none if the names of
+        the columns are not those of one survey.
+    """
+    try:
+        entries, _ = guess_columns(table, lambda _, *names: Measure(*names))
+    except InputSpecError:
+        return []
+    names = [entry.catalog.name for entry in entries if entry.catalog is not None]
+    return list(dict.fromkeys(names))
 
 
 def _find_measure(table, catalog, measure, taken):

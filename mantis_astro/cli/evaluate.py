@@ -6,6 +6,7 @@ from mantis_astro.cli.options import (
     add_model_argument,
     add_results_arguments,
     check_columns,
+    check_has_pdf,
     check_output,
     check_results,
     load_photoz,
@@ -97,12 +98,7 @@ def _read(options):
     from mantis_astro.tables import read_table
 
     table = read_table(options.table)
-    if (pz := options.prefix + "pz") not in table.colnames:
-        msg = (
-            f"{options.table} has no p(z), which would be a column '{pz}': "
-            "'mantis-astro predict' writes it"
-        )
-        raise ValueError(msg)
+    check_has_pdf(table, options.table, options.prefix)
     check_columns(table, *filter(None, (options.z_spec, options.by)))
     pdf = RedshiftPDF.from_table(table, prefix=options.prefix)
     return pdf, table[options.z_spec], table[options.by] if options.by else None

@@ -6,6 +6,7 @@ from mantis_astro.cli.options import (
     add_spectra_arguments,
     load_photoz,
     read_spectra,
+    save_if_better,
 )
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -42,6 +43,6 @@ def run(options):
     else:
         start = load_photoz(options.model, for_tables=True)
         photoz, report = finetune(start, table, z_spec, **given)
-    photoz.save(options.output)
     print(report)
+    save_if_better(photoz, options.output, is_better=report.improved)
     return DONE

@@ -1,5 +1,8 @@
 """``mantis-astro flags``: meaning of the flags of a value or of a table."""
 
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -40,7 +43,7 @@ def run(options):
     width = max((len(flag.name) for flag in flags), default=0)
     for flag in flags:
         bit = f"{1 << flag.bit:>8}  " if value is None else ""
-        print(f"{bit}{flag.name:{width}}  {flag.description}")
+        print(_wrapped(f"{bit}{flag.name:{width}}  ", flag.description))
 
 
 def _count(path, prefix):
@@ -51,7 +54,16 @@ def _count(path, prefix):
     table = flag_counts(read_table(path), prefix=prefix)
     width, digits = max(map(len, table["name"])), len(str(max(table["n"])))
     for name, n, share, description in table.iterrows():
-        print(f"{n:>{digits}}  {share:6.1%}  {name:{width}}  {description}")
+        print(_wrapped(f"{n:>{digits}}  {share:6.1%}  {name:{width}}  ", description))
+
+
+def _wrapped(start, text):
+    """Put a text after its start, in lines as wide as the terminal if it is one."""
+    if not sys.stdout.isatty():
+        return f"{start}{text}"
+    width = max(shutil.get_terminal_size().columns, len(start) + 40)
+    indent = " " * len(start)
+    return textwrap.fill(text, width, initial_indent=start, subsequent_indent=indent)
 
 
 def _value(text):

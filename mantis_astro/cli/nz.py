@@ -3,6 +3,7 @@
 from mantis_astro.cli.options import (
     add_results_arguments,
     check_columns,
+    check_has_pdf,
     check_results,
     split,
 )
@@ -50,8 +51,8 @@ def run(options):
 
     check_results(options)
     table = read_table(options.table)
-    names = options.weight, options.group, f"{options.prefix}pz"
-    check_columns(table, *filter(None, names))
+    check_has_pdf(table, options.table, options.prefix)
+    check_columns(table, *filter(None, (options.weight, options.group)))
     result = redshift_distribution(
         table,
         bins=_bins(options.bins),

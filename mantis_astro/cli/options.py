@@ -1,6 +1,9 @@
 """Parts that commands share: exit codes, arguments of tables, and their reading."""
 
+import logging
 from pathlib import Path
+
+log = logging.getLogger("mantis_astro")
 
 DONE, ERROR, INCOMPLETE, INTERRUPTED = 0, 1, 3, 130
 
@@ -55,6 +58,21 @@ def read_galaxies(path, options):
     )
 
 
+def tell_of_photometry(table, options):
+    """Tell of columns of fluxes or magnitudes that are there and not read."""
+    from mantis_astro.catalogs import guess_surveys
+
+    if reads_photometry(options) or not (surveys := guess_surveys(table)):
+        return
+    log.info(
+        "%s has fluxes or magnitudes of %s, which are not read: --survey %s reads "
+        "them, and needs no images",
+        options.table,
+        " and ".join(surveys),
+        ",".join(f"'{name}'" if " " in name else name for name in surveys),
+    )
+
+
 def reads_photometry(options):
     """Return whether options describe fluxes or magnitudes."""
     return bool(options.survey or options.band)
@@ -77,6 +95,14 @@ def read_spectra(options):
     table = read_galaxies(options.table, options)
     check_columns(table, *filter(None, (options.z_spec, options.ebv)))
     return table, table[options.z_spec], table[options.ebv] if options.ebv else None
+
+
+def save_if_better(photoz, output, *, is_better):
+    """Write a model, or say that it is not written."""
+    if is_better:
+        photoz.save(output)
+    else:
+        log.warning("%s is not written: the model was not improved", output)
 
 
 def add_model_argument(sub, help):
@@ -146,6 +172,24 @@ def check_columns(table, *names):
             raise KeyError(msg)
 
 
+def check_has_pdf(table, path, prefix):
+    """Raise ValueError if a table of predict has no p(z), and say how to get them."""
+    if (pz := f"{prefix}pz") in table.colnames:
+        return
+    if f"{prefix}z_median" in table.colnames:
+        msg = (
+            f"{path} has redshifts without p(z), which would be in column '{pz}': run "
+            "'mantis-astro predict' with an output in .fits, .ecsv or .parquet, as "
+            "CSV and VOTable cannot hold them"
+        )
+    else:
+        msg = (
+            f"{path} has no p(z), which would be in column '{pz}': "
+            "'mantis-astro predict' writes it"
+        )
+    raise ValueError(msg)
+
+
 def check_output(path, *, replace, option="--overwrite", table=None):
     """Raise an error before the work if a table cannot be written."""
     from mantis_astro.tables import check_writable
@@ -177,9 +221,12 @@ def check_results(options):
 
 
 def _check_free(path, *, replace):
+    from mantis_astro.atomic import check_folder
+
     if Path(path).exists() and not replace:
         msg = f"{path} exists; --overwrite replaces it"
         raise FileExistsError(msg)
+    check_folder(path)
 
 
 def number_or_name(text):

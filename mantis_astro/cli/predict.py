@@ -19,6 +19,7 @@ from mantis_astro.cli.options import (
     read_galaxies,
     reads_photometry,
     split,
+    tell_of_photometry,
 )
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
@@ -85,6 +86,7 @@ def run(options):
     if to_file:
         check_output(options.output, replace=options.overwrite)
     table = read_galaxies(options.table, options)
+    tell_of_photometry(table, options)
     if options.flag_names:
         _check_flag_names(table, options)
     if to_file:
@@ -159,6 +161,7 @@ def _run_in_pieces(options):
     if reads_photometry(options):  # what its numbers are, is told by all of them
         table = read_galaxies(table, options)
     asked = next(iter(TablePieces(table))).copy(copy_data=False)
+    tell_of_photometry(asked, options)
     asked[f"{options.prefix}flags"] = 0
     check_output(options.output, replace=options.overwrite, table=asked)
     source = find_source(options)

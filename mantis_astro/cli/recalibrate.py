@@ -1,7 +1,5 @@
 """``mantis-astro recalibrate``: recalibrate p(z) with a table of spectra."""
 
-import logging
-
 from mantis_astro.cli.options import (
     DONE,
     add_model_argument,
@@ -10,11 +8,10 @@ from mantis_astro.cli.options import (
     find_source,
     load_photoz,
     read_spectra,
+    save_if_better,
 )
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
-
-log = logging.getLogger("mantis_astro")
 
 SUMMARY = "Recalibrate the p(z) of a model with a table of redshifts."
 
@@ -39,8 +36,5 @@ def run(options):
         table, z_spec, source=source, ebv=ebv, rng=options.seed
     )
     print(report)
-    if report.accepted:
-        new.save(options.output)
-    else:
-        log.warning("%s is not written: the model was not improved", options.output)
+    save_if_better(new, options.output, is_better=report.accepted)
     return DONE

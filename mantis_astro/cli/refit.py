@@ -1,7 +1,5 @@
 """``mantis-astro refit``: fit the last layer of a model to a table of spectra."""
 
-import logging
-
 from mantis_astro.cli.options import (
     DONE,
     add_model_argument,
@@ -12,11 +10,10 @@ from mantis_astro.cli.options import (
     load_photoz,
     read_galaxies,
     read_spectra,
+    save_if_better,
 )
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
-
-log = logging.getLogger("mantis_astro")
 
 SUMMARY = (
     "Fit the last layer of a model to a table with redshifts, if that improves it."
@@ -67,8 +64,5 @@ def run(options):
         rng=options.seed,
     )
     print(report)
-    if report.accepted:
-        new.save(options.output)
-    else:
-        log.warning("%s is not written: the model was not improved", options.output)
+    save_if_better(new, options.output, is_better=report.accepted)
     return DONE

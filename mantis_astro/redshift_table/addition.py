@@ -130,7 +130,8 @@ def add_redshifts(
     if is_whole:
         domain.flag(new.flags)
     for row in flag_counts(new.flags)[1:]:
-        log.info("%d of %d rows: %s", row["n"], len(output), row["description"])
+        name, n = str(row["name"]), int(row["n"])
+        log.info("%s: %d of %d rows. %s", name, n, len(output), Flag[name].summary)
     return new.attach(predictor.provenance(found.bands))
 
 

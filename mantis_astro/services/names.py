@@ -133,8 +133,8 @@ def _ask_sesame(name):
         msg = f"neither SIMBAD, NED nor VizieR has an object called {name!r}"
         raise ValueError(msg)
     msg = (
-        f"the position of {name!r} could not be asked of Sesame "
-        f"({'; '.join(dict.fromkeys(reasons))}); without a network give the position "
-        "instead, such as '210.802 +54.349'"
+        f"Sesame, which knows the positions of names, cannot be asked for {name!r} "
+        f"({'; '.join(dict.fromkeys(reasons))}): give the position instead, such as "
+        "'210.802 +54.349'"
     )
     raise FetchError(msg)

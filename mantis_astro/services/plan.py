@@ -67,8 +67,8 @@ class RequestPlan:
     def __str__(self):
         minutes = self.duration.to_value(u.min)
         total = (
-            f"{self.n_objects} objects, {self.n_requests} requests, "
-            f"{self.n_bytes / 1e6:.2g} MB"
+            f"{self.n_objects} object{'s'[: self.n_objects != 1]}, "
+            f"{self.n_requests} requests, {self.n_bytes / 1e6:.2g} MB"
         )
         lines = [f"{total}, about {minutes:.2g} min"]
         for host in self.hosts:

@@ -1,8 +1,10 @@
 """Reading and writing tables of galaxies in the formats astronomers exchange."""
 
+import gzip
 import logging
 import sys
 import warnings
+from itertools import takewhile
 from pathlib import Path
 
 from astropy.io import ascii as text_formats
@@ -23,9 +25,11 @@ from mantis_astro.tables.formats import (
 
 __all__ = [
     "check_writable",
+    "count_comments",
     "format_of",
     "head_beside",
     "layout_of",
+    "open_text",
     "read_content",
     "read_head",
     "read_table",
@@ -63,7 +67,8 @@ def read_table(path):
         A file whose name ends in ``.ecsv``, ``.fits``, ``.parquet``, ``.hdf5``,
         ``.h5``, ``.asdf``, ``.csv``, ``.vot`` or ``.xml`` (also ``.gz`` for ECSV, FITS
         and CSV); other names are read as text with a guessed layout. ``"-"`` reads ECSV
-        or CSV from standard input.
+        or CSV from standard input. Lines of CSV before the names of the columns that
+        start with ``#`` are skipped, such as the ``#Table1`` of SkyServer.
 
     Returns
     -------
@@ -208,6 +213,9 @@ def read_content(content, layout, name, *, texts=(), has_head=False):
         options["astropy_native"] = True  # or times would be two numbers each
     elif layout in ("ascii.csv", "ascii") and isinstance(content, Path):
         options["encoding"] = "utf-8-sig"  # with or without a byte-order mark
+    if layout == "ascii.csv" and isinstance(content, Path):
+        with open_text(content) as lines:
+            options["header_start"] = count_comments(lines)
     if layout == "ascii.csv" and not has_head:
         options["fill_values"] = [(word, "0") for word in _MISSING_WORDS]
     if layout == "ascii.csv" and texts:  # 007 is a name
@@ -223,6 +231,42 @@ def read_content(content, layout, name, *, texts=(), has_head=False):
         msg = f"cannot read {name} as {layout}: {error}"
         raise ValueError(msg) from error
     return with_text(table)
+
+
+def open_text(path):
+    """
+    Open a file of text, with or without compression and a byte-order mark.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file; compressed if its name ends in ``.gz``.
+
+    Returns
+    -------
+    file
+        Its text, lines ending as they are.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    return opened(path, "rt", encoding="utf-8-sig", newline="")
+
+
+def count_comments(lines):
+    """
+    Count the lines of comment before the names of the columns of CSV.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        The lines of the file; read up to the first that is no comment.
+
+    Returns
+    -------
+    int
+        How many start with ``#``; blank lines do not count.
+    """
+    filled = (line for line in lines if line.strip())
+    return sum(1 for _ in takewhile(lambda line: line.startswith("#"), filled))
 
 
 def write_table(table, path, *, overwrite=False):
@@ -280,13 +324,13 @@ def write_head(table, path, layout):
         return
     header = head_beside(path)
     _write(table[:0], header, "ascii.ecsv")
-    log.warning(
-        "%s leaves out %s and the meta, which are in %s; ECSV, FITS and Parquet "
-        "keep everything",
-        path,
-        ", ".join(multidimensional(table)) or "no column",
-        header,
-    )
+    log.warning("%s has no place for the meta, which is in %s", path, header)
+    if left_out := multidimensional(table):
+        log.warning(
+            "%s has no place for %s either: ECSV, FITS and Parquet keep everything",
+            path,
+            ", ".join(left_out),
+        )
 
 
 def check_writable(path, *, overwrite=False):

@@ -1,6 +1,5 @@
 """`TablePieces`: the rows of a table that is larger than memory, some at a time."""
 
-import gzip
 import io
 import tempfile
 from itertools import islice
@@ -13,7 +12,14 @@ from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
 from mantis_astro._optional import require
-from mantis_astro.tables.files import layout_of, read_content, read_head, read_table
+from mantis_astro.tables.files import (
+    count_comments,
+    layout_of,
+    open_text,
+    read_content,
+    read_head,
+    read_table,
+)
 from mantis_astro.tables.foreign import table_of_arrow
 from mantis_astro.tables.formats import is_text, restored
 
@@ -167,15 +173,17 @@ class _ParquetFile:
 class _CsvFile:
     def __init__(self, path):
         self._path, self._head = Path(path), read_head(path)
-        with self._open() as lines:
-            self.n_row = sum(1 for _ in _records(lines)) - 1
+        with open_text(self._path) as lines:
+            self._n_comment = count_comments(lines)
+        with open_text(self._path) as lines:
+            self.n_row = sum(1 for _ in self._records(lines)) - 1
         if self.n_row < 0:
             msg = f"cannot read {path} as ascii.csv: there is nothing in it"
             raise ValueError(msg)
 
     def pieces(self, size, texts):
-        with self._open() as lines:
-            records = _records(lines)
+        with open_text(self._path) as lines:
+            records = self._records(lines)
             head = next(records)
             for _ in range(0, max(self.n_row, 1), size):
                 yield self._read([head, *islice(records, size)], texts)
@@ -187,9 +195,8 @@ class _CsvFile:
         table = read_content(lines, "ascii.csv", self._path, texts=texts, has_head=True)
         return restored(table, self._head)
 
-    def _open(self):
-        opened = gzip.open if self._path.suffix == ".gz" else open
-        return opened(self._path, "rt", encoding="utf-8-sig", newline="")
+    def _records(self, lines):
+        return islice(_records(lines), self._n_comment, None)
 
 
 def _records(lines):

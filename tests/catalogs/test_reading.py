@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import MaskedColumn, QTable, Table
+from astropy.table import MaskedColumn, QTable, Table, vstack
 
 from mantis_astro import read_photometry
 from mantis_astro.catalogs import (
@@ -265,7 +265,10 @@ class TestTheRest:
         for note in (
             "columns: g for decam_g (AB); errors dg",
             "decam_g: 1 of 2 not observed",
-            "not known whether decam_g are corrected for dust: 'corrected' says",
+            (
+                "not known whether decam_g are corrected for Galactic dust: "
+                "state it with corrected="
+            ),
             "not read: flux1, ivar1 (2 of 7)",
         ):
             assert note in table.meta["PHOTNOTE"]
@@ -286,6 +289,41 @@ class TestTheRest:
         assert set(own().colnames) < set(table.colnames)
         with pytest.raises(KeyError, match="'keep': no column 'x'"):
             read_photometry(own(), columns=columns, keep=["x"])
+
+    def test_columns_taken_along_are_not_doubled(self):
+        columns = {"decam_g": ("g", "dg")}
+        table = read_photometry(own(), columns=columns, keep="all")
+        assert "coord" not in table.colnames
+        rows = own()
+        rows["specz"] = [0.1, -9999]
+        table = read_photometry(rows, columns=columns, keep="all")
+        assert table["specz"].tolist() == [0.1, -9999]
+        assert table["z_spec"].mask.tolist() == [False, True]
+        rows.rename_columns(["RA", "DEC"], ["x", "y"])
+        table = read_photometry(rows, columns=columns, keep="all", ra="x", dec="y")
+        assert table["coord"].ra.deg.tolist() == list(rows["x"])
+
+    def test_magnitudes_are_not_taken_for_fluxes_without_a_word(self, caplog):
+        rows = Table({"objID": [1, 2, 3]})
+        for band, mag in zip("gri", (19.0, 18.2, 17.9), strict=True):
+            rows[f"modelMag_{band}"] = [mag, mag + 1, mag + 2]
+            rows[f"modelFlux_{band}"] = 10 ** (9 - 0.4 * rows[f"modelMag_{band}"])
+        fluxes = rows["modelFlux_g", "modelFlux_r", "modelFlux_i"]
+        magnitudes = rows["modelMag_g", "modelMag_r", "modelMag_i"]
+        right = [read_photometry(t, survey="sdss") for t in (fluxes, magnitudes)]
+        assert "magnitudes?" not in caplog.text
+        assert "are no magnitudes" not in caplog.text
+        assert all(np.all(np.isfinite(t["flux_sdss_r0"])) for t in right)
+        named = fluxes.colnames
+        fluxes.rename_columns(named, magnitudes.colnames)
+        magnitudes.rename_columns(magnitudes.colnames, named)
+        read_photometry(magnitudes, survey="sdss")
+        assert "are all from 10 to 30: are they magnitudes?" in caplog.text
+        fluxes = vstack([fluxes, fluxes])
+        for name in fluxes.colnames:
+            fluxes[name] *= np.arange(100, 106)
+        read_photometry(fluxes, survey="sdss")
+        assert "column 'modelMag_i' of sdss_i0 has 6 numbers from" in caplog.text
 
     def test_positions_may_be_sky_coordinates_bad_or_none(self):
         rows = QTable(own()["g", "dg"])

@@ -13,6 +13,7 @@ from astropy.time import Time
 from astropy.utils.masked import Masked
 
 from mantis_astro.tables import check_writable, read_table, write_table
+from mantis_astro.tables.pieces import TablePieces
 
 KEEP_ALL = ["ecsv", "fits", "parquet", "asdf"]
 FLAT = ["csv", "vot"]
@@ -68,7 +69,8 @@ def test_flat_formats_say_what_they_leave_out_and_where_it_is(
     back = read_table(path)
     assert back.colnames == ["name", "ra", "dec", "size", "n"]
     np.testing.assert_allclose(u.Quantity(back["dec"]).value, [3, 4])
-    assert "leaves out pz and the meta" in caplog.text
+    assert "no place for the meta, which is in" in caplog.text
+    assert "no place for pz either" in caplog.text
     header = read_table(tmp_path / f"t.{ending}.meta.ecsv")
     assert len(header) == 0
     assert header.meta["EDGES"] == [0.0, 0.5, 1.0]
@@ -341,6 +343,15 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path, ending):
     table = read_table(path)
     assert table.colnames == ["ra", "dec", "name"]
     assert table["name"][0] == "é"
+
+
+@pytest.mark.parametrize("comments", ["#Table1\n", "# a, b\n\n# 2026\n"])
+def test_lines_of_comment_before_the_names_are_skipped(tmp_path, comments):
+    path = tmp_path / "skyserver.csv"
+    path.write_text(f"{comments}ra,dec,name\n1.5,2.5,#1\n", encoding="utf-8-sig")
+    for table in (read_table(path), next(iter(TablePieces(path)))):
+        assert table.colnames == ["ra", "dec", "name"]
+        assert table["name"].tolist() == ["#1"]
 
 
 def test_asdf_keeps_how_a_table_looks_and_what_it_says(tmp_path):

@@ -1,5 +1,7 @@
 """A network for the bands of a table, in one call."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,17 @@ def test_the_command_writes_a_model(toy, tmp_path, capsys, more):
     assert main([*arguments, "--steps", "20", *more]) == 0
     assert "galaxies learnt from" in capsys.readouterr().out
     assert PhotoZ.from_file(output).predict(table).shape == (200,)
+
+
+def test_the_command_writes_no_model_that_is_no_better(
+    toy, tmp_path, capsys, monkeypatch
+):
+    def finetune(photoz, *_, **__):
+        return photoz, SimpleNamespace(improved=False)
+
+    monkeypatch.setattr("mantis_astro.training.finetune", finetune)
+    toy.table(20, seed=5).write(tmp_path / "spectra.ecsv")
+    output = tmp_path / "mine.safetensors"
+    assert main(["finetune", str(tmp_path / "spectra.ecsv"), "-o", str(output)]) == 0
+    assert "mine.safetensors is not written" in capsys.readouterr().err
+    assert not output.exists()

@@ -190,7 +190,7 @@ def test_without_the_internet_names_and_cutouts_fail_in_words_and_fluxes_do_not(
         with run_server() as client, sesame_url.set([closed]):
             _, job = client.finish(client.post("/position", {"target": "M 101"}))
             assert job["state"] == "failed"
-            assert "could not be asked of Sesame" in job["message"]
+            assert "cannot be asked for" in job["message"]
             assert "give the position instead" in job["message"]
             path, job = client.finish(client.post("/position", {"target": "9 2"}))
             galaxy = client.get(f"{path}/galaxies/0").json

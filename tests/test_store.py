@@ -558,6 +558,16 @@ class TestReading:
             [True, True, True],
         ]
 
+    def test_observed_is_what_has_an_image(self, filled, coords):
+        bands = ["galex.NUV", "ps1.g", "ps1.r"]
+        held = [
+            [band in cutouts for band in bands]
+            for _, cutouts, _ in filled.iter_cutouts(coords, bands)
+        ]
+        assert np.any(held)
+        assert filled.observed(coords, bands).tolist() == held
+        assert filled.observed(coords[:0], bands).shape == (0, 3)
+
     def test_yields_by_key_where_positions_are_shared(self, store, coords):
         same = coords[[0, 0]]
         store.add("a", same[0], {"ps1.g": make_image(1)})

@@ -593,12 +593,42 @@ class CutoutStore:
             Shape (n, n_band): True where there is neither an image nor a
             ``no_coverage``.
         """
-        names = [str(get_band(band)) for band in bands]
-        missing = np.ones((len(coords), len(names)), dtype=bool)
-        for i, objects in enumerate(self._find_all(coords, keys)):
-            known = {str(band) for band in self._statuses(objects)}
-            missing[i] = [name not in known for name in names]
-        return missing
+        bands = get_bands(bands)
+        known = map(self._statuses, self._find_all(coords, keys))
+        rows = [[band not in statuses for band in bands] for statuses in known]
+        return np.array(rows, bool).reshape(len(coords), len(bands))
+
+    def observed(
+        self,
+        coords: SkyCoord,
+        bands: Iterable[BandLike],
+        *,
+        keys: Sequence[str | int] | None = None,
+    ) -> np.ndarray:
+        """
+        Return which bands of which objects have images.
+
+        Parameters
+        ----------
+        coords : `~astropy.coordinates.SkyCoord`
+            Positions, shape (n,).
+        bands : sequence of Band or str
+            Bands wanted.
+        keys : sequence of str or int, optional
+            As for `missing`.
+
+        Returns
+        -------
+        `~numpy.ndarray` of bool
+            Shape (n, n_band): True where the store has an image.
+        """
+        bands = get_bands(bands)
+        known = map(self._statuses, self._find_all(coords, keys))
+        rows = [
+            [band in statuses and statuses[band].is_ok for band in bands]
+            for statuses in known
+        ]
+        return np.array(rows, bool).reshape(len(coords), len(bands))
 
     def _find_all(self, coords, keys):
         """Yield the objects of each name, if there are any, and position."""

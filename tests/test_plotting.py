@@ -460,11 +460,14 @@ def test_a_missing_truth_is_not_drawn():
     assert plot_pdf(gaussians(0.3), np.nan).get_legend() is None
 
 
-@pytest.mark.parametrize("length", [1, 20, 60])
-def test_names_of_any_length_stay_inside_and_above_the_densities(length):
-    names = [f"{i}{'x' * length}" for i in range(5)]
-    pdf = gaussians([0.2, 0.3, 0.4, 0.5, 0.6])
-    ax = plot_pdf(pdf, labels=names)
+@pytest.mark.parametrize(
+    ("length", "n", "inches"), [(1, 5, 5), (20, 5, 5), (60, 5, 5), (40, 10, 3.3)]
+)
+def test_names_of_any_length_stay_inside_and_above_the_densities(length, n, inches):
+    names = [f"{i}{'x' * length}" for i in range(n)]
+    pdf = gaussians(np.linspace(0.2, 0.6, n))
+    panel = Figure((inches, 3.4), layout="constrained").subplots()
+    ax = plot_pdf(pdf, labels=names, ax=panel)
     ax.figure.set_layout_engine("none")
     ax.figure.canvas.draw()
     legend, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()

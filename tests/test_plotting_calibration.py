@@ -25,7 +25,7 @@ def test_recalibration_shows_both_distances(sample):
     left.figure.draw_without_rendering()
     names = [text.get_text() for text in right.get_legend().get_texts()]
     assert names == [
-        f"{label}, KS {metrics.pit_ks(metrics.pit(pdf, z_spec)):.3f}"
+        f"{label} {metrics.pit_ks(metrics.pit(pdf, z_spec)):.3f}"
         for label, pdf in (("before", before), ("after", after))
     ]
     assert [t.get_text() for t in left.get_legend().get_texts()] == ["before", "after"]

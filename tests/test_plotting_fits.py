@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
+from matplotlib.figure import Figure
 
 from mantis_astro import RedshiftPDF
 from mantis_astro.plotting import plot_corner, plot_training
@@ -80,3 +81,14 @@ def test_a_corner_of_something_else_is_refused(draws, prior, options, message):
     options = {"names": ["zred", "log M"], "prior": prior} | options
     with pytest.raises(ValueError, match=message):
         plot_corner(draws, **options)
+
+
+def test_long_names_of_parameters_are_broken_to_their_panels(draws):
+    figure = Figure((3.3, 3.3))
+    names = ["zred", "mass of the disc and of its bulge"]
+    figure = plot_corner(draws, names, figure=figure)
+    figure.draw_without_rendering()
+    below = figure.axes[2].xaxis.label
+    assert below.get_text().split() == names[1].split()
+    assert below.get_window_extent().width < figure.axes[2].bbox.width
+    assert figure.axes[1].yaxis.label.get_window_extent().x0 >= 0

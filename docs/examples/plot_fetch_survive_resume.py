@@ -2,10 +2,10 @@
 Fetch cutouts, survive bad servers, resume
 ==========================================
 
-A list of galaxies is fetched from servers that fail in every way they know, broken off,
-resumed, checked and exported as FITS. The servers run on this machine
-(:ref:`user-local-sky`), so that nothing here depends on the network; with the real ones
-the code is the same, without the lines about the sky.
+This example downloads the cutouts of twelve galaxies from servers that fail in many
+ways. It interrupts the download, resumes it, verifies the images and exports them as
+FITS. The servers run on this machine (:ref:`user-local-sky`); for the real servers,
+leave out the lines about the sky.
 """
 
 import tempfile
@@ -23,9 +23,9 @@ from mantis_astro.simulation import LocalSky, mixed_faults
 # %%
 # A table of galaxies
 # -------------------
-# Any table with coordinates will do. This one is of a simulated sky
-# (:ref:`user-simulation`), of whose galaxies we make all images now, so that the
-# servers below have them at hand. GALEX has not looked everywhere.
+# Any table with coordinates can be used. This one lists galaxies of a simulated sky
+# (:ref:`user-simulation`). Their images are rendered first, for the servers below.
+# GALEX does not cover all positions.
 
 simulated = SimulatedSky(seed=1)
 catalog = simulated.catalog(12)
@@ -38,9 +38,9 @@ images = [cutouts for _, cutouts, _ in simulated.iter_cutouts(coords, bands)]
 # %%
 # Servers that fail
 # -----------------
-# Four requests in ten meet a fault: an error status, a connection that hangs, breaks or
-# drips, a web page instead of an image, an image of another place, shape or band. Real
-# waits are longer; these keep the tutorial short.
+# Four requests in ten fail: with an error status, a connection that hangs, breaks or is
+# very slow, a web page instead of an image, or an image of another position, shape or
+# band. The waits are shorter than the defaults, to keep the tutorial short.
 
 sky = LocalSky(
     images,
@@ -58,9 +58,9 @@ conf.backoff = 0.05
 conf.retries = 2
 
 # %%
-# Fetch, and break off
-# --------------------
-# The store keeps what has come. We leave the loop after four galaxies, as if the
+# Fetch and interrupt
+# -------------------
+# The store keeps all images received. The loop ends after four galaxies, as if the
 # machine had been switched off.
 
 folder = Path(tempfile.mkdtemp())
@@ -79,8 +79,8 @@ for n, (index, cutouts, _) in enumerate(
 # %%
 # Resume
 # ------
-# The same call again: what is in the store is not asked for again. Each band of each
-# galaxy ends as ``ok``, ``no_coverage`` or ``failed``.
+# The same call requests only images that the store lacks. Each band of each galaxy ends
+# as ``ok``, ``no_coverage`` or ``failed``.
 
 for _ in source.iter_cutouts(galaxies, bands, keys=galaxies["id"]):
     pass
@@ -89,8 +89,8 @@ report = source.report()
 report["Status", "Message", "object", "band"][:8].pprint()
 
 # %%
-# Two repetitions were too few for some. When the servers are well again, what failed is
-# fed back.
+# For some images two repetitions were too few. Once the servers work again, request the
+# failed images.
 
 sky.faults = []
 missing = source.failed()
@@ -99,11 +99,11 @@ for _ in source.iter_cutouts(*missing, keys=galaxies["id"][missing.index]):
 print(source.counts())
 
 # %%
-# What the servers saw
+# The requests in time
 # --------------------
-# Every request, as long as the server was busy with it; where it hangs, the client has
-# long given up and asked again. At most four are under way at one host. The gaps are
-# the waits before repetitions, and the moments when we broke off and resumed.
+# Each bar is a request, as long as the server worked on it; the client gives up hanging
+# requests earlier, and repeats them. At most four requests are open at one host. The
+# gaps are waits before repetitions, the interruption and the resumption.
 
 fig, ax = plt.subplots(figsize=(8, 3.5), layout="constrained")
 requests = [request for request in sky.requests if np.isfinite(request.stop)]
@@ -120,7 +120,7 @@ plt.show()
 # %%
 # No wrong image was accepted
 # ---------------------------
-# The local sky remembers every image that it served, and whose it was.
+# The local sky records band and position of every image that it served.
 
 for galaxy in galaxies:
     cutouts = store[galaxy["id"]]
@@ -133,8 +133,8 @@ for band, status in store.statuses("galaxy 0").items():
     print(f"{band!s:10s} {status}")
 
 # %%
-# Look, and export
-# ----------------
+# Display and export
+# ------------------
 
 brightest = galaxies["id"][np.argmin(catalog["mag_ps1_r"])]
 figure = plt.figure(figsize=(8, 4.2), layout="constrained")
@@ -145,7 +145,7 @@ files = store.export_fits(folder / "fits")
 print(f"{len(files)} files, the first is {files[0].name}")
 
 # %%
-# What remains is to clean up.
+# Remove the temporary files.
 
 store.close()
 sky.stop()

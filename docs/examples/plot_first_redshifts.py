@@ -2,20 +2,20 @@
 From a table of galaxies to redshifts
 =====================================
 
-A table of positions goes in; the same table with redshift columns comes out. Here the
-cutouts come from a sky on this machine, with servers that speak like those of the
-surveys, so that everything runs offline; leave out the lines that set it up and the
-very same code asks the real ones. Needs the extra ``demo``.
+This example adds redshift columns to a table of positions. The cutouts come from a
+local sky, whose servers use the protocols of the surveys, so that everything runs
+offline. For the real servers, leave out the lines that set up the local sky. The
+example needs the extra ``demo``.
 """
 
 # %%
 # The table
 # ---------
 #
-# Any Astropy table will do, with whatever columns it has; ``ra`` and ``dec``, a
-# SkyCoord column, degrees or sexagesimal text are all found. This one lists galaxies of
-# a simulated sky (:ref:`user-simulation`), whose true redshifts are known: we keep
-# them apart for later. One of the positions is missing.
+# Any Astropy table can be used. Positions may be columns ``ra`` and ``dec`` or a
+# SkyCoord column, in degrees or as sexagesimal text. This table lists galaxies of a
+# simulated sky (:ref:`user-simulation`). Their true redshifts are kept for the
+# comparison below. One of the positions is missing.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,9 +36,9 @@ table
 # The model
 # ---------
 #
-# The embedded model needs no download. It was trained on simulated galaxies like these;
-# its card says how good it is on others of them and where not to trust it, and
-# :ref:`user-real-data` what it is worth on real ones. For the published network,
+# The embedded model needs no download. It was trained on simulated galaxies like these.
+# Its card lists its accuracy on other simulated galaxies and its known limits;
+# :ref:`user-real-data` lists accuracies on real galaxies. For the published network,
 # trained on real galaxies, load ``PhotoZ.from_pretrained("mantis-shrimp-early")``.
 
 photoz = PhotoZ.from_pretrained()
@@ -50,9 +50,8 @@ print("Caveats:", photoz.card.caveats)
 # Redshifts
 # ---------
 #
-# One call fetches the cutouts and adds the columns. The column ``ebv`` is found and
-# used. Beside them we put the truth, which nobody knows of real galaxies before a
-# spectrum is taken.
+# One call fetches the cutouts and adds the columns. E(B-V) is read from the column
+# ``ebv``. ``z_spec`` is the true redshift.
 
 with LocalSky(galaxies) as sky, sky.configure(conf):
     result = photoz.add_redshifts(table)
@@ -64,9 +63,9 @@ result["name", "z_spec", "z_median", "z_err68_low", "z_err68_high", "flags"]
 # Flags
 # -----
 #
-# The galaxy without a position kept its row: its estimates are masked, and the flags
-# say why. No other row suffered. GALEX has not looked at a third of the sky, which is
-# flagged too.
+# The galaxy without a position keeps its row: its estimates are masked, and a flag
+# gives the reason. Other rows are not affected. Galaxies outside the footprint of
+# GALEX, a third of the sky, are flagged too.
 
 for name, flags in zip(result["name"], result["flags"], strict=True):
     print(f"{name}: {', '.join(decode_flags(flags)) or 'none'}")
@@ -75,8 +74,8 @@ for name, flags in zip(result["name"], result["flags"], strict=True):
 # The whole p(z)
 # --------------
 #
-# The column ``pz`` holds the probability in each bin. As a `~mantis_astro.RedshiftPDF`
-# it can be asked for anything.
+# The column ``pz`` holds the probability in each bin. `~mantis_astro.RedshiftPDF`
+# computes intervals, quantiles and other summaries from it.
 
 pdf = RedshiftPDF.from_table(result)
 print(pdf[0])
@@ -85,7 +84,7 @@ low, high = pdf[0].interval(0.9)
 print(f"90 % interval: {low:.3f} to {high:.3f}")
 
 # %%
-# And drawn, the truth dashed:
+# p(z) of some galaxies; the true redshifts are dashed:
 
 from mantis_astro.plotting import plot_pdf
 
@@ -95,9 +94,9 @@ plot_pdf(pdf[some], z_spec[some], ax=ax, labels=list(result["name"][some]))
 plt.show()
 
 # %%
-# Keeping it
-# ----------
+# Writing the table
+# -----------------
 #
-# ECSV, FITS and Parquet keep everything, p(z) and meta included.
+# ECSV, FITS and Parquet keep all columns, with p(z) and meta.
 
 result.meta["PZMODEL"], result.meta["PZVERS"]

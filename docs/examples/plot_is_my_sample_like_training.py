@@ -2,19 +2,19 @@
 Is my sample like the training set?
 ===================================
 
-Redshifts learned from bright galaxies are applied to fainter ones all the time. This
-page asks, before any spectrum of the targets is taken, whether that is safe: of the
-sample as a whole, and of each galaxy. The galaxies are simulated, so that we can look
-at the truth afterwards. Needs the extra ``simulate``.
+Models trained on bright galaxies are often applied to fainter ones. This example tests,
+without spectra of the targets, whether the model can be trusted: for the sample as a
+whole, and for each galaxy. The galaxies are simulated, so that the result can be
+compared with the truth. The example needs the extra ``simulate``.
 """
 
 # %%
 # Two samples
 # -----------
 #
-# One population of galaxies with fluxes in the nine bands. Those brighter than r = 19.5
-# have spectra: they are the training set. The targets are fainter. Each band has the
-# noise of its survey, and 5 % of the flux from photometry itself.
+# The galaxies of one population have fluxes in the nine bands. Galaxies brighter than r
+# = 19.5 have spectra: they are the training set. The targets are fainter. Each band has
+# the noise of its survey, and an error of 5 % of the flux.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,18 +55,17 @@ len(training), len(targets)
 # The sample as a whole
 # ---------------------
 #
-# Can a classifier tell the targets from the training set? If not, its AUC is 0.5. The
-# redshifts of the training set are given too: they tell where galaxies that look alike
-# are not at one redshift.
+# A classifier that cannot distinguish the targets from the training set has an AUC of
+# 0.5. The redshifts of the training set are passed, too: they show where similar
+# galaxies have different redshifts.
 
 z_training = galaxies.z[is_bright]
 report = ShiftReport.compare(training, targets, rng=1, z_spec=z_training)
 print(report)
 
 # %%
-# The grey histogram is what the classifier makes of shuffled labels. In the middle, how
-# little the training set supports a redshift of the targets; to the right, in what they
-# differ.
+# *Left*: AUC of the classifier, and for shuffled labels (grey). *Middle*: the scores of
+# the targets. *Right*: the features that differ.
 
 figure = plt.figure(figsize=(11, 3.4), layout="constrained")
 plot_shift(report, figure=figure)
@@ -84,10 +83,10 @@ print(null.verdict)
 # Each galaxy
 # -----------
 #
-# Above 1, ``ood_score`` says that the galaxies of the training set that look most like
-# this one are far, or disagree about the redshift. Now take redshifts from the ten
-# nearest of them: no truth about the targets has gone into the score, and we look at it
-# here. For a fair comparison, a cut at the faint end that throws away as many:
+# ``ood_score`` is above 1 if the most similar galaxies of the training set are distant,
+# or have different redshifts. The score does not use the true redshifts of the targets.
+# Here, redshifts estimated from the ten nearest neighbours are compared with the truth.
+# For comparison, a cut in magnitude that removes as many galaxies:
 
 matrix = np.column_stack([colours[name] for name in colours.colnames])
 scale = matrix[is_bright].std(0)
@@ -111,8 +110,8 @@ for name, chosen in (("ood_score > 1", is_far), ("faintest", faintest)):
 # Weights
 # -------
 #
-# Weighted by the ratio of densities, the training set has the targets' brightness as
-# far as it reaches. The effective sample size says how little of it is left.
+# With the ratio of densities as weights, the training set has the magnitudes of the
+# targets, as far as it reaches. The effective sample size is small.
 
 print(
     f"mean r: training {np.mean(training['r']):.2f}, targets "
@@ -125,9 +124,9 @@ print(f"worth {report.effective_sample_size:.0f} of {len(training)} galaxies")
 # With a model
 # ------------
 #
-# A model can carry what its training set looks like to it. Then ``add_redshifts`` fills
-# ``ood_score`` and flags what is unlike it. Here an embedded photometric model is given
-# the bright galaxies as reference, and asked about all of them.
+# A model can include statistics of its training set. ``add_redshifts`` then computes
+# ``ood_score`` and flags galaxies unlike the training set. Here, the bright galaxies
+# are the reference of an embedded photometric model, which is applied to all galaxies.
 
 name = next(card.name for card in list_models() if card.is_photometric)
 photoz = PhotoZ.from_pretrained(name)
@@ -144,5 +143,5 @@ result = photoz.add_redshifts(table[~is_bright][:500])
 result["z_median", "ood_score", "flags"][:8]
 
 # %%
-# The warning above says that the sample as a whole is unlike the reference. ``save``
+# The warning above means that the sample as a whole is unlike the reference. ``save``
 # writes the statistics into the file of weights.

@@ -2,22 +2,22 @@
 From p(z) to the posterior of a stellar population fit
 ======================================================
 
-A galaxy is fitted by prospector twice: with a flat prior on its redshift, and with a
-p(z) such as a network makes from images. Needs the extra ``prospector``.
+In this example, prospector fits a galaxy twice: with a flat prior on redshift, and with
+a p(z) as a network estimates it from images. The example needs the extra
+``prospector``.
 
-Three fluxes cannot tell this galaxy's redshift: its 4000 Angstrom break between *g* and
-*r* might as well be the break at 2700 Angstrom of a galaxy far behind it, and much more
-massive. Its images can: a galaxy of that size and shape is nearby.
+Three fluxes do not determine the redshift of this galaxy: its 4000 Angstrom break
+between *g* and *r* could also be the break at 2700 Angstrom of a more distant and much
+more massive galaxy. Images decide: a galaxy of that size and shape is nearby.
 """
 
 # %%
 # A galaxy
 # --------
 #
-# To run anywhere, this page brings its own stars: a flat spectrum with the two breaks.
-# With FSPS installed, ``prospect.sources.CSPSpecBasis()`` takes their place, and
-# prospector's own ``SpecModel`` that of the model below, which leaves out emission
-# lines.
+# This example runs without FSPS: its stars are a flat spectrum with the two breaks.
+# With FSPS, use ``prospect.sources.CSPSpecBasis()`` instead, and prospector's
+# ``SpecModel`` instead of the model below, which has no emission lines.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -60,7 +60,7 @@ class PhotometryModel(SpecModel):
 
 
 # %%
-# Its fluxes are of the DESI Legacy Imaging Surveys:
+# The fluxes are those of the DESI Legacy Imaging Surveys:
 table = QTable(
     {
         "flux_legacysurvey_g": [44.8] * u.uJy,
@@ -73,8 +73,8 @@ table = QTable(
 )
 
 # %%
-# Its p(z) would come from `mantis_astro.PhotoZ.predict`, which writes into ``meta`` the
-# bands that it rests on. Here it is a wide Gaussian, and a few per cent are far away.
+# `mantis_astro.PhotoZ.predict` would return p(z), with its bands in ``meta``. Here p(z)
+# is a wide Gaussian with a few per cent of the probability elsewhere.
 bin_edges = np.linspace(0, 1.6, 401)
 near = RedshiftPDF.from_gaussians(bin_edges, 0.42, 0.06).probability
 far = RedshiftPDF.from_gaussians(bin_edges, 1.1, 0.1).probability
@@ -87,13 +87,13 @@ prior = pdf.to_prior()
 prior
 
 # %%
-# Data that come in twice
-# -----------------------
+# Data that are used twice
+# ------------------------
 #
-# The images behind p(z) are of other telescopes than the fluxes to be fitted, so p(z)
-# is a prior at its full strength. `mantis_astro.configure_zred`, which is told of the
-# fluxes below, would warn if the bands were the same; then ``pdf.to_prior(temper=0.5)``
-# or `mantis_astro.marginalize` are the remedies.
+# The images that made p(z) are of other telescopes than the fluxes of the fit, so that
+# p(z) is an independent prior. `mantis_astro.configure_zred` compares the bands and
+# warns if they are the same. In that case use ``pdf.to_prior(temper=0.5)`` or
+# `mantis_astro.marginalize`.
 obs = to_prospector_obs(table[0])
 obs["maggies"], obs["maggies_unc"]
 
@@ -101,8 +101,8 @@ obs["maggies"], obs["maggies_unc"]
 # Two priors
 # ----------
 #
-# `mantis_astro.configure_zred` takes the parameters of any model and says what it
-# changes in them.
+# `mantis_astro.configure_zred` returns the parameters of any model with a free
+# redshift, and a list of the changes.
 model_params = {
     "zred": {"N": 1, "isfree": False, "init": 0.1},
     "logmass": {
@@ -122,7 +122,7 @@ changes
 # Two fits
 # --------
 #
-# By nested sampling, which finds several peaks where there are some.
+# The fits use nested sampling, which finds separate peaks.
 def fit(params):
     np.random.seed(1)  # noqa: NPY002  what prospector draws from
     model = PhotometryModel(params)
@@ -147,8 +147,8 @@ for name, (z, logmass) in posteriors.items():
     )
 
 # %%
-# With the flat prior there are two galaxies, one of them thirty times as massive as the
-# other; with p(z) there is one, and its mass is known to 0.1 dex.
+# With the flat prior there are two solutions, one thirty times as massive as the other.
+# With p(z) there is one, and its mass is known to 0.1 dex.
 fig, ax = plt.subplots(
     2,
     2,
@@ -181,7 +181,6 @@ plt.show()
 # What if p(z) is wrong?
 # ----------------------
 #
-# The prior keeps a floor, 0.1 % of its mass spread evenly, so that good data can
-# overrule it. A nested sampler has to find that floor: ``floor`` times the number of
-# live points should be ten or more, or the live points all start within p(z). An
-# ensemble sampler walks there.
+# The prior has a floor: 0.1 % of its probability is spread evenly, so that good data
+# can overrule it. A nested sampler must start some live points there: ``floor`` times
+# the number of live points should be ten or more. An ensemble sampler moves there.

@@ -2,19 +2,18 @@
 Refit on your own spectra
 =========================
 
-A survey's zero points are off by a few tenths of a magnitude, and the redshifts with
-them. Some hundred spectra of one's own put much of that right: the last layer of the
-network is solved for, seconds instead of a training, and kept only if galaxies that
-were held out agree. Galaxies here are made up, and so is the trouble with them, so that
-everything runs offline.
+The zero points of a survey are wrong by a few tenths of a magnitude, and redshifts are
+biased. Some hundred spectra correct most of this: a refit solves for the last layer of
+the network in seconds, and keeps it only if it improves held-out galaxies. Galaxies and
+errors are artificial, so that everything runs offline.
 """
 
 # %%
 # Galaxies with spectra, and galaxies without
 # -------------------------------------------
 #
-# The fluxes of both come from the same survey, with the same wrong zero points.
-# Redshifts of the second sample are only used at the end, to see what happened.
+# Both samples have fluxes of the same survey, with the same wrong zero points.
+# Redshifts of the second sample are used only for the final comparison.
 
 import astropy.units as u
 import matplotlib.pyplot as plt
@@ -50,21 +49,21 @@ spectra, targets = observe(500, seed=1), observe(2000, seed=2)
 # The refit
 # ---------
 #
-# The report says what was done and what the galaxies held out think of it.
+# The report lists the fit and the metrics of the held-out galaxies.
 
 mine, report = photoz.refit(spectra, spectra["z_spec"], ebv=0.0, rng=1)
 print(report)
 
 # %%
-# The same as a table, for a notebook or a paper:
+# The report as a table, for a notebook or a paper:
 
 report.to_table()
 
 # %%
-# Did it help?
-# ------------
+# Before and after
+# ----------------
 #
-# On the targets, which neither the fit nor the decision saw:
+# Metrics of the targets, which neither the fit nor the decision used:
 
 before = photoz.predict(targets, ebv=0.0)
 after = mine.predict(targets, ebv=0.0)
@@ -77,7 +76,7 @@ table = vstack(
 table["sample", "sigma_nmad", "outlier_fraction_005", "outlier_fraction_015", "crps"]
 
 # %%
-# Redshift against redshift, before and after:
+# Photometric against spectroscopic redshift, before and after:
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
 for ax, pdf, title in zip(axes, (before, after), ("before", "after"), strict=True):
@@ -85,31 +84,30 @@ for ax, pdf, title in zip(axes, (before, after), ("before", "after"), strict=Tru
     ax.set_title(f"{title}\n{ax.get_title(loc='left')}", loc="left", fontsize="small")
 
 # %%
-# A sample with nothing to teach
-# ------------------------------
+# A sample that is too small
+# --------------------------
 #
-# Ten galaxies cannot show an improvement, and the model comes back as it was.
+# Ten galaxies cannot prove an improvement: the original model is returned.
 
 same, report = photoz.refit(spectra[:10], spectra["z_spec"][:10], ebv=0.0)
 print(report)
 print(same is photoz)
 
 # %%
-# Keep it
-# -------
+# Saving the model
+# ----------------
 #
-# The card of the new model says what it was refitted to.
+# The card of the new model describes the sample of the refit.
 
 print(mine.card.training_sample)
 mine.save("mine.safetensors")
 print(PhotoZ.from_file("mine.safetensors"))
 
 # %%
-# Why this answer?
-# ----------------
+# Explanation of a p(z)
+# ---------------------
 #
-# The galaxies with spectra that the network takes for the most alike, and what they
-# weigh:
+# The galaxies with the most similar features, and their weights:
 
 mine.explain(targets[:2], feature_table(photoz, spectra, ebv=0.0), ebv=0.0)[
     "object", "rank", "reference", "similarity", "weight", "z_spec"

@@ -2,19 +2,19 @@
 Solve the last layer of a language model
 ========================================
 
-Train a network part of the way, freeze it, solve its last layer exactly, and keep that
-if data that took no part are predicted better: the recipe of Qadeer et al. 2023
-(arXiv:2310.18612), for any ``torch.nn.Module``. Here the network is a small GPT-2 that
-learns to tell of a sentence whether it documents numpy or torch. There is no galaxy in
-this example, and nothing to download.
+The recipe of Qadeer et al. 2023 (arXiv:2310.18612), for any ``torch.nn.Module``: train
+a network for a while, freeze it, solve for its last layer exactly, and keep the
+solution if it improves held-out data. Here the network is a small GPT-2 that classifies
+sentences of the documentation of numpy and torch. The example needs no galaxies and no
+download.
 """
 
 # %%
 # Texts
 # -----
 #
-# Sentences of the documentation that both packages carry. Sentences of one page have
-# words in common: they are one *group*, which no split may separate.
+# The texts are sentences of the docstrings of both packages. Sentences of one page
+# share words: they are one *group*, which splits keep together.
 
 import inspect
 import re
@@ -96,11 +96,11 @@ class SmallGPT2(nn.Module):
 
 
 # %%
-# Part of the way, and the last layer
-# -----------------------------------
+# A short training, and the last layer
+# ------------------------------------
 #
-# A third of the pages is for tests. After each pass over the others the last layer is
-# solved for, and both are compared.
+# A third of the pages is held out for tests. After each epoch the last layer is solved
+# for, and compared with the trained one.
 
 torch.manual_seed(0)
 network = SmallGPT2()
@@ -137,7 +137,7 @@ for _ in range(4):
 print(report)
 
 # %%
-# A solution is written into the layer only if it was accepted:
+# Only an accepted solution is written into the layer:
 
 print(last.write())
 

@@ -2,19 +2,19 @@
 Three surveys of one galaxy, on one grid
 ========================================
 
-GALEX, Pan-STARRS1 and unWISE see a galaxy in pixels of 1.5", 0.25" and 2.75", behind
-PSFs of 5", 1" and 6". This page makes such images of one galaxy, brings them onto one
-grid, measures the same ellipse in all nine bands, and checks that the fluxes that come
-out are those that went in. It needs no network.
+GALEX, Pan-STARRS1 and unWISE have pixels of 1.5", 0.25" and 2.75", and PSFs of 5", 1"
+and 6". This example simulates such images of one galaxy, resamples them onto one grid,
+measures the fluxes in the same ellipse in all nine bands, and compares them with the
+input. It needs no network.
 """
 
 # %%
 # A galaxy
 # --------
 #
-# An old bulge and a young disc with spiral arms and a bar, 60 degrees east of north.
-# For each band: the flux of both in microjansky. Only optical light has the arms at a
-# resolution worth drawing, but all bands get them.
+# The galaxy has an old bulge, and a young disc with spiral arms and a bar, 60 degrees
+# east of north. The table lists the fluxes of bulge and disc in each band, in
+# microjansky. All bands have the arms, but only optical images resolve them.
 
 import astropy.units as u
 import matplotlib.pyplot as plt
@@ -49,11 +49,11 @@ def galaxy(east, north, bulge, disc):
 
 
 # %%
-# What each survey sees
-# ---------------------
+# The images of the surveys
+# -------------------------
 #
-# Drawn on pixels of an eighth of an arcsecond or so, smoothed by the PSF, added up in
-# the survey's own pixels, with noise near the surveys' depth.
+# The galaxy is drawn on pixels of about an eighth of an arcsecond, convolved with the
+# PSF and binned to the survey's pixels. Noise corresponds to the depths of the surveys.
 
 
 def observe(band, noise, rng):
@@ -82,7 +82,7 @@ cutouts = MultibandCutout(
 cutouts
 
 # %%
-# Native pixels, each placed on the sky by its WCS:
+# The images in native pixels, placed on the sky by their WCS:
 
 figure = plot_cutouts(cutouts, size=32 * u.arcsec)
 figure
@@ -101,9 +101,8 @@ figure
 
 # %%
 # Two colour pictures on that grid: of three optical bands, and of three surveys, each
-# scaled to its own brightness. Where the sharp image of r is, the other two are only
-# smooth: match the PSFs first (`~mantis_astro.alignment.match_psf`) if colours of
-# pixels are to be measured.
+# scaled to its own brightness. The image in r is much sharper than the other two: match
+# the PSFs first (`~mantis_astro.alignment.match_psf`) to measure colours of pixels.
 
 surveys = [aligned[band].data for band in ("unwise.W1", "ps1.r", "galex.NUV")]
 rgb = make_lupton_rgb(
@@ -120,16 +119,16 @@ figure
 # Photometry
 # ----------
 #
-# The Kron ellipse is measured on the sum of the optical images and carried to each
-# band. Measure the native pixels: resampling adds nothing but correlated noise.
+# The Kron ellipse is measured on the sum of the optical images and applied to each
+# band. Measure on the native pixels: resampling correlates the noise.
 
 table = measure_photometry(cutouts)
 table["semimajor", "semiminor", "position_angle", "flux_ps1_r", "flux_err_ps1_r"]
 
 # %%
-# Against the truth. Fluxes are corrected for what each PSF scatters out of the ellipse,
-# taking the galaxy for a Gaussian. What its exponential wings hold outside is lost: 3
-# to 8 %, most where the disc dominates. Native and aligned images agree.
+# Fluxes relative to the truth. They are corrected for the light that each PSF scatters
+# out of the ellipse, for a Gaussian galaxy. The light in the exponential wings outside
+# is lost: 3 to 8 %, most where the disc dominates. Native and aligned images agree.
 
 aligned_table = measure_photometry(aligned)
 wavelengths = [band.pivot.to_value(u.um) for band in BANDS]
@@ -167,6 +166,6 @@ ax.legend(frameon=False)
 figure
 
 # %%
-# Flags say what to distrust; here, nothing:
+# No measurement is flagged:
 
 decode_flags(table["flags"])

@@ -2,23 +2,23 @@
 Simulate, train, evaluate, recalibrate
 ======================================
 
-The whole life of a model in a minute: galaxies are simulated, a tiny network learns
-from them, other galaxies tell how good it is, and its p(z) are made as wide as they
-should be. Needs the extra ``simulate``.
+The steps of making a model, in a minute: simulate galaxies, train a tiny network on
+them, evaluate it on other galaxies, and recalibrate its p(z). The example needs the
+extra ``simulate``.
 
-The network of this page is *not* good: it is as small, and trained as briefly, as it
-takes to show every step. The models in the package see a hundred times as many
+The network of this page is *not* accurate: it is as small as possible, and trained for
+a few seconds. The models of the package were trained on a hundred times as many
 galaxies.
 """
 
 # %%
-# A sky to learn from
-# -------------------
+# A simulated sky
+# ---------------
 #
-# On a `~mantis_astro.SimulatedSky` there is a galaxy wherever one looks, with the
-# redshift, brightness, colours and size of real ones, seen by GALEX, Pan-STARRS1 and
-# unWISE (:ref:`user-simulation` tells how far that goes). Its catalogue is what a
-# spectroscopic survey would bring home.
+# A `~mantis_astro.SimulatedSky` has a galaxy at every position, with realistic
+# redshift, magnitude, colours and size, observed by GALEX, Pan-STARRS1 and unWISE;
+# :ref:`user-simulation` describes its limits. The catalogue is a sample like that of a
+# spectroscopic survey.
 
 import tempfile
 from dataclasses import replace
@@ -37,7 +37,7 @@ table = sky.catalog(200)
 table["id", "ra", "dec", "z_spec", "kind", "mag_ps1_g", "mag_ps1_r"][:5]
 
 # %%
-# The brightest of them, as the surveys would serve it:
+# The images of the brightest galaxy:
 
 brightest = int(np.argmin(table["mag_ps1_r"]))
 coord = SkyCoord(table["ra"], table["dec"])[brightest : brightest + 1]
@@ -48,7 +48,7 @@ plot_cutouts(cutouts, size=30 * u.arcsec, columns=5, figure=figure)
 plt.show()
 
 # %%
-# Each galaxy has a spectrum, and its fluxes are that spectrum seen through the bands:
+# Each galaxy has a spectrum, and its fluxes follow from it and the filters:
 
 sample = sky.sample(coord)
 spectrum = sky.population.spectrum(sample, 0)
@@ -77,10 +77,10 @@ plt.show()
 # A tiny network
 # --------------
 #
-# All that decides a training stands in a `~mantis_astro.training.TrainingConfig`. We
-# take the recipe of the early-fusion network, one encoder for all nine bands, and
-# shrink what takes long: the network, the number of galaxies, the number of steps. The
-# recipe recalibrates at the end; here we do that by hand, to see it.
+# A `~mantis_astro.training.TrainingConfig` determines a training completely. This one
+# is the recipe of the early-fusion network, one encoder for all nine bands, with a
+# smaller network, fewer galaxies and fewer steps. The recipe recalibrates at the end;
+# here this is a separate step.
 
 from mantis_astro.training import (
     RenderedData,
@@ -111,9 +111,9 @@ result = train(config, Path(folder.name, "tiny"), progress=False)
 result.photoz
 
 # %%
-# The folder now holds the checkpoint, from which a killed training goes on, the
-# configuration, the history and the model, whose card says what it was trained on and
-# how far it came:
+# The folder now has the checkpoint, from which a killed training resumes, the
+# configuration, the history and the model. Its card describes the training set and the
+# accuracy:
 
 photoz = result.photoz
 print(photoz.card.training_sample)
@@ -132,11 +132,11 @@ ax.legend(frameon=False)
 plt.show()
 
 # %%
-# Galaxies it never saw
-# ---------------------
+# Evaluation
+# ----------
 #
-# The test has other galaxies, with spectra of other real galaxies than those of the
-# training.
+# The test galaxies are not in the training set, and their spectra are of other real
+# galaxies.
 
 from mantis_astro import evaluate
 from mantis_astro.metrics import summarize
@@ -146,9 +146,9 @@ pdf, z_spec = predict_simulated(photoz, 3000, seed=1000, donors="test")
 print(summarize(evaluate(pdf, z_spec)))
 
 # %%
-# The scatter is large, redshifts beyond one are out of reach, and the hump on the right
-# says that p(z) are too broad, as a network leaves them that has not learnt all there
-# is to learn.
+# The scatter is large, and the network has not learnt redshifts beyond 1. The maximum
+# in the middle of the PIT histogram shows that p(z) are too broad, as usual after a
+# short training.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 plot_zz(pdf.median(), z_spec, ax=left)
@@ -159,9 +159,8 @@ plt.show()
 # Recalibrate
 # -----------
 #
-# Half of the test galaxies stand for those whose spectra you have: they tell how wide
-# p(z) should have been. The other half, which the recalibration has not seen, tells
-# how well that worked, and what it did to the point estimates.
+# The recalibration is fitted to one half of the test galaxies, which stand for galaxies
+# with spectra. The other half measures its effect on p(z) and on the point estimates.
 
 from mantis_astro.calibration import (
     LocalRecalibration,
@@ -184,26 +183,26 @@ plot_recalibration(pdf[test], after, z_spec[test], axes=axes)
 plt.show()
 
 # %%
-# A model carries its recalibration, into its file too:
+# The recalibration is part of the model, and of its file:
 
 photoz = photoz.with_recalibration(recalibration)
 photoz.save(Path(folder.name, "recalibrated.safetensors"))
 photoz.provenance()["PZCALIB"]
 
 # %%
-# What that was worth
-# -------------------
+# Larger models
+# -------------
 #
-# Recalibration makes p(z) honest, not sharp: a tiny network stays a tiny network, and
-# its scatter above stays larger than that of the models in the package. To train those,
-# on two cores in less than an hour:
+# Recalibration corrects the widths of p(z), and does not reduce the scatter, which
+# stays larger than that of the models in the package. To train those on two cores in
+# less than an hour:
 #
 # .. code-block:: console
 #
 #     $ mantis-astro train early -o trainings/early
 #
-# :ref:`user-training` goes on with your own recipes, cutouts and spectra,
-# :ref:`user-calibration` with other recalibrations. Whatever is trained on simulated
-# galaxies has to be tested on real ones before it is believed.
+# :ref:`user-training` continues with your own recipes, cutouts and spectra,
+# :ref:`user-calibration` with other recalibrations. Test every model that was trained
+# on simulated galaxies on real ones.
 
 folder.cleanup()

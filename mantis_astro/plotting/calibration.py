@@ -5,7 +5,12 @@ import numpy as np
 from mantis_astro import metrics
 from mantis_astro._optional import require
 from mantis_astro.plotting.densities import plot_pit
-from mantis_astro.plotting.panels import distinct_colours, name_lines, new_axes
+from mantis_astro.plotting.panels import (
+    distinct_colours,
+    name_lines,
+    new_axes,
+    write_above,
+)
 
 __all__ = ["plot_attribution", "plot_recalibration"]
 
@@ -69,7 +74,7 @@ def plot_recalibration(before, after, z_spec, *, axes=None, bins=20):
             )
             height = max(height, 1.1 * counts.max() * bins / len(pit))
         share = (np.arange(len(pit)) + 0.5) / len(pit)
-        name = f"{label}, KS {metrics.pit_ks(pit):.3f}"
+        name = f"{label} {metrics.pit_ks(pit):.3f}"
         right.plot(
             np.r_[0, pit, 1],
             np.r_[0, share - pit, 0],
@@ -77,7 +82,7 @@ def plot_recalibration(before, after, z_spec, *, axes=None, bins=20):
             label=name,
             lw=1.4,
         )
-    half = 1.36 / np.sqrt(len(pit))  # Kolmogorov-Smirnov, 5 %
+    half = min(1.36 / np.sqrt(len(pit)), 1.0)  # Kolmogorov-Smirnov, 5 %
     right.axhspan(-half, half, color="0.5", alpha=0.3, lw=0, zorder=0)
     right.axhline(0, color="black", lw=0.8)
     left.containers[0].set_label("after")  # the bars
@@ -85,6 +90,7 @@ def plot_recalibration(before, after, z_spec, *, axes=None, bins=20):
     right.set(xlabel="PIT, cdf(z_spec)", ylabel="Share below - PIT", xlim=(0, 1))
     low, high = right.get_ylim()
     name_lines(right, high, low)
+    write_above(right, "KS distance")
     return np.array([left, right])
 
 

@@ -6,6 +6,8 @@ __all__ = ["distinct_colours", "name_lines", "new_axes", "write_above"]
 
 _LETTER = 0.6  # width of a letter over its height
 _HANDLE = 6  # letters that the line of an entry of a legend takes
+_SHORTEST = 8  # letters of a name
+_MOST_ROOM = 0.5  # of the axes, for a legend
 
 
 def new_axes(figsize, **options):
@@ -86,11 +88,16 @@ def name_lines(ax, highest, lowest=0.0, *, from_top=False):
     box = ax.get_position()
     width, height = 72 * ax.figure.get_size_inches() * (box.width, box.height)
     fit = int(width / (_LETTER * size))  # letters in a row
-    names = [_shortened(name, max(fit - _HANDLE - 2, 8)) for name in names]
     columns = fit // (_HANDLE + 2 + max(map(len, names)))
     columns = min(max(columns, 1), len(names))
-    rows = -(-len(names) // columns)
-    room = min(1.6 * size * (rows + 0.5) / height, 0.6)
+    while (
+        _room(len(names), columns, size, height) > _MOST_ROOM
+        and fit // (columns + 1) >= _HANDLE + 2 + _SHORTEST
+    ):
+        columns += 1  # of shortened names
+    length = max(fit // columns - _HANDLE - 2, _SHORTEST)
+    names = [_shortened(name, length) for name in names]
+    room = min(_room(len(names), columns, size, height), 0.75)
     ax.set_ylim(lowest, lowest + max(1.15, 1 / (1 - room)) * (highest - lowest))
     ax.legend(
         handles,
@@ -103,6 +110,11 @@ def name_lines(ax, highest, lowest=0.0, *, from_top=False):
         edgecolor="none",
         borderaxespad=0.3,
     )
+
+
+def _room(n, columns, size, height):
+    """Part of the height of axes that a legend of n names takes."""
+    return 1.6 * size * (-(-n // columns) + 0.5) / height
 
 
 def _shortened(name, length):

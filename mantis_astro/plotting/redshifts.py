@@ -207,6 +207,9 @@ def _numbers(z_phot, z_spec):
         (limit, metrics.outlier_fraction(z_phot, z_spec, threshold=limit))
         for limit in (0.05, 0.15)
     ]
-    beyond = ", ".join(f"{share:.2%} beyond {limit}" for limit, share in shares)
-    sigma = r"$\sigma_\mathrm{NMAD}$"
-    return f"N = {z_phot.size:,}, bias {bias:+.4f}, {sigma} {scatter:.4f}\n{beyond}"
+    digits = 0 if z_phot.size < 100 else 2
+    beyond = ", ".join(f"{share:.{digits}%} beyond {limit}" for limit, share in shares)
+    numbers = f"N = {z_phot.size:,}, bias {bias:+.4f}"
+    if z_phot.size > 1:
+        numbers += rf", $\sigma_\mathrm{{NMAD}}$ {scatter:.4f}"
+    return f"{numbers}\n{beyond}"

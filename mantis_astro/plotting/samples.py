@@ -1,5 +1,7 @@
 """Picture of a posterior: each parameter and each pair, beside the prior from p(z)."""
 
+import textwrap
+
 import numpy as np
 
 from mantis_astro._optional import require
@@ -74,6 +76,8 @@ def plot_corner(
         figure = require("matplotlib.figure", extra="plot").Figure(
             figsize=(side, side), layout="constrained"
         )
+    elif figure.get_layout_engine() is None:
+        figure.set_layout_engine("constrained")  # else names at the sides are cut
     axes = figure.subplots(n, n, squeeze=False, sharex="col")
     edges = [_edges(column, weights, bins) for column in samples.T]
     for i in range(n):
@@ -89,7 +93,8 @@ def plot_corner(
                 _draw_pair(ax, samples[:, [j, i]], weights, (edges[j], edges[i]))
                 _mark(ax, truths[j], truths[i])
             if j <= i:
-                _label(ax, names[j] if i == n - 1 else None, names[i], first=j == 0 < i)
+                below = names[j] if i == n - 1 else None
+                _label(ax, below, names[i], n, first=j == 0 < i)
     return figure
 
 
@@ -158,11 +163,18 @@ def _mark(ax, x, y):
         ax.axhline(y, color="black", ls=":", lw=1)
 
 
-def _label(ax, below, left, *, first):
+def _label(ax, below, left, n, *, first):
+    size = ax.xaxis.label.get_fontsize()
+    width, height = 72 * 0.8 / n * ax.figure.get_size_inches() / (0.6 * size)  # letters
     ax.tick_params(labelsize="x-small", labelleft=first, labelbottom=below is not None)
     ax.locator_params(axis="x", nbins=3)
     if below is not None:
-        ax.set_xlabel(below)
+        ax.set_xlabel(_wrapped(below, width))
     if first:
         ax.locator_params(axis="y", nbins=3)
-        ax.set_ylabel(left)
+        ax.set_ylabel(_wrapped(left, height))
+
+
+def _wrapped(name, letters):
+    """Break a name that is longer than its panel into lines, unless it is TeX."""
+    return name if "$" in name else textwrap.fill(name, max(int(letters), 6))

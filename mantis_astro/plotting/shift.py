@@ -1,5 +1,7 @@
 """Picture of a shift report: its classifier, its scores, the features behind it."""
 
+import textwrap
+
 import numpy as np
 
 from mantis_astro._optional import require
@@ -7,22 +9,24 @@ from mantis_astro._optional import require
 __all__ = ["plot_shift"]
 
 _REFERENCE, _TARGET, _LIMIT = "0.6", "tab:blue", "tab:red"
+_NARROW = 7.0  # inches, too few for three panels side by side
 
 
 def plot_shift(report, *, figure=None, n_feature=8):
     """
     Draw a shift report in three panels.
 
-    Left, the AUC of the classifier that tells targets from reference objects, and what
-    it is when labels are shuffled. Middle, how far out the targets lie, and where 99 %
-    of the reference end. Right, the features that differ most.
+    First, the AUC of the classifier of targets and reference objects, and its values
+    for shuffled labels. Second, the out-of-distribution scores of the targets, and the
+    limit for 99 % of the reference. Third, the features that differ most.
 
     Parameters
     ----------
     report : `~mantis_astro.shift.ShiftReport`
         The report.
     figure : `~matplotlib.figure.Figure`, optional
-        Figure to draw on; by default a new one, not known to pyplot.
+        Figure to draw on; by default a new one, not known to pyplot. On figures
+        narrower than 7 inches the panels are below each other.
     n_feature : int, optional
         How many features to draw.
 
@@ -59,11 +63,24 @@ def plot_shift(report, *, figure=None, n_feature=8):
         figure = require("matplotlib.figure", extra="plot").Figure(
             figsize=(11, 3.4), layout="constrained"
         )
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.1, 1.1))
-    _draw_null(left, report.domain)
-    _draw_scores(middle, report)
-    _draw_features(right, report.drivers[:n_feature])
-    figure.suptitle(report.verdict.split(". ")[0] + ".", fontsize="medium")
+    elif figure.get_layout_engine() is None:
+        figure.set_layout_engine("constrained")
+    width = figure.get_figwidth()
+    if width < _NARROW:
+        parts = figure.subfigures(3, 1)  # with a margin each: names may be long
+        first, second, third = (part.subplots() for part in parts)
+    else:
+        first, second, third = figure.subplots(1, 3, width_ratios=(1, 1.1, 1.1))
+    _draw_null(first, report.domain)
+    _draw_scores(second, report)
+    _draw_features(third, report.drivers[:n_feature])
+    if width < _NARROW:
+        for ax in (first, second, third):
+            ax.tick_params(labelsize="small")
+            ax.set_xlabel(textwrap.fill(ax.get_xlabel(), 24), fontsize="small")
+            ax.yaxis.label.set_fontsize("small")
+    sentence = report.verdict.split(". ")[0] + "."
+    figure.suptitle(textwrap.fill(sentence, int(11 * width)), fontsize="medium")
     return figure
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.table import Table
+from matplotlib.figure import Figure
 from scipy.stats import binom, norm
 
 from mantis_astro.exceptions import InputSpecError
@@ -325,6 +326,15 @@ class TestPlot:
         assert labels == shifted.drivers["feature"].tolist()
         assert figure.get_suptitle().startswith("Clear shift: the 400 targets")
         assert middle.patches
+
+    def test_panels_are_below_each_other_in_a_column_of_a_journal(self, shifted):
+        figure = plot_shift(shifted, figure=Figure((3.3, 7)))
+        figure.draw_without_rendering()
+        tops = [ax.bbox.y1 for ax in figure.axes]
+        assert tops == sorted(tops, reverse=True)
+        width = figure.bbox.width
+        assert figure.get_tightbbox().width * figure.dpi <= width + 1
+        assert all(ax.bbox.width > 0.4 * width for ax in figure.axes)
 
     def test_it_can_be_drawn_whatever_was_found(self, shifted, tmp_path):
         y = normal(20)

@@ -318,6 +318,16 @@ class TestCatalogues:
         assert "Pan-STARRS1 DR2: gKronMag for ps1.g" in text
         assert "ps1.y: 1 of 2 not observed" in text
 
+    def test_a_band_may_be_in_vega_magnitudes(self, catalogue, tmp_path):
+        fluxes = []
+        for more in ("", ",gKronMagErr,Vega"):
+            output = str(tmp_path / f"out{more}.ecsv")
+            options = [f"--band=wise_w1=gKronMag{more}", "--columns", "z_median"]
+            assert main(["predict", str(catalogue), "-o", output, *options]) == 0
+            fluxes.append(read_table(output)["flux_wise_w1"])
+        offset = -2.5 * np.log10(fluxes[1] / fluxes[0])  # AB - Vega
+        np.testing.assert_allclose(offset, 2.7, atol=0.05)
+
     def test_columns_of_a_survey_are_not_passed_over(self, catalogue, tmp_path, capsys):
         arguments = ["predict", str(catalogue), "-o", str(tmp_path / "out.ecsv")]
         assert main([*arguments, "--store", str(tmp_path / "none")]) == 1
@@ -341,6 +351,7 @@ class TestCatalogues:
             ("--survey=sdss", "no columns of Sloan Digital Sky Survey"),
             ("--band=gKronMag", "'--band' must be such as decam_g=g_mag,g_mag_err"),
             ("--band=ps1.g=mag", "no column 'mag'"),
+            ("--band=wise_w1=gKronMag,gKronMagErr,Vegan", "Vegan"),
         ],
     )
     def test_wrong_ones_are_told(self, catalogue, tmp_path, capsys, option, message):

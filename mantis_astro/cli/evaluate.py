@@ -17,6 +17,12 @@ __all__ = ["SUMMARY", "add_arguments", "run"]
 SUMMARY = "Compare predicted with true redshifts, of a table or of simulated galaxies."
 
 
+_SHOWN = [  # of each bin; all the rest is in the table that --output writes
+    *("sample", "n", "bias_median", "sigma_nmad", "outlier_fraction_005"),
+    *("outlier_fraction_015", "coverage_68", "crps"),
+]
+
+
 def add_arguments(sub):
     """Add the arguments of the command."""
     sub.add_argument(
@@ -85,7 +91,7 @@ def run(options):
     print(summarize(result))
     if by is not None:
         print()
-        result.pprint(max_lines=-1, max_width=-1)
+        result[_SHOWN].pprint(max_lines=-1, max_width=-1)
     if options.recalibrate:
         print()
         print(_recalibrated(pdf, z_spec, options))

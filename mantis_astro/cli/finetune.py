@@ -37,7 +37,7 @@ def run(options):
     table, z_spec, ebv = read_spectra(options)
     given = {"steps": options.steps, "ensemble": options.ensemble}
     given = {name: value for name, value in given.items() if value is not None}
-    given |= {"seed": options.seed, "ebv": ebv}
+    given |= {"seed": options.seed, "ebv": ebv, "progress": not options.quiet}
     if options.own_bands:
         photoz, report = train_photometric(table, z_spec, **given)
     else:

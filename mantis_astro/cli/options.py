@@ -27,9 +27,10 @@ def add_photometry_arguments(sub):
     sub.add_argument(
         "--band",
         action="append",
-        metavar="BAND=COLUMN[,ERROR]",
-        help="column of magnitudes (AB) or fluxes of a band, and of their errors, "
-        "such as decam_g=g_mag,g_mag_err; may be repeated",
+        metavar="BAND=COLUMN[,ERROR[,Vega]]",
+        help="column of magnitudes (AB, unless Vega is stated) or fluxes of a band, "
+        "and of their errors, such as decam_g=g_mag,g_mag_err or "
+        "wise_w1=w1,w1_err,Vega; may be repeated",
     )
 
 
@@ -41,17 +42,20 @@ def read_galaxies(path, options):
         return read_table(path)
     from mantis_astro import read_photometry
 
-    columns = {}
+    columns, system = {}, {}
     for text in options.band or ():
         band, is_named, names = text.partition("=")
         if not is_named:
             msg = f"'--band' must be such as decam_g=g_mag,g_mag_err, got {text!r}"
             raise ValueError(msg)
-        columns[band.strip()] = tuple(split(names))
+        names = split(names)
+        columns[band.strip()] = tuple(filter(None, names[:2]))
+        system[band.strip()] = ",".join(names[2:]) or "AB"
     return read_photometry(
         path,
         survey=split(options.survey) if options.survey else None,
         columns=columns or None,
+        system=system,
         ra=options.ra,
         dec=options.dec,
         keep="all",

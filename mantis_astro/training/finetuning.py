@@ -17,6 +17,7 @@ from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.models import predict_features
 from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.photoz import PhotoZ
+from mantis_astro.progress import progress_bar
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.training.batches.batch import ArrayData, TrainingBatch
 from mantis_astro.training.batches.sampling import split_by_sky
@@ -174,6 +175,7 @@ def finetune(
     augmentation=None,
     ensemble=1,
     seed=0,
+    progress=True,
 ):
     """
     Continue the training of a model on galaxies with spectra.
@@ -222,6 +224,8 @@ def finetune(
         as long as one. Of an average that is fine-tuned, each member is.
     seed : int, optional
         Of order and augmentation, and of what is held out.
+    progress : bool, optional
+        Whether to show a progress bar in a terminal or a notebook.
 
     Returns
     -------
@@ -289,10 +293,18 @@ def finetune(
         validation=ValidationConfig(every=max(steps // _LOOKS, 1), patience=_PATIENCE),
     )
     starts = [model.with_recalibration(None) for model in photoz.members()]
-    results = [
-        _trained(config, starts[k % len(starts)], galaxies, seed + k)
-        for k in range(max(ensemble, len(starts)))
-    ]
+    n_training = max(ensemble, len(starts))
+    with progress_bar(n_training * steps, wanted=progress) as update:
+        results = [
+            _trained(
+                config,
+                starts[k % len(starts)],
+                galaxies,
+                seed + k,
+                lambda done, before=k * steps: update(before + done),
+            )
+            for k in range(n_training)
+        ]
     held_out = _held_out_of(galaxies, card, loss, photoz.network)
     rows = galaxies.rows["validation"]
     within = ~left.beyond[rows]
@@ -335,7 +347,7 @@ class _Left(NamedTuple):
     beyond: np.ndarray
 
 
-def _trained(config, start, galaxies, seed):
+def _trained(config, start, galaxies, seed, progress):
     """Train one network from where a model stands."""
     config = config.with_options(network=start.card.network, seed=seed)
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -344,7 +356,7 @@ def _trained(config, start, galaxies, seed):
             folder,
             data=galaxies,
             start=start,
-            progress=False,
+            progress=progress,
             device=next(start.network.parameters()).device,
         )
 

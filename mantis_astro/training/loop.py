@@ -118,8 +118,9 @@ def train(
         Whether to go on from the checkpoint in the folder, if there is one. On a CPU,
         what comes out is the same to the last bit as without the interruption, unless
         the length was given in minutes.
-    progress : bool, optional
-        Whether to write a line to standard error now and then.
+    progress : bool or callable, optional
+        Whether to write a line to standard error now and then; or a function that is
+        called after each step with the number of steps done.
     device : str or `torch.device`, optional
         Where to compute; by default CUDA where there is any, else the CPU.
     tensorboard : bool, optional
@@ -303,6 +304,8 @@ class _Run:
                 meter.add(loss, norm)
                 self.step += 1
                 self._after_step(meter, rate, share, progress=progress)
+                if callable(progress):
+                    progress(self.step)
 
     def _take_step(self, batch, share):
         config = self.config
@@ -339,7 +342,7 @@ class _Run:
                 row |= self._score()
                 self._lose_patience()
             self.history.add(row)
-            if progress and self.team.leads:
+            if progress is True and self.team.leads:
                 progress_line(config.name, row, share, self.budget.elapsed)
             meter.restart()
         if step % config.checkpoint_every == 0 and not self.stopped:

@@ -40,6 +40,7 @@ def train_photometric(
     augmentation=None,
     ensemble=3,
     seed=0,
+    progress=True,
 ):
     """
     Train a new network for the bands and galaxies of a table.
@@ -71,6 +72,8 @@ def train_photometric(
         more than the largest redshift.
     steps, learning_rate, batch_size, loss, validation, augmentation, ensemble, seed
         As for `finetune`.
+    progress : bool, optional
+        Whether to show a progress bar in a terminal or a notebook.
 
     Returns
     -------
@@ -154,6 +157,7 @@ def train_photometric(
         validation=validation,
         augmentation=augmentation,
         seed=seed,
+        progress=progress,
     )
     n = report.n_train
     card = replace(

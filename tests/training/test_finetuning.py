@@ -1,5 +1,6 @@
 """Fine-tuning helps where the model was wrong, and changes nothing where it was not."""
 
+import contextlib
 from dataclasses import replace
 
 import astropy.units as u
@@ -77,6 +78,20 @@ def test_the_original_is_not_changed(toy, photoz):
     mine = off(toy.table(200, seed=5))
     finetune(photoz, mine, mine["z_spec"], steps=20)
     np.testing.assert_array_equal(photoz.predict(test).probability, before)
+
+
+def test_a_bar_counts_the_steps_of_all_trainings(toy, photoz, monkeypatch):
+    done = []
+
+    @contextlib.contextmanager
+    def bar(total, *, wanted):
+        assert (total, wanted) == (4, False)
+        yield done.append
+
+    monkeypatch.setattr("mantis_astro.training.finetuning.progress_bar", bar)
+    mine = off(toy.table(60, seed=5))
+    finetune(photoz, mine, mine["z_spec"], steps=2, ensemble=2, progress=False)
+    assert done == [1, 2, 3, 4]
 
 
 def test_no_gain_no_change(toy, photoz):

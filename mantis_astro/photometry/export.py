@@ -90,7 +90,8 @@ def to_prospector(row, *, bands=None, minimum_error=0.0, ebv=None, missing=SENTI
     if ebv is None and state.is_corrected is False:
         msg = (
             "the fluxes are not corrected for Galactic dust, which prospector does not "
-            "model: measure them with 'ebv', or give 'ebv' here (0 for no dust)"
+            "model: measure them with 'ebv', or give it here, as ebv=row['ebv'] where "
+            "there is such a column (0 for no dust)"
         )
         raise ValueError(msg)
     fluxes = read_fluxes(row, bands, missing=missing, default_unit=u.nJy)

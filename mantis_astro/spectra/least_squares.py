@@ -17,6 +17,7 @@ from mantis_astro.spectra.templates import STEP
 
 # Templates are transformed in blocks of so many pixels, which spectra share.
 _BLOCK = 256
+_NOTHING = 1e-9  # sum of the root of a product: lines that do not overlap
 
 __all__ = ["BinnedSpectrum", "ShiftedFit", "fit_shifts", "nonnegative_solve", "rebin"]
 
@@ -191,11 +192,10 @@ def _normal_equations(binned, templates, shifts, P):
     first = binned.first - shifts[1]
     last = binned.first - shifts[0] + binned.weight.size
     blocks = first // _BLOCK, -(-last // _BLOCK)
-    of_T, of_TT, length = _transforms(templates, *blocks)
+    of_T, of_TT, pairs, length = _transforms(templates, *blocks)
     n_t = len(of_T)
     n_shift = shifts[1] - shifts[0] + 1
     lag = first - blocks[0] * _BLOCK  # that of the largest shift
-    pairs = np.triu_indices(n_t)
 
     def correlate(of_templates, of_data):
         lags = fft.irfft(of_templates * of_data, length)
@@ -205,7 +205,7 @@ def _normal_equations(binned, templates, shifts, P):
     of_W, of_F = np.conj(fft.rfft([W, F], length))
     of_WP = np.conj(fft.rfft(W * P, length))
     TT = correlate(of_TT, of_W)
-    A = np.empty((n_shift, n_t, n_t))
+    A = np.zeros((n_shift, n_t, n_t))
     A[:, pairs[0], pairs[1]] = A[:, pairs[1], pairs[0]] = TT.T
     b = correlate(of_T, of_F).T
     PT = correlate(of_T[:, None], of_WP)  # (n_t, n_polynomial, n_shift)
@@ -216,15 +216,18 @@ def _normal_equations(binned, templates, shifts, P):
 
 @lru_cache(maxsize=4)
 def _transforms(templates, first, last):
-    """Fourier transforms of templates and of their products, over some blocks."""
+    """Fourier transforms of templates and of the products of those that overlap."""
     from scipy import fft
 
     T = templates.on_pixels(first * _BLOCK, last * _BLOCK)
     pairs = np.triu_indices(len(T))
+    size = np.abs(T)
+    overlaps = np.sqrt(size) @ np.sqrt(size).T > _NOTHING
+    pairs = tuple(index[overlaps[pairs]] for index in pairs)
     # the lags that are wanted do not wrap around
     length = fft.next_fast_len(T.shape[1], real=True)
     of_TT = fft.rfft(T[pairs[0]] * T[pairs[1]], length)
-    return fft.rfft(T, length), of_TT, length
+    return fft.rfft(T, length), of_TT, pairs, length
 
 
 def nonnegative_solve(A, b, *, max_iterations=60):
@@ -267,8 +270,8 @@ def nonnegative_solve(A, b, *, max_iterations=60):
     inverse = used / scale
     A = A * inverse[:, :, None]
     A *= inverse[:, None, :]
-    diagonal = np.arange(m)
-    A[:, diagonal, diagonal] = 1 + 1e-9  # templates may be alike
+    unknown = np.arange(m)
+    A[:, unknown, unknown] = 1 + 1e-9  # templates may be alike
     b = np.where(used, b / scale, -1)
     tolerance = 1e-9 * np.abs(b).max(axis=1, initial=0, keepdims=True)
 
@@ -278,13 +281,8 @@ def nonnegative_solve(A, b, *, max_iterations=60):
     todo = np.arange(n)
     for _ in range(max_iterations):
         chosen = passive[todo]
+        x[todo] = _solve_chosen(A, b, todo, chosen)
         of_todo = A if todo.size == n else A[todo]
-        reduced = of_todo * chosen[:, :, None]
-        reduced *= chosen[:, None, :]
-        reduced[:, diagonal, diagonal] = A[0, 0, 0]
-        x[todo] = np.linalg.solve(reduced, np.where(chosen, b[todo], 0)[..., None])[
-            ..., 0
-        ]
         slope = (of_todo @ x[todo, :, None])[..., 0] - b[todo]
         wrong = np.where(chosen, x[todo], slope) < -tolerance[todo]
         count = wrong.sum(axis=1)
@@ -292,9 +290,22 @@ def nonnegative_solve(A, b, *, max_iterations=60):
         fewest[todo] = np.minimum(count, fewest[todo])
         patience[todo] = np.where(better, 3, patience[todo] - 1)
         alone = m - 1 - np.argmax(wrong[:, ::-1], axis=1)
-        change = wrong & ((patience[todo] >= 0)[:, None] | (diagonal == alone[:, None]))
+        change = wrong & ((patience[todo] >= 0)[:, None] | (unknown == alone[:, None]))
         passive[todo] = chosen ^ change
         todo = todo[count > 0]
         if not todo.size:
             break
     return np.maximum(x, 0) / scale
+
+
+def _solve_chosen(A, b, rows, chosen):
+    """Solve some of the problems with the chosen unknowns, (n_row, m); others are 0."""
+    x = np.zeros(chosen.shape)
+    count = chosen.sum(axis=1)
+    for size in np.unique(count[count > 0]):
+        which = np.flatnonzero(count == size)[:, None]
+        unknown = np.nonzero(chosen[which[:, 0]])[1].reshape(-1, size)
+        row = rows[which]
+        part = A[row[:, :, None], unknown[:, :, None], unknown[:, None, :]]
+        x[which, unknown] = np.linalg.solve(part, b[row, unknown][..., None])[..., 0]
+    return x

@@ -5,7 +5,6 @@ import logging
 import re
 import time
 from collections import Counter
-from functools import cached_property
 from pathlib import Path
 
 import astropy.units as u
@@ -91,6 +90,8 @@ class Campaign:
         self.folder = Path(folder).resolve()  # a training remembers where its data are
         self.config = config
         self._progress = progress
+        self._sample_path = self.folder / "sample.fits"
+        self._store_path = self.folder / "cutouts"
 
     def __repr__(self):
         done = [step for step in self.steps if self._marker(step).exists()]
@@ -124,8 +125,8 @@ class Campaign:
             msg = (
                 f"the step {step!r} in {self.folder} was done with another "
                 f"{_difference(there, now, differing[0])}: choose another folder, or "
-                f"remove {self._marker(step).name} and those of later steps to do it "
-                "again"
+                f"remove {self._marker(step).name} and those of later steps, and what "
+                "is in 'models', to do it again"
             )
             raise InputSpecError(msg)
         return True
@@ -206,14 +207,6 @@ class Campaign:
             for name in self.config.models
         }
 
-    @cached_property
-    def _sample_path(self):
-        return self.folder / "sample.fits"
-
-    @cached_property
-    def _store_path(self):
-        return self.folder / "cutouts"
-
     def _marker(self, step):
         return self.folder / f"{step}.done.json"
 
@@ -279,7 +272,7 @@ class Campaign:
             msg = f"none of {len(sample)} objects is held out as 'test' of [sample]"
             raise InputSpecError(msg)
         models = {name: str(path) for name, path in self.model_paths.items()}
-        models |= {name: name for name in config.baselines}
+        models |= config.baseline_names
         (self.folder / "redshifts").mkdir(exist_ok=True)
         tables, metrics = {}, []
         with CutoutStore(self._store_path) as store:
@@ -300,8 +293,7 @@ class Campaign:
     def _predict(self, name, model, galaxies, store):
         """Predict the redshifts of held-out galaxies, and store them."""
         photoz = PhotoZ.from_pretrained(model)
-        stem = Path(name).stem
-        journal = self.folder / "redshifts" / f"{stem}.journal"
+        journal = self.folder / "redshifts" / f"{name}.journal"
         table = photoz.add_redshifts(
             galaxies,
             store,
@@ -309,7 +301,7 @@ class Campaign:
             progress=self._progress,
             resume=journal,
         )
-        path = self.folder / "redshifts" / f"{stem}.fits"
+        path = self.folder / "redshifts" / f"{name}.fits"
         write_table(table, path, overwrite=True)
         journal.unlink(missing_ok=True)
         return table

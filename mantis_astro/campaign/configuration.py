@@ -1,15 +1,18 @@
 """`CampaignConfig`: complete configuration of a campaign, in one TOML file."""
 
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 from mantis_astro.bands import BANDS, get_band, get_survey
 from mantis_astro.dust import DUST_MAPS
 from mantis_astro.exceptions import InputSpecError
+from mantis_astro.metrics.density import POINTS
+from mantis_astro.models import list_models
 from mantis_astro.photoz import PhotoZ
-from mantis_astro.records import check_keys
+from mantis_astro.records import check_keys, from_plain, to_plain
 from mantis_astro.redshift_surveys import (
     SkyBox,
     get_redshift_survey,
@@ -55,9 +58,9 @@ class RedshiftsConfig:
     def __post_init__(self):
         for survey in self.surveys:
             get_redshift_survey(survey)
-        if not self.surveys:
-            msg = "'surveys' of [redshifts] must name at least one"
-            raise InputSpecError(msg)
+        _require(self.surveys, "surveys", self.surveys, "name at least one")
+        for box in self.area:
+            _require(len(box) == 4, "area", box, "have four numbers for each box")
         _ = self.boxes
 
     @property
@@ -116,9 +119,13 @@ class SampleConfig:
     seed: int = 0
 
     def __post_init__(self):
-        if strangers := [name for name in self.dust_maps if name not in DUST_MAPS]:
-            msg = f"'dust_maps' must be of {', '.join(DUST_MAPS)}, got {strangers}"
-            raise InputSpecError(msg)
+        strangers = [name for name in self.dust_maps if name not in DUST_MAPS]
+        _require(not strangers, "dust_maps", strangers, f"be of {', '.join(DUST_MAPS)}")
+        for name, limits in {"z": self.z, **self.limits}.items():
+            _require_range(name, limits)
+        for name in ("radius", "tolerance"):
+            value = getattr(self, name)
+            _require(value > 0, name, value, "be positive")
 
     @property
     def split(self):
@@ -183,6 +190,15 @@ class TestSample:
     z: tuple = ()
     within: str = ""
 
+    def __post_init__(self):
+        for survey in self.surveys:
+            get_redshift_survey(survey)
+        for name in ("magnitude", "z"):
+            if getattr(self, name):
+                _require_range(name, getattr(self, name))
+        found = not self.within or Path(self.within).is_file()
+        _require(found, "within", self.within, "be a file")
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -201,7 +217,8 @@ class EvaluationConfig:
     n_bootstrap : int
         Bootstrap samples.
     baselines : tuple of str
-        Models, by name or file, that are judged beside those of the campaign.
+        Models, by name or file, that are judged beside those of the campaign. In tables
+        a file is called by its name without folder and ending.
     samples : dict of str to TestSample
         Further samples by name.
     """
@@ -213,13 +230,24 @@ class EvaluationConfig:
     baselines: tuple = ()
     samples: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        _require(
+            self.point in POINTS, "point", self.point, f"be of {', '.join(POINTS)}"
+        )
+        edges = self.magnitudes
+        is_good = len(edges) > 1 and all(a < b for a, b in pairwise(edges))
+        _require(is_good, "magnitudes", edges, "increase")
+        n = self.n_bootstrap
+        _require(n >= 0, "n_bootstrap", n, "not be negative")
+        names = [card.name for card in list_models()]
+        for name in self.baselines:
+            known = name in names or Path(name).is_file()
+            _require(known, "baselines", name, f"be files, or of {', '.join(names)}")
 
-_SECTIONS = {
-    "redshifts": RedshiftsConfig,
-    "sample": SampleConfig,
-    "cutouts": CutoutsConfig,
-    "evaluation": EvaluationConfig,
-}
+    @property
+    def baseline_names(self):
+        """What baselines are called in tables: a dict of name or file by that."""
+        return {Path(one).stem: one for one in self.baselines}
 
 
 @dataclass(frozen=True)
@@ -313,13 +341,24 @@ class CampaignConfig:
         """
         check_keys(cls, plain, "the campaign")
         items = deepcopy(plain)  # a change of theirs later is none of ours
-        for name, section in _SECTIONS.items():
-            if name in items:
-                items[name] = _made(section, items[name], f"[{name}]")
+        for section in fields(cls):
+            if section.name in items and section.name != "models":
+                items[section.name] = _made(
+                    section.default_factory, items[section.name], f"[{section.name}]"
+                )
         config = cls(**items)
         for name in config.models:  # a wrong one is an error now
+            is_name = Path(name).name == name and name not in {"", ".", ".."}
+            _require(is_name, "models", name, "be names for folders")
             config._check_bands(name, config.training(name, "store", "table")[0].spec)
+        band, bands = config.evaluation.magnitude_band, config.cutouts.bands
+        _require(band in bands, "magnitude_band", band, "be of 'bands' of [cutouts]")
         return config
+
+    def __post_init__(self):
+        names = [*self.models, *(Path(one).stem for one in self.evaluation.baselines)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        _require(not twice, "baselines", twice, "have names that no other model has")
 
     def _check_bands(self, name, spec):
         """Raise an error for models without images, or bands that are not fetched."""
@@ -343,7 +382,7 @@ class CampaignConfig:
         dict
             All sections; `from_plain` takes it.
         """
-        return _plain(asdict(self))
+        return to_plain(asdict(self))
 
     def training(self, name, store, table):
         """
@@ -413,7 +452,7 @@ class CampaignConfig:
 
 def _made(section, plain, where):
     check_keys(section, plain, where)
-    items = {key: _frozen(value) for key, value in plain.items()}
+    items = from_plain(plain)  # lists become tuples
     if section is EvaluationConfig and "samples" in items:
         items["samples"] = {
             name: _made(TestSample, sample, f"{where[:-1]}.samples.{name}]")
@@ -422,18 +461,15 @@ def _made(section, plain, where):
     return section(**items)
 
 
-def _frozen(value):
-    if isinstance(value, list):
-        return tuple(map(_frozen, value))
-    return value
+def _require(holds, name, value, rule):
+    if not holds:
+        msg = f"'{name}' must {rule}, got {value!r}"
+        raise InputSpecError(msg)
 
 
-def _plain(value):
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value
+def _require_range(name, limits):
+    holds = len(limits) == 2 and limits[0] < limits[1]
+    _require(holds, name, limits, "be the lowest and the highest value")
 
 
 def example_campaign():

@@ -40,6 +40,7 @@ def make_sample(redshifts, config):
         `~mantis_astro.exceptions.FetchError` if a map of E(B-V) cannot be fetched.
     """
     chosen = config.sample
+    redshifts = redshifts.copy()
     coords = find_coordinates(redshifts)[0]
     redshifts["galactic_latitude"] = abs(coords.galactic.b)
     limits = {"z_spec": chosen.z, "galactic_latitude": (chosen.least_latitude, 90.0)}

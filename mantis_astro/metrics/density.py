@@ -17,7 +17,8 @@ from mantis_astro.metrics.point import delta_z, mean, valid
 __all__ = ["cde_loss", "coverage", "crps", "log_score", "object_scores", "pit"]
 
 # Method of the p(z) for each point estimate.
-_POINTS = {"mean": "mean", "median": "median", "mode": "mode", "risk": "z_risk"}
+#: Point estimates of p(z), and the methods that compute them.
+POINTS = {"mean": "mean", "median": "median", "mode": "mode", "risk": "z_risk"}
 
 
 def pit(pdf, z_spec):
@@ -234,8 +235,8 @@ def object_scores(pdf, z_spec, *, point="median"):
     >>> scores["pit"]
     <Quantity [0.25, 0.8 ]>
     """
-    if point not in _POINTS:
-        msg = f"'point' must be one of {', '.join(_POINTS)}, got {point!r}"
+    if point not in POINTS:
+        msg = f"'point' must be one of {', '.join(POINTS)}, got {point!r}"
         raise ValueError(msg)
     if np.ndim(pdf.probability) != 2:
         msg = (
@@ -243,7 +244,7 @@ def object_scores(pdf, z_spec, *, point="median"):
             f"{np.shape(pdf.probability)[:-1]}"
         )
         raise ValueError(msg)
-    z_phot, z_spec = as_redshift(getattr(pdf, _POINTS[point])()), true_redshift(z_spec)
+    z_phot, z_spec = as_redshift(getattr(pdf, POINTS[point])()), true_redshift(z_spec)
     columns = {
         "z_phot": z_phot,
         "z_spec": z_spec,

@@ -272,6 +272,7 @@ class _Fits:
         for x in z.tolist():
             try:
                 samples, ln_evidence = _run(self._fit_function, x)
+                self._check_like_others(samples, x)
             except Exception as error:  # noqa: BLE001  whatever a sampler raises
                 self._failures.append((x, error))
                 continue
@@ -280,6 +281,16 @@ class _Fits:
             self._ln_evidence.append(ln_evidence)
         if not self.z:
             raise self._failures[0][1]
+
+    def _check_like_others(self, samples, z):
+        """Raise if there are other parameters than in the fits before."""
+        before = next((one for one in self._samples if one is not None), samples)
+        if samples is not None and samples.shape[1:] != before.shape[1:]:
+            msg = (
+                f"'fit_function' returned samples of shape {samples.shape} at z = "
+                f"{z:.4f}, and of shape {before.shape} before"
+            )
+            raise ValueError(msg)
 
     def weigh(self, sampler):
         """Weight of each fit, sum 1; all 0 where all evidences are."""
@@ -333,8 +344,10 @@ def _run(fit_function, z):
     """Run one fit: its samples, checked, and its evidence or None."""
     answer = fit_function(z)
     samples, ln_evidence = answer if isinstance(answer, tuple) else (answer, None)
-    if ln_evidence is not None and ln_evidence == -np.inf:
-        return None, ln_evidence
+    if ln_evidence is not None:
+        ln_evidence = np.asarray(ln_evidence, dtype=float).item()
+        if ln_evidence == -np.inf:
+            return None, ln_evidence
     samples = np.asarray(samples, dtype=float)
     if samples.ndim not in {1, 2} or not len(samples):
         msg = (

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from mantis_astro.binned import true_redshift
 from mantis_astro.redshift_surveys.surveys import list_redshift_surveys
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.units import unit_of, without_unit
@@ -74,7 +75,9 @@ def combine_redshifts(
     counts = {"spectra": len(table)}
     coords, good = find_coordinates(table)
     counts["without position"] = int((~good).sum())
-    table, coords = table[good], coords[good]
+    known = np.isfinite(true_redshift(table["z_spec"]))
+    counts["without redshift"] = int((good & ~known).sum())
+    table, coords = table[good & known], coords[good & known]
     best_first = _best_first(table, coords, list(order or list_redshift_surveys()))
     table, coords = table[best_first], coords[best_first]
     group = _groups(coords, radius)
@@ -82,7 +85,7 @@ def combine_redshifts(
     _, first, group, n_spectra = np.unique(
         group, return_index=True, return_inverse=True, return_counts=True
     )
-    z = np.asarray(table["z_spec"], float)
+    z = true_redshift(table["z_spec"])
     low, high = np.full(len(first), np.inf), np.full(len(first), -np.inf)
     np.minimum.at(low, group, z)
     np.maximum.at(high, group, z)
@@ -121,14 +124,13 @@ def _best_first(table, coords, order):
     """Order of the rows from the best to the worst, whatever order they came in."""
     place = {name: i for i, name in enumerate(order)}
     survey = np.array([place.get(str(s), len(order)) for s in table["survey"]], int)
-    worst = np.full(len(table), np.inf)
     quality, error = (
-        np.nan_to_num(_numbers(table[name]), nan=missing)
-        if name in table.colnames
-        else worst
-        for name, missing in (("quality", -np.inf), ("z_spec_err", np.inf))
+        _numbers(table[name]) if name in table.colnames else np.full(len(table), np.nan)
+        for name in ("quality", "z_spec_err")
     )
-    ties = np.asarray(table["z_spec"], float), coords.dec.deg, coords.ra.deg
+    quality = np.nan_to_num(quality, nan=-np.inf)
+    error = np.where(error > 0, error, np.inf)  # 0 and -9999 are no errors
+    ties = true_redshift(table["z_spec"]), coords.dec.deg, coords.ra.deg
     return np.lexsort((*ties, error, -quality, survey))
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 from astropy.table import QTable
 
+from mantis_astro.units import unit_of, without_unit
+
 __all__ = ["make_nodes", "pool_nodes"]
 
 
@@ -31,7 +33,7 @@ def make_nodes(priors, n, table=None):
         msg = f"'table' must have {len(priors)} rows, one a prior, got {len(table)}"
         raise ValueError(msg)
     middles = (np.arange(n) + 0.5) / n
-    nodes = QTable()
+    nodes = QTable(meta=None if table is None else table.meta)
     nodes["id"] = [f"{name}_{node}" for name in priors.ids for node in range(n)]
     nodes["redshift"] = np.concatenate([prior.ppf(middles) for prior in priors])
     nodes["galaxy"] = np.repeat(priors.ids, n)
@@ -55,7 +57,8 @@ def pool_nodes(nodes, values, *, errors=None, log_weights=None):
     values : iterable of str
         Columns of results.
     errors : dict of str to str, optional
-        Column of the standard deviation of each, where there is one.
+        Column of the standard deviation of each, where there is one, in any unit that
+        its values have.
     log_weights : str, optional
         Column of the logarithm of the evidence of each node, or of what stands for it
         (minus half of CIGALE's ``best.chi_square``): then p(z) is a prior. By default
@@ -65,7 +68,8 @@ def pool_nodes(nodes, values, *, errors=None, log_weights=None):
     -------
     `~astropy.table.QTable`
         ``galaxy``, mean and standard deviation (within the nodes and between them) of
-        each column, ``<name>`` and ``<name>_err``, and the number of nodes that are
+        each column, ``<name>`` and ``<name>_err`` in its unit, and the number of nodes
+        that are
         finite, ``n_nodes``. A node that failed, whose values are not finite or masked,
         is left out; NaN where all have.
 
@@ -79,13 +83,17 @@ def pool_nodes(nodes, values, *, errors=None, log_weights=None):
     >>> pooled["m"].tolist(), pooled["m_err"].round(2).tolist()
     ([11.0, 9.0], [1.41, 2.0])
     """
-    errors = errors or {}
+    values, errors = list(values), errors or {}
     names, galaxy = np.unique(np.array(nodes["galaxy"], dtype=str), return_inverse=True)
-    columns = {name: _plain(nodes[name]) for name in (*values, *errors.values())}
+    units = {name: unit_of(nodes[name]) for name in values}
+    columns = {name: without_unit(nodes[name], units[name]) for name in values}
+    columns |= {
+        error: without_unit(nodes[error], units[name]) for name, error in errors.items()
+    }
     good = np.all([np.isfinite(column) for column in columns.values()], axis=0)
     log_weight = np.zeros(len(nodes))
     if log_weights is not None:
-        log_weight = _plain(nodes[log_weights])
+        log_weight = without_unit(nodes[log_weights], unit_of(nodes[log_weights]))
         good &= ~np.isnan(log_weight)
     pooled = QTable({"galaxy": names})
     weight = np.where(good, np.exp(log_weight - _highest(log_weight, galaxy, good)), 0)
@@ -98,16 +106,11 @@ def pool_nodes(nodes, values, *, errors=None, log_weights=None):
     for name in values:
         mean = average(columns[name])
         error = columns[errors[name]] if name in errors else 0.0
-        pooled[name] = mean
-        pooled[f"{name}_err"] = np.sqrt(
-            average((columns[name] - mean[galaxy]) ** 2 + error**2)
-        )
+        square = average((columns[name] - mean[galaxy]) ** 2 + error**2)
+        for column, numbers in ((name, mean), (f"{name}_err", np.sqrt(square))):
+            pooled[column] = numbers if units[name] is None else numbers << units[name]
     pooled["n_nodes"] = np.bincount(galaxy, good, names.size).astype(int)
     return pooled
-
-
-def _plain(column):
-    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
 
 
 def _highest(log_weight, galaxy, good):

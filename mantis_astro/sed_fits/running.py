@@ -26,6 +26,9 @@ __all__ = ["CatalogueFits", "run_fits"]
 log = logging.getLogger(__name__)
 
 _PRIOR = "_prior"  # in the file of a fit: checksum of the prior it was made with
+# taken by the columns of the table, and by the arguments of numpy.savez
+_RESERVED = "id", "problem", _PRIOR, "file", "allow_pickle"
+_LONGEST = 200  # characters of a file's name, of the 255 that most systems allow
 
 
 def run_fits(
@@ -186,7 +189,10 @@ class CatalogueFits(Mapping):
 
 
 def _path(folder, name):
-    return folder / f"{quote(name, safe='')}.npz"
+    text = quote(name, safe="")
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}-{zlib.crc32(text.encode()):08x}"
+    return folder / f"{text}.npz"
 
 
 def _is_done(path, prior):
@@ -216,6 +222,12 @@ def _checked(values):
         raise TypeError(msg)
     arrays = {key: np.asarray(value, dtype=float) for key, value in values.items()}
     for key, array in arrays.items():
+        if not isinstance(key, str) or key in _RESERVED:
+            msg = (
+                f"names of samples must be texts other than {', '.join(_RESERVED)}, "
+                f"got {key!r}"
+            )
+            raise ValueError(msg)
         if array.ndim > 1 or not array.size:
             msg = (
                 f"samples of {key!r} must have the shape (n_sample,), got {array.shape}"

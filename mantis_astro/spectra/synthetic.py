@@ -184,7 +184,8 @@ def _response(filter_wavelength, transmission, wavelength):
     # each node lies between two pixels, on the line that joins them
     left = np.searchsorted(wavelength, nodes, side="right") - 1
     left = np.clip(left, 0, wavelength.size - 2)
-    part = (nodes - wavelength[left]) / (wavelength[left + 1] - wavelength[left])
+    width = wavelength[left + 1] - wavelength[left]  # 0 of a pixel that comes twice
+    part = np.where(width > 0, nodes - wavelength[left], 0) / np.where(width, width, 1)
     n = wavelength.size
     weights = np.bincount(left, of_nodes * (1 - part), n)
     weights += np.bincount(left + 1, of_nodes * part, n)

@@ -132,20 +132,32 @@ def _measure(source, target_id, fitter):
         found = fitter.fit(spectrum)
     except Exception as error:  # noqa: BLE001  an odd file costs its own row only
         return _failed(path, target_id, error)
-    catalogue = spectrum.meta.get("redshift")
+    meta = spectrum.meta  # of spectra that are not from files, anything
+    coord, catalogue = meta.get("coord"), meta.get("redshift")
     return {
-        "coord": spectrum.meta.get("coord", _NOWHERE),
+        "coord": coord if isinstance(coord, SkyCoord) and coord.size == 1 else _NOWHERE,
         "z_spec": found.z,
         "z_err": found.z_err,
         "delta_chi2": found.delta_chi2,
         "z_next": found.z_next,
         "warnings": ",".join(found.warnings),
-        "z_catalogue": np.nan if catalogue is None else catalogue.z,
+        "z_catalogue": _number(getattr(catalogue, "z", catalogue)),
         "file": str(path),
-        "target_id": target_id if is_file else spectrum.meta.get("target_id"),
+        "target_id": target_id if is_file else _whole(meta.get("target_id")),
         "problem": "",
         "kind": found.kind,
     }
+
+
+def _number(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _whole(value):
+    return int(value) if isinstance(value, int | np.integer) else None
 
 
 def _failed(path, target_id, error):
@@ -162,7 +174,8 @@ def _failed(path, target_id, error):
 
 
 def _make_table(rows):
-    ra_dec = [(row["coord"].icrs.ra.deg, row["coord"].icrs.dec.deg) for row in rows]
+    places = [row["coord"].icrs.ravel()[0] for row in rows]
+    ra_dec = [(place.ra.deg, place.dec.deg) for place in places]
     table = QTable()
     table["coord"] = SkyCoord(np.reshape(ra_dec, (-1, 2)), unit="deg")
     for name, description in _NUMBERS.items():

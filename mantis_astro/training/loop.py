@@ -241,6 +241,11 @@ class _Run:
     def checkpoint(self):
         return self.folder / CHECKPOINT
 
+    @property
+    def _galaxies(self):
+        """Fingerprint of galaxies that the configuration does not decide."""
+        return getattr(self.data, "fingerprint", None)
+
     def _first(self):
         """Galaxies that the scatter of inputs is taken from."""
         n = max(self.config.batch_size, _STANDARDIZE)
@@ -387,6 +392,7 @@ class _Run:
             self.checkpoint,
             {
                 "config": self.config.to_plain(),
+                "galaxies": self._galaxies,
                 "step": self.step,
                 "elapsed": self.budget.elapsed,
                 "stopped": self.stopped,
@@ -402,6 +408,12 @@ class _Run:
     def _restore(self, state):
         self.config = self.config.with_options(amp=_amp_of(self.config, state))
         _check_same(self.config, state["config"], self.checkpoint)
+        if state.get("galaxies") not in (None, self._galaxies):
+            msg = (
+                f"the checkpoint {self.checkpoint} is of a training on other galaxies; "
+                "give another folder, or start anew with resume=False (--fresh)"
+            )
+            raise InputSpecError(msg)
         self.raw.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name, tensor in self.average.average.items():

@@ -209,7 +209,11 @@ def test_the_example_is_a_campaign(capsys):
         ("redshifts", {"survey": []}, InputSpecError, "no survey; there are surveys"),
         ("redshifts", {"surveys": ["2mrs"]}, KeyError, "no redshift survey '2mrs'"),
         ("redshifts", {"area": [[350, 10, 0, 1]]}, ValueError, "is two boxes"),
+        ("redshifts", {"area": [[1, 2, 3]]}, InputSpecError, "four numbers"),
         ("sample", {"dust_maps": ["sfd2"]}, InputSpecError, "must be of csfd"),
+        ("sample", {"z": [1, 0]}, InputSpecError, "'z' must be the lowest and the"),
+        ("sample", {"limits": {"a": [1]}}, InputSpecError, "'a' must be the lowest"),
+        ("sample", {"radius": -1}, InputSpecError, "'radius' must be positive"),
         ("cutouts", {"bands": ["ps1.x"]}, KeyError, "no band"),
         ("cutouts", {"sources": {"ps1": "tile"}}, ValueError, "and no such folder"),
         ("models", {"a": {"steps": 5}}, InputSpecError, "has no steps; there are name"),
@@ -221,12 +225,28 @@ def test_the_example_is_a_campaign(capsys):
             InputSpecError,
             r"\[evaluation.samples.a\] has no y; there are surveys",
         ),
+        ("evaluation", {"samples": {"a": {"z": [1]}}}, InputSpecError, "'z' must be"),
+        ("evaluation", {"samples": {"a": {"within": "no"}}}, InputSpecError, "a file"),
+        ("evaluation", {"point": "peak"}, InputSpecError, "be of mean, median"),
+        ("evaluation", {"magnitudes": [20, 19]}, InputSpecError, "must increase"),
+        ("evaluation", {"n_bootstrap": -1}, InputSpecError, "not be negative"),
+        ("evaluation", {"baselines": ["late"]}, InputSpecError, "be files, or of sim"),
+        ("evaluation", {"magnitude_band": "sdss.r"}, InputSpecError, "be of 'bands'"),
+        ("models", {"..": {"recipe": "early"}}, InputSpecError, "names for folders"),
         ("model", {}, InputSpecError, "the campaign has no model; there are redshifts"),
     ],
 )
 def test_mistakes_are_named(section, values, error, match):
     with pytest.raises(error, match=match):
         CampaignConfig.from_plain({section: values})
+
+
+def test_a_baseline_takes_no_place_of_a_model(plain, tmp_path):
+    """Else its p(z) would be those of both in the comparison."""
+    (tmp_path / "early.safetensors").touch()
+    plain["evaluation"]["baselines"] = [str(tmp_path / "early.safetensors")]
+    with pytest.raises(InputSpecError, match=r"no other model has, got \['early'\]"):
+        CampaignConfig.from_plain(plain)
 
 
 def test_a_model_goes_on_from_another(plain):

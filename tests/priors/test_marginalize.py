@@ -40,6 +40,11 @@ def test_evidence_makes_p_of_z_a_prior():
     assert fits.std() == pytest.approx(0.05 / np.sqrt(2), rel=0.03)
 
 
+def test_an_evidence_may_be_an_array_of_one():
+    fits = marginalize(lambda z: ([z], np.array([3.0])), PDF, 20, rng=1)
+    np.testing.assert_allclose(fits.weights, 1 / 20)
+
+
 def test_huge_evidences_do_not_overflow():
     fits = marginalize(lambda z: (np.full(2, z), 1e5 * z), PDF, 10, rng=1)
     assert fits.weights.sum() == pytest.approx(1)
@@ -218,6 +223,14 @@ class TestFailedFits:
             fits = marginalize(fit, PDF, 20, rng=1)
         assert fits.z.max() <= 0.85
         assert len(fits.z) + len(fits.failures) == 20
+
+    def test_so_is_one_that_returns_other_parameters(self):
+        def fit(z):
+            return np.ones((3, 1 if z > 0.85 else 2))
+
+        with pytest.warns(FailedFitWarning, match=r"shape \(3, 1\) .* \(3, 2\) before"):
+            fits = marginalize(fit, PDF, 20, rng=1)
+        assert fits.z.max() <= 0.85
 
     def test_if_all_fail_the_first_error_is_raised(self):
         def fit(z):

@@ -57,6 +57,21 @@ def test_rows_in_a_chain_are_one_object():
     assert len(combine_redshifts(rows(ra=[0.0, 360 - 0.5 * arcsec]))) == 1
 
 
+def test_rows_without_a_redshift_are_counted_and_cost_no_other():
+    missing = np.ma.MaskedArray([0.1, 0.5, 0.2, -9.0], [False, True, False, False])
+    for z in (missing, [0.1, np.nan, 0.2, -9999.0]):
+        result = combine_redshifts(rows(ra=[10.0, 10.0, 20.0, 20.0], z_spec=z))
+        assert list(result["z_spec"]) == [0.1, 0.2]
+        assert result.meta["combination"]["without redshift"] == 2
+        assert result.meta["combination"]["objects that disagree"] == 0
+
+
+def test_what_is_no_error_is_not_the_smallest():
+    table = rows(ra=[10.0] * 3, z_spec=[0.1, 0.1001, 0.1002])
+    table["z_spec_err"] = [-9999.0, 0.0, 1e-4]
+    assert combine_redshifts(table)["z_spec"] == [0.1002]
+
+
 def test_limits_leave_out_and_count():
     table = rows(ra=[10, 20, 30], z_spec=[0.5, 2.0, 0.3], mag_r=[17.0, 16.0, np.nan])
     limits = {"z_spec": (0, 1.6), "mag_r": (0, 20)}

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from astropy.table import QTable, Table
+from astropy.table import Column, QTable, Table
 
 from mantis_astro import Flag, RedshiftPDF
 from mantis_astro.exceptions import (
@@ -117,6 +117,18 @@ class TestCodes:
         ):
             priors.to_nodes(3, fluxes[:2])
 
+    def test_errors_may_be_in_another_unit(self):
+        nodes = Table({"galaxy": ["a", "a"]})
+        nodes["m"] = Column([10.0, 10.0], unit="mag")
+        nodes["m_err"] = Column([500.0, 500.0], unit="mmag")
+        pooled = pool_nodes(nodes, iter(["m"]), errors={"m": "m_err"})
+        assert pooled["m", "m_err"][0].as_void().tolist() == (10.0, 0.5)
+        assert pooled["m"].unit == pooled["m_err"].unit == "mag"
+
+    def test_nodes_keep_what_is_known_of_the_fluxes(self, priors, table):
+        table.meta["FLUXDUST"] = "corrected"
+        assert priors.to_nodes(2, table).meta["FLUXDUST"] == "corrected"
+
     def test_nodes_pooled_are_the_mixture(self, priors):
         """A mass of 10 + 2 z +- 0.1: its width is that and twice that of p(z)."""
         nodes = priors.to_nodes(50)
@@ -206,12 +218,19 @@ class TestRuns:
         with pytest.raises(AnotherRunError, match="a.npz is a fit with another prior"):
             run_fits(self.fit, others, tmp_path)
 
+    def test_long_names_have_files_of_their_own(self, tmp_path):
+        priors = fit_priors(PDF[:2], ids=["x" * 300 + "a", "x" * 300 + "b"])
+        fits = run_fits(lambda name, _: {"z": ord(name[-1])}, priors, tmp_path)
+        assert [fits[name]["z"] for name in priors.ids] == [ord("a"), ord("b")]
+
     @pytest.mark.parametrize(
         ("answer", "problem"),
         [
             (None, "TypeError: 'fit_function' must return a dict"),
             ({"z": np.ones((2, 2))}, r"shape (n_sample,), got (2, 2)"),
             ({"z": [np.nan]}, "samples of 'z' are not finite"),
+            ({"file": 1.0}, "names of samples must be texts other than id, problem"),
+            ({1: 1.0}, "names of samples must be texts"),
         ],
     )
     def test_an_odd_answer_is_a_failure(self, priors, tmp_path, answer, problem):

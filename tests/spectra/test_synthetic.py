@@ -78,6 +78,17 @@ def test_points_on_the_line_between_points_change_nothing(flux, inserted):
     assert few == pytest.approx(many, rel=1e-10, abs=1e-9)
 
 
+def test_a_pixel_that_comes_twice_costs_nothing():
+    wavelength = np.append(np.arange(3800.0, 9400.0), 9399.0)  # at the end
+    flat = Spectrum(
+        flux=np.ones(wavelength.size) * u.uJy, spectral_axis=wavelength * u.AA
+    )
+    table = synthetic_photometry(flat, ["ps1.z"])
+    assert table["flux_ps1_z"].unmasked[0].to_value(u.nJy) == pytest.approx(
+        1000, rel=1e-6
+    )
+
+
 def test_the_direction_of_the_axis_does_not_matter():
     flux = 1 + (OPTICAL / 6000) ** 2
     there = synthetic_photometry(spectrum(OPTICAL, flux, 0.1), ["ps1.i"])

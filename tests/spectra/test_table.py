@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from mantis_astro import RedshiftPDF
@@ -167,3 +168,20 @@ class TestPriors:
             ValueError, match=r"each of the 2 spectra, got shape \(3,\)"
         ):
             z_spec_table(spectra[:2], prior=pdf)
+
+
+def test_what_a_spectrum_in_memory_calls_its_own_costs_no_row():
+    wavelength, flux = galaxy(0.1)
+    one = spectrum(wavelength, flux, 0.1)
+    one.meta.update(redshift=0.3, target_id="J1", coord=(1.0, 2.0))
+    other = spectrum(wavelength, flux, 0.1)
+    other.meta.update(
+        redshift="?", target_id=7, coord=SkyCoord([3.0], [4.0], unit="deg")
+    )
+    table = z_spec_table([one, other])
+    np.testing.assert_allclose(table["z_spec"].unmasked, 0.1, atol=3e-4)
+    assert table["z_catalogue"].mask.tolist() == [False, True]
+    assert table["z_catalogue"][0] == 0.3
+    assert table["target_id"].tolist() == [None, 7]
+    assert np.isnan(table["coord"][0].ra)
+    assert table["coord"][1].ra.deg == 3

@@ -176,6 +176,8 @@ def test_another_configuration_does_not_go_on(toy, tmp_path):
     other = toy.config(seed=1, batch_size=32)
     with pytest.raises(InputSpecError, match="with other batch_size, seed; give anot"):
         run(other, tmp_path, toy.data())
+    with pytest.raises(InputSpecError, match="training on other galaxies; give anot"):
+        run(toy.config(), tmp_path, toy.data(3000))
     assert run(other, tmp_path, toy.data(), resume=False).n_steps == 60
 
 

@@ -1,5 +1,6 @@
 """Batches of a training, which depend on the seed and the step alone."""
 
+import hashlib
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
@@ -247,6 +248,8 @@ class ArrayData:
             for part in ("train", "validation", "test")
         }
         self.n_outside = int((~inside).sum())
+        drawn = self.z.tobytes(), parts.tobytes(), self.weights.tobytes()
+        self.fingerprint = hashlib.sha256(b"".join(drawn)).hexdigest()[:16]
         train = self.rows["train"]
         if not len(train):
             msg = (

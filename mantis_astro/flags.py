@@ -9,7 +9,7 @@ never renumbered: a flag written years ago keeps its meaning.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = [
     "describe_flags",
     "flag_counts",
     "flag_names",
+    "flags_named",
     "has_data",
     "missing_flag",
     "missing_flags",
@@ -211,6 +212,40 @@ def missing_flags(observed: np.ndarray, bands: Sequence[Band]) -> np.ndarray:
     for j, band in enumerate(bands):
         flags[~observed[:, j]] |= missing_flag(band.survey)
     return flags
+
+
+def flags_named(names: Iterable[str]) -> int:
+    """
+    Return the flags of some names, together.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names.
+
+    Returns
+    -------
+    int
+        Their bits; 0 for none.
+
+    Raises
+    ------
+    ValueError
+        If a name is not known; the message lists those that are.
+
+    Examples
+    --------
+    >>> from mantis_astro.flags import flags_named
+    >>> flags_named(["NO_DATA", "MISSING_PS1"])
+    5
+    """
+    together = 0
+    for name in names:
+        if name not in Flag.__members__:
+            msg = f"no flag {name!r}; there are {', '.join(Flag.__members__)}"
+            raise ValueError(msg)
+        together |= int(Flag[name])
+    return together
 
 
 def decode_flags(flags: ArrayLike) -> list:

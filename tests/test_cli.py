@@ -518,7 +518,7 @@ def test_flags_takes_a_name(capsys):
     assert capsys.readouterr().out.startswith("MISSING_PS1  At least one PS1 band")
     assert main(["flags", "MISSING_PS2"]) == 1
     assert (
-        "'MISSING_PS2' is neither a file, nor a number, nor one of"
+        "'MISSING_PS2' is neither a file nor a number: no flag"
         in capsys.readouterr().err
     )
 

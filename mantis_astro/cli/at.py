@@ -4,8 +4,9 @@ from mantis_astro.cli.options import (
     DONE,
     INCOMPLETE,
     add_model_argument,
+    add_results_arguments,
     add_source_arguments,
-    check_output,
+    check_results,
     find_source,
     load_photoz,
 )
@@ -24,8 +25,7 @@ def add_arguments(sub):
     add_source_arguments(sub)
     add_model_argument(sub, "name or file (default: the embedded one)")
     sub.add_argument("--ebv", type=float, help="Galactic E(B-V)")
-    sub.add_argument("-o", "--output", help="also write the row to this table")
-    sub.add_argument("--overwrite", action="store_true", help="replace the output")
+    add_results_arguments(sub, "the row")
 
 
 def run(options):
@@ -33,15 +33,13 @@ def run(options):
     from mantis_astro import Flag
     from mantis_astro.tables import write_table
 
-    if options.output:
-        check_output(options.output, replace=options.overwrite)
+    check_results(options)
     source = find_source(options)
     photoz = load_photoz(options.model)
     row = photoz.at(options.target, source, ebv=options.ebv)
     print("\n".join(_lines(row)))
     if options.output:
-        table = row.table
-        write_table(table, options.output, overwrite=options.overwrite)
+        write_table(row.table, options.output, overwrite=options.overwrite)
     return INCOMPLETE if row["flags"] & Flag.FETCH_FAILED else DONE
 
 

@@ -1,9 +1,9 @@
 """``mantis-astro finetune``: fine-tune a model on a table of spectra."""
 
 from mantis_astro.cli.options import (
-    DONE,
     add_model_argument,
     add_spectra_arguments,
+    given,
     load_photoz,
     read_spectra,
     save_if_better,
@@ -35,14 +35,12 @@ def run(options):
     from mantis_astro.training import finetune, train_photometric
 
     table, z_spec, ebv = read_spectra(options)
-    given = {"steps": options.steps, "ensemble": options.ensemble}
-    given = {name: value for name, value in given.items() if value is not None}
-    given |= {"seed": options.seed, "ebv": ebv, "progress": not options.quiet}
+    asked = given(steps=options.steps, ensemble=options.ensemble)
+    asked |= {"seed": options.seed, "ebv": ebv, "progress": not options.quiet}
     if options.own_bands:
-        photoz, report = train_photometric(table, z_spec, **given)
+        photoz, report = train_photometric(table, z_spec, **asked)
     else:
         start = load_photoz(options.model, for_tables=True)
-        photoz, report = finetune(start, table, z_spec, **given)
+        photoz, report = finetune(start, table, z_spec, **asked)
     print(report)
     save_if_better(photoz, options.output, is_better=report.improved)
-    return DONE

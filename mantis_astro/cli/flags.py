@@ -68,15 +68,12 @@ def _wrapped(start, text):
 
 def _value(text):
     """Read a number, or find the flag of that name."""
-    from mantis_astro.flags import Flag
+    from mantis_astro.flags import flags_named
 
-    name = text.upper()
-    if name in Flag.__members__:
-        return int(Flag[name])
     if text.isdecimal():
         return int(text)
-    msg = (
-        f"{text!r} is neither a file, nor a number, nor one of "
-        f"{', '.join(Flag.__members__)}"
-    )
-    raise ValueError(msg)
+    try:
+        return flags_named([text.upper()])
+    except ValueError as error:
+        msg = f"{text!r} is neither a file nor a number: {error}"
+        raise ValueError(msg) from None

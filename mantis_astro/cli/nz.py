@@ -47,6 +47,7 @@ def add_arguments(sub):
 def run(options):
     """Run the command."""
     from mantis_astro import redshift_distribution
+    from mantis_astro.flags import flags_named
     from mantis_astro.tables import read_table, write_table
 
     check_results(options)
@@ -59,7 +60,7 @@ def run(options):
         point=options.point,
         sample_weight=table[options.weight] if options.weight else None,
         groups=table[options.group] if options.group else None,
-        exclude=_flags(options.exclude),
+        exclude=flags_named(filter(None, split(options.exclude.upper()))),
         n_bootstrap=options.bootstrap,
         rng=options.seed,
         prefix=options.prefix,
@@ -84,17 +85,3 @@ def _bins(text):
         msg = f"'--bins' must be a number or edges such as 0.2,0.5,0.8, got {text!r}"
         raise ValueError(msg) from None
     return numbers[0] if len(numbers) == 1 else numbers
-
-
-def _flags(text):
-    """Add flags up by their names."""
-    from mantis_astro.flags import Flag
-
-    flags = Flag(0)
-    for name in filter(None, split(text.upper())):
-        if name not in Flag.__members__:
-            there = ", ".join(Flag.__members__)
-            msg = f"'--exclude': no flag {name!r}; there are {there}"
-            raise ValueError(msg)
-        flags |= Flag[name]
-    return flags

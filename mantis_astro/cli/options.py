@@ -93,6 +93,22 @@ def add_spectra_arguments(sub):
     add_photometry_arguments(sub)
 
 
+def add_adaptation_arguments(sub):
+    """Add what changes a model of fluxes or of images takes."""
+    add_spectra_arguments(sub)
+    add_source_arguments(sub)
+    add_model_argument(
+        sub,
+        "name or file (default: the embedded one of fluxes or, with --cutouts or "
+        "--store, of images)",
+    )
+
+
+def given(**values):
+    """Keep the arguments that were given, a dict."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def read_spectra(options):
     """Read a table with redshifts; return it, the redshifts, and E(B-V) or None."""
     _check_free(options.output, replace=options.overwrite)

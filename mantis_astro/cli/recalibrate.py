@@ -1,10 +1,7 @@
 """``mantis-astro recalibrate``: recalibrate p(z) with a table of spectra."""
 
 from mantis_astro.cli.options import (
-    DONE,
-    add_model_argument,
-    add_source_arguments,
-    add_spectra_arguments,
+    add_adaptation_arguments,
     find_source,
     load_photoz,
     read_spectra,
@@ -18,13 +15,7 @@ SUMMARY = "Recalibrate the p(z) of a model with a table of redshifts."
 
 def add_arguments(sub):
     """Add the arguments of the command."""
-    add_spectra_arguments(sub)
-    add_source_arguments(sub)
-    add_model_argument(
-        sub,
-        "name or file (default: the embedded one of fluxes or, with --cutouts or "
-        "--store, of images)",
-    )
+    add_adaptation_arguments(sub)
 
 
 def run(options):
@@ -37,4 +28,3 @@ def run(options):
     )
     print(report)
     save_if_better(new, options.output, is_better=report.accepted)
-    return DONE

@@ -1,10 +1,7 @@
 """``mantis-astro refit``: fit the last layer of a model to a table of spectra."""
 
 from mantis_astro.cli.options import (
-    DONE,
-    add_model_argument,
-    add_source_arguments,
-    add_spectra_arguments,
+    add_adaptation_arguments,
     check_columns,
     find_source,
     load_photoz,
@@ -22,13 +19,7 @@ SUMMARY = (
 
 def add_arguments(sub):
     """Add the arguments of the command."""
-    add_spectra_arguments(sub)
-    add_source_arguments(sub)
-    add_model_argument(
-        sub,
-        "name or file (default: the embedded one of fluxes or, with --cutouts or "
-        "--store, of images)",
-    )
+    add_adaptation_arguments(sub)
     sub.add_argument(
         "--method",
         choices=["logistic", "ridge"],
@@ -65,4 +56,3 @@ def run(options):
     )
     print(report)
     save_if_better(new, options.output, is_better=report.accepted)
-    return DONE

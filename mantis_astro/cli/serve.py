@@ -1,5 +1,7 @@
 """``mantis-astro serve``: a page in the browser, and an interface over HTTP."""
 
+from mantis_astro.cli.options import given
+
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
 SUMMARY = "Serve a page and an interface over HTTP, on this machine."
@@ -65,18 +67,18 @@ def run(options):
     """Run the command."""
     from mantis_astro.web import Limits, serve
 
-    asked = {
-        "upload_bytes": options.max_upload and int(1e6 * options.max_upload),
-        "rows": options.max_rows,
-        "positions": options.max_positions,
-        "requests_per_minute": options.rate,
-        "job_seconds": options.job_time,
-        "keep_seconds": options.keep and 60 * options.keep,
-    }
+    limits = given(
+        upload_bytes=options.max_upload and int(1e6 * options.max_upload),
+        rows=options.max_rows,
+        positions=options.max_positions,
+        requests_per_minute=options.rate,
+        job_seconds=options.job_time,
+        keep_seconds=options.keep and 60 * options.keep,
+    )
     serve(
         options.model,
         host=options.host,
         port=options.port,
         names=options.name,
-        limits=Limits(**{k: value for k, value in asked.items() if value is not None}),
+        limits=Limits(**limits),
     )

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mantis_astro.cli.options import DONE, check_output, split
+from mantis_astro.cli.options import check_output, split
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -81,4 +81,3 @@ def run(options):
             for done in sky.fill_store(store, coords, bands):
                 update(done)
         print(f"{options.store}: cutouts of {len(table)} galaxies")
-    return DONE

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from mantis_astro.cli.options import DONE
+from mantis_astro.cli.options import given
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -50,20 +50,15 @@ def run(options):
     from mantis_astro.training import TrainingConfig, describe, train
 
     config = TrainingConfig.read(options.config)
-    given = {
-        "minutes": options.minutes,
-        "n_steps": options.steps,
-        "seed": options.seed,
-        "n_workers": options.workers,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    if given.keys() & {"minutes", "n_steps"}:  # the length that is asked for, alone
-        given = {"minutes": None, "n_steps": None} | given
-    config = config.with_options(**given)
+    asked = given(seed=options.seed, n_workers=options.workers)
+    length = given(minutes=options.minutes, n_steps=options.steps)
+    if length:  # alone, whatever the configuration has
+        asked |= {"minutes": None, "n_steps": None} | length
+    config = config.with_options(**asked)
     if options.dry_run:
         print(config.to_toml())
         print(textwrap.indent(describe(config), "# "))  # all of it can be a recipe
-        return DONE
+        return
     if options.threads:
         torch.set_num_threads(options.threads)
     result = train(
@@ -75,8 +70,7 @@ def run(options):
         tensorboard=options.tensorboard,
     )
     if not result.leads:
-        return DONE
+        return
     print(f"{result.path}: {result.n_steps:,} steps, {result.stopped}")
     for name, value in result.metrics.items():
         print(f"  {name:22s} {value:.4g}")
-    return DONE

@@ -30,6 +30,10 @@ __all__ = [
     "describe_rows",
 ]
 
+_OF_CARD = (
+    *("name", "description", "training_sample", "training_prior", "performance"),
+    *("caveats", "licence", "sha256", "placeholder"),
+)
 _OTHERWISE = "flags", "pz", "bands_used"
 
 #: Columns that are one number for each galaxy.
@@ -179,19 +183,11 @@ def describe_card(card: ModelCard) -> dict[str, Any]:
         What people read of it; no weights.
     """
     return {
-        "name": card.name,
-        "description": card.description,
+        **{name: getattr(card, name) for name in _OF_CARD},
         "reads": "fluxes" if card.is_photometric else "images",
         "bands": list(map(str, card.bands)),
         "bin_edges": card.bin_edges.tolist(),
-        "training_sample": card.training_sample,
-        "training_prior": card.training_prior,
-        "performance": card.performance,
-        "caveats": card.caveats,
         "citations": list(card.citations),
-        "licence": card.licence,
-        "sha256": card.sha256,
-        "placeholder": card.placeholder,
     }
 
 

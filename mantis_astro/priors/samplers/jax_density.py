@@ -1,6 +1,6 @@
 """A density for JAX: jit, vmap and grad go through it."""
 
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,22 +12,14 @@ jax = require("jax", extra="jax")
 jnp = jax.numpy
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    meta_fields=(),
-    data_fields=(
-        *("lookup", "log_density", "bin_edges", "cumulative", "nodes_q", "nodes_z"),
-        *("centres", "slopes"),
-    ),
-)
-class JaxDensity:
+class JaxDensity(NamedTuple):
     """
     The density of a `RedshiftPrior` as functions that JAX traces and differentiates.
 
     A pytree: several of equal bins can be stacked (``jax.tree.map``) and mapped over
     (``jax.vmap``), a galaxy each.
 
-    Parameters
+    Attributes
     ----------
     lookup, log_density, bin_edges, cumulative, nodes_q, nodes_z : array
         See `mantis_astro.priors.density.DensityTables`.
@@ -35,21 +27,14 @@ class JaxDensity:
         See `mantis_astro.priors.density.DensityTables.slopes`.
     """
 
-    def __init__(
-        self,
-        lookup,
-        log_density,
-        bin_edges,
-        cumulative,
-        nodes_q,
-        nodes_z,
-        centres,
-        slopes,
-    ):
-        self.lookup, self.log_density = lookup, log_density
-        self.bin_edges, self.cumulative = bin_edges, cumulative
-        self.nodes_q, self.nodes_z = nodes_q, nodes_z
-        self.centres, self.slopes = centres, slopes
+    lookup: jax.Array
+    log_density: jax.Array
+    bin_edges: jax.Array
+    cumulative: jax.Array
+    nodes_q: jax.Array
+    nodes_z: jax.Array
+    centres: jax.Array
+    slopes: jax.Array
 
     @property
     def support(self):

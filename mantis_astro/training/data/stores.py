@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.flags import FLAG_TABLE, Flag
+from mantis_astro.flags import FLAG_TABLE, flags_named
 from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.models.photometric_inputs import PhotometrySpec
 from mantis_astro.records import record, to_plain
@@ -69,11 +69,11 @@ class StoreData:
     description: str = ""
 
     def __post_init__(self):
-        unknown = [name for name in self.drop if name not in Flag.__members__]
-        if unknown:
-            known = ", ".join(Flag.__members__)
-            msg = f"'drop' must name flags, got {unknown}; there are {known}"
-            raise InputSpecError(msg)
+        try:
+            flags_named(self.drop)
+        except ValueError as error:
+            msg = f"'drop' must name flags: {error}"
+            raise InputSpecError(msg) from None
         if self.dtype not in {"float32", "float16"}:
             msg = f"'dtype' must be 'float32' or 'float16', got {self.dtype!r}"
             raise InputSpecError(msg)
@@ -121,7 +121,7 @@ class StoreData:
                 write_cache(folder, cutouts, len(rows), config.spec, self.dtype)
         cache = PixelCache(folder)
         self._tell(cache, len(table), len(rows))
-        drop = np.bitwise_or.reduce([int(Flag[name]) for name in self.drop] or [0])
+        drop = flags_named(self.drop)
         ebv = ebv_columns(table, self.ebv, config.spec.ebv_maps)
         ebv = dust_inputs(config.spec, ebv, len(table))[0].numpy()[rows]
         parts = self.split.parts(coord[rows])
@@ -152,8 +152,7 @@ class StoreData:
         if n_good < n_table:
             log.info("%d rows have no redshift or no position", n_table - n_good)
         counts = {
-            flag.name: int((cache.flags & int(Flag[flag.name]) != 0).sum())
-            for flag in FLAG_TABLE
+            flag.name: int((cache.flags & int(flag) != 0).sum()) for flag in FLAG_TABLE
         }
         for name, n in counts.items():
             if n:

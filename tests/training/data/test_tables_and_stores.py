@@ -143,7 +143,7 @@ def test_a_network_is_trained_on_a_store(toy, store, tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"drop": ("NO_DATUM",)}, "'drop' must name flags, got"),
+        ({"drop": ("NO_DATUM",)}, "'drop' must name flags: no flag"),
         ({"dtype": "int8"}, "'dtype' must be 'float32' or 'float16'"),
     ],
 )

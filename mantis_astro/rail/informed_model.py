@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -54,15 +53,14 @@ class InformedModel:
         path : str or path-like
             Where to; `PhotoZ.from_file` reads it as well.
         """
-        self.photoz.save(path)
-        if self.zero_points is None:
-            return
-        with safetensors.safe_open(path, "pt") as stream:
-            metadata = dict(stream.metadata())
-        metadata[_KEY] = json.dumps(_to_plain(self.zero_points))
-        weights = safetensors.torch.load_file(path)
-        with atomic_file(Path(path), overwrite=True) as temporary:
-            safetensors.torch.save_file(weights, temporary, metadata=metadata)
+        with atomic_file(path) as temporary:  # never a model without its zero points
+            self.photoz.save(temporary)
+            if self.zero_points is not None:
+                with safetensors.safe_open(temporary, "pt") as stream:
+                    metadata = dict(stream.metadata())
+                metadata[_KEY] = json.dumps(_to_plain(self.zero_points))
+                weights = safetensors.torch.load(temporary.read_bytes())
+                safetensors.torch.save_file(weights, temporary, metadata=metadata)
 
     @classmethod
     def read(cls, path):

@@ -23,7 +23,7 @@ from prospect.models import priors
 from prospect.models.transforms import delogify_mass
 from sedpy.observate import load_filters
 
-from mantis_astro import RedshiftPDF, configure_zred, get_band, to_prospector_obs
+from mantis_astro import RedshiftPDF, configure_zred, to_prospector_obs
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.priors import analytic
@@ -62,8 +62,7 @@ def observe_stellar(source, bands, rng):
     for name, value in TRUTH.items():
         params[name]["init"] = value
     model = analytic.make_model(params)
-    filters = load_filters([get_band(band).sedpy_name for band in bands])
-    _, maggies, _ = model.predict(model.theta, {"filters": filters}, sps=source)
+    maggies = analytic.predict_maggies(model, bands, source)
     return analytic.photometry(bands, maggies * 3631e9, 0.03, rng)
 
 

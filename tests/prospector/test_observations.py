@@ -27,40 +27,46 @@ def photometry(fluxes, errors, bands=("ps1.g", "ps1.r", "unwise.W1")):
 ROW = photometry([3631, 7262, -100], [100, 100, 100])
 
 
+def data_of(row, **options):
+    """Return what prospector fits, by the names that versions 1 and 2 know."""
+    obs = to_prospector_obs(row, **options)
+    return obs if isinstance(obs, dict) else obs[0]
+
+
 def test_maggies_are_fluxes_over_3631_jansky():
-    obs = to_prospector_obs(ROW)
+    obs = data_of(ROW)
     assert np.allclose(obs["maggies"], np.array([3631, 7262, -100]) / 3.631e12)
 
 
 def test_errors_have_a_floor_of_a_share_of_the_flux():
-    obs = to_prospector_obs(ROW, minimum_error=0.1)
+    obs = data_of(ROW, minimum_error=0.1)
     expected = np.hypot(100, [363.1, 726.2, 10])
     assert np.allclose(obs["maggies_unc"] * 3.631e12, expected)
 
 
 def test_without_a_floor_errors_are_as_measured():
-    obs = to_prospector_obs(ROW, minimum_error=0)
+    obs = data_of(ROW, minimum_error=0)
     assert np.allclose(obs["maggies_unc"] * 3.631e12, 100)
 
 
 def test_filters_are_those_of_the_bands():
-    names = [f.name for f in to_prospector_obs(ROW)["filters"]]
+    names = [f.name for f in data_of(ROW)["filters"]]
     assert names == ["panstarrs_g", "panstarrs_r", "wise_w1"]
 
 
 def test_all_nine_bands_have_filters():
     row = photometry(np.ones(9), np.ones(9), bands=[str(band) for band in BANDS])
-    assert len(to_prospector_obs(row)["filters"]) == 9
+    assert len(data_of(row)["filters"]) == 9
 
 
 def test_bands_are_a_choice():
-    obs = to_prospector_obs(ROW, bands=["unwise.W1", "ps1.g"])
+    obs = data_of(ROW, bands=["unwise.W1", "ps1.g"])
     assert [f.name for f in obs["filters"]] == ["wise_w1", "panstarrs_g"]
 
 
 @pytest.mark.parametrize(("flux", "error"), [(np.nan, 1), (1, np.nan)])
 def test_what_is_nan_was_not_observed(flux, error):
-    obs = to_prospector_obs(photometry([10, flux, 10], [1, error, 1]))
+    obs = data_of(photometry([10, flux, 10], [1, error, 1]))
     assert obs["phot_mask"].tolist() == [True, False, True]
 
 
@@ -73,14 +79,15 @@ def test_what_is_masked_was_not_observed():
             "flux_err_ps1_r": [1.0, 1.0] * u.nJy,
         }
     )
-    assert to_prospector_obs(table[0])["phot_mask"].tolist() == [False, True]
-    assert to_prospector_obs(QTable(table)[0])["phot_mask"].tolist() == [False, True]
+    assert data_of(table[0])["phot_mask"].tolist() == [False, True]
+    assert data_of(QTable(table)[0])["phot_mask"].tolist() == [False, True]
 
 
 def test_prospector_takes_it():
-    from prospect.utils.obsutils import fix_obs
-
-    obs = fix_obs(to_prospector_obs(photometry([10, np.nan, 10], [1, 1, 1])))
+    obs = data_of(photometry([10, np.nan, 10], [1, 1, 1]))
+    if isinstance(obs, dict):
+        fix_obs = pytest.importorskip("prospect.utils.obsutils").fix_obs
+        obs = fix_obs(obs)
     assert obs["ndof"] == 2
 
 
@@ -92,12 +99,12 @@ def test_nothing_observed_is_refused():
 @pytest.mark.parametrize("kind", [Table, QTable])
 def test_the_unit_of_a_column_counts_in_tables_of_both_kinds(kind):
     table = kind({"flux_ps1_g": [3.631] * u.uJy, "flux_err_ps1_g": [0.1] * u.uJy})
-    assert to_prospector_obs(table[0])["maggies"] == pytest.approx(1e-9)
+    assert data_of(table[0])["maggies"] == pytest.approx(1e-9)
 
 
 def test_numbers_without_a_unit_are_in_nanojansky():
     table = Table({"flux_ps1_g": [3631.0], "flux_err_ps1_g": [100.0]})
-    assert to_prospector_obs(table[0])["maggies"] == pytest.approx(1e-9)
+    assert data_of(table[0])["maggies"] == pytest.approx(1e-9)
 
 
 def test_a_whole_table_is_not_a_row():
@@ -121,15 +128,15 @@ def test_a_least_error_is_not_negative(minimum_error):
     ("flux", "error"), [(10, 0), (10, -3), (10, np.inf), (-99, -99), (np.nan, 0)]
 )
 def test_what_only_looks_observed_is_masked(flux, error):
-    obs = to_prospector_obs(photometry([10, flux, 10], [1, error, 1]))
+    obs = data_of(photometry([10, flux, 10], [1, error, 1]))
     assert obs["phot_mask"].tolist() == [True, False, True]
     assert np.isfinite(obs["maggies"]).all()
 
 
 def test_what_marks_a_missing_flux_can_be_said():
     row = photometry([10, -99, 10], [1, 30, 1])
-    assert not to_prospector_obs(row)["phot_mask"].all()
-    assert to_prospector_obs(row, missing=())["phot_mask"].all()
+    assert not data_of(row)["phot_mask"].all()
+    assert data_of(row, missing=())["phot_mask"].all()
 
 
 def test_a_filter_that_sedpy_does_not_know_is_named(monkeypatch):

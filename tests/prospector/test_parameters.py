@@ -11,7 +11,8 @@ from prospect.models import ProspectorParams, transforms  # noqa: E402
 from prospect.models.templates import TemplateLibrary  # noqa: E402
 
 PDF = RedshiftPDF.from_gaussians(np.linspace(0, 1.6, 401), 0.5, 0.05)
-ALONE = [name for name in TemplateLibrary._entries if name != "beta"]
+JOINT = "beta", "beta_phisfh"  # priors of redshift and history together
+ALONE = [name for name in TemplateLibrary._entries if name not in JOINT]
 
 
 def configured(name="parametric_sfh", pdf=PDF, **options):

@@ -34,6 +34,7 @@ html_theme_options = {
     "use_edit_page_button": False,
     "header_links_before_dropdown": 6,
     "logo": {"text": project},
+    "goatcounter_analytics_url": "",  # visits are not counted
 }
 html_logo = "_static/logo.svg"
 html_favicon = "_static/logo.svg"

@@ -8,7 +8,7 @@ import numpy as np
 
 from mantis_astro.astrometry.directions import tangent_axes
 from mantis_astro.astrometry.local_map import LocalMap, local_maps
-from mantis_astro.bands import get_survey
+from mantis_astro.bands import get_survey, list_bands
 from mantis_astro.plotting.brightness import asinh_scaled
 
 __all__ = ["Picture", "draw_cutouts", "to_png"]
@@ -59,8 +59,8 @@ def draw_cutouts(cutouts, statuses):
     Returns
     -------
     list of Picture
-        One for each band of ``statuses``, in its order; all of the side of the smallest
-        image.
+        One for each band of ``statuses``, in the order of the registry; all of the side
+        of the smallest image.
     """
     maps = {band: _local_map(cutouts[band], cutouts.coord) for band in cutouts}
     sides = [
@@ -71,8 +71,14 @@ def draw_cutouts(cutouts, statuses):
     side = min(sides, default=0.0)
     return [
         _draw(band, status, cutouts.get(band), maps.get(band), side)
-        for band, status in statuses.items()
+        for band, status in sorted(statuses.items(), key=lambda item: _place(item[0]))
     ]
+
+
+def _place(band):
+    """Place of a band in the registry; filters without a survey come last."""
+    registered = list_bands()
+    return registered.index(band) if band in registered else len(registered)
 
 
 def _draw(band, status, cutout, local, side):
@@ -80,7 +86,7 @@ def _draw(band, status, cutout, local, side):
     facts = str(band), f"{survey} {band.name}".strip()
     if cutout is None:
         words = {"no_coverage": "the survey has no image here"}
-        message = status.message or words.get(status.state, "no image came")
+        message = status.message or words.get(status.state, "no image")
         return Picture(*facts, status.state, message)
     if local is None:
         return Picture(*facts, "failed", "the image has no usable WCS")

@@ -61,7 +61,7 @@ def test_a_band_without_a_picture_says_why():
         get_band("galex.NUV"): NO_COVERAGE,
         get_band("unwise.W1"): failed("the server sleeps"),
     }
-    drawn, empty, broken = draw_cutouts(galaxy, statuses)
+    empty, drawn, broken = draw_cutouts(galaxy, statuses)  # as in the registry
     assert (drawn.state, drawn.title, drawn.message) == ("ok", "Pan-STARRS1 r", "")
     assert (empty.state, empty.png) == ("no_coverage", b"")
     assert (broken.state, broken.message) == ("failed", "the server sleeps")

@@ -239,7 +239,7 @@ async function choose(row) {
     ...(known ? [make("small", { textContent: `median; 68 % of the probability from ${show3(galaxy.z_err68_low)} to ${show3(galaxy.z_err68_high)}, 95 % from ${show3(galaxy.z_err95_low)} to ${show3(galaxy.z_err95_high)}` })] : []));
   const pieces = galaxy.hpd68.map(([low, high]) => `${show3(low)}–${show3(high)}`);
   const isMultimodal = galaxy.flag_words.some((flag) => flag.name === "MULTIMODAL");
-  $("pieces").textContent = known && isMultimodal && pieces.length > 1 ? `Not one peak: the most probable 68 % lie in ${pieces.join(" and ")}.` : "";
+  $("pieces").textContent = known && isMultimodal && pieces.length > 1 ? `Several peaks: the most probable 68 % lie in ${pieces.join(" and ")}.` : "";
   $("flags").replaceChildren(...(galaxy.flag_words.length
     ? galaxy.flag_words.map((flag) => make("li", {}, make("b", { textContent: flag.name }), flag.sentence))
     : [make("li", { className: "none", textContent: "None: nothing is known to be wrong." })]));
@@ -351,7 +351,8 @@ function plot() {
       svg.append(draw("text", { x: right ? x(clip(to)) + 6 : x(clip(from)) - 6, y: row + 4, "text-anchor": right ? "start" : "end" }, label));
     });
   }
-  svg.append(draw("text", { x: width - RIGHT, y: base - 6, "text-anchor": "end" }, "redshift z →"));
+  const atRight = !known || galaxy.z_median < (low + high) / 2;
+  svg.append(draw("text", { x: atRight ? width - RIGHT : LEFT, y: TOP - 12, "text-anchor": atRight ? "end" : "start" }, "p(z) against redshift"));
   const cursor = draw("path", { class: "cursor", d: "" }), dot = draw("circle", { class: "dot", r: 4, cx: -9, cy: -9 });
   svg.append(cursor, dot);
 

@@ -1,8 +1,12 @@
 """``mantis-astro serve``: a page in the browser, and an interface over HTTP."""
 
+import logging
+
 from mantis_astro.cli.options import given
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
+
+log = logging.getLogger("mantis_astro")
 
 SUMMARY = "Serve a page and an interface over HTTP, on this machine."
 
@@ -65,6 +69,7 @@ def add_arguments(sub):
 
 def run(options):
     """Run the command."""
+    log.info("mantis-astro starts; the address follows in some seconds")
     from mantis_astro.web import Limits, serve
 
     limits = given(

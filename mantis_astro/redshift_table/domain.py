@@ -105,7 +105,8 @@ class DomainWatch:
         msg = (
             "the sample is unlike the training set: a classifier tells them apart with "
             f"AUC {auc:.2f} (flagged OOD_DOMAIN from {threshold}; 0.5 is chance). "
-            "Expect larger errors than the model's own; PhotoZ.shift_report says more"
+            "Accuracies of other samples do not apply: PhotoZ.shift_report and "
+            "'mantis-astro shift' list what differs"
         )
         warnings.warn(msg, OutOfDistributionWarning, stacklevel=5)
         return True

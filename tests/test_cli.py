@@ -521,6 +521,8 @@ def test_flags_takes_a_name(capsys):
         "'MISSING_PS2' is neither a file nor a number: no flag"
         in capsys.readouterr().err
     )
+    assert main(["flags", str(1 + (1 << 30))]) == 1
+    assert "has bits that are no flag: 1073741824" in capsys.readouterr().err
 
 
 def test_flags_spells_out_a_value_and_lists_all(capsys):

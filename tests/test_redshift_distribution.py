@@ -100,6 +100,7 @@ def test_a_table_of_redshifts_will_do(pdf):
     [
         ({"bins": [0.5, 0.2]}, "'bins' must be increasing edges"),
         ({"bins": 0}, "'bins' must be edges, or a whole number"),
+        ({"bins": float("nan")}, "'bins' must be edges, or a whole number"),
         ({"bins": [5.0, 6.0]}, "no galaxy has a point estimate from 5 to 6"),
         ({"point": "best"}, "'point' must be one of mean, median"),
         ({"sample_weight": [1.0]}, "'sample_weight' must have shape"),

@@ -68,10 +68,14 @@ def _wrapped(start, text):
 
 def _value(text):
     """Read a number, or find the flag of that name."""
-    from mantis_astro.flags import flags_named
+    from mantis_astro.flags import FLAG_TABLE, flags_named
 
     if text.isdecimal():
-        return int(text)
+        value = int(text)
+        if unknown := value & ~sum(map(int, FLAG_TABLE)):
+            msg = f"{value} has bits that are no flag: {unknown}"
+            raise ValueError(msg)
+        return value
     try:
         return flags_named([text.upper()])
     except ValueError as error:

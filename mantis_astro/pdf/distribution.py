@@ -182,7 +182,7 @@ def _draw(n_group, n_bootstrap, rng):
 def _edges(bins, z, weight):
     """Edges of tomographic bins, given or of equal weight."""
     if np.ndim(bins) == 0:
-        if bins != int(bins) or bins < 1:
+        if not bins >= 1 or bins % 1:  # nor NaN
             msg = f"'bins' must be edges, or a whole number from 1, got {bins}"
             raise ValueError(msg)
         order = np.argsort(z, kind="stable")

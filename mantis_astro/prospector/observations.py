@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from astropy.table import Row
 
+from mantis_astro.exceptions import MantisWarning
 from mantis_astro.fluxes import SENTINELS, get_filter
 from mantis_astro.photometry import to_prospector
 from mantis_astro.priors.double_counting import warn_of_double_counting
@@ -80,6 +83,9 @@ def to_prospector_obs(
     DoubleCountingWarning
         If bands that made the prior are fitted again and the prior is not tempered to
         0.5 or less.
+    MantisWarning
+        If the likelihood of the installed prospector 2 weighs chi-square by another
+        factor than 1/2, as its main branch did in June 2026.
 
     References
     ----------
@@ -115,6 +121,7 @@ def to_prospector_obs(
             filters=names, flux=maggies, uncertainty=error, mask=observed, name="phot"
         )
         photometry.rectify()
+        _check_likelihood()
         return [photometry]
     return {
         "filters": filters,
@@ -124,3 +131,18 @@ def to_prospector_obs(
         "wavelength": None,
         "spectrum": None,
     }
+
+
+def _check_likelihood():
+    """Warn of a likelihood that is not that of Gaussian errors."""
+    noise = require_prospector("likelihood.noise_model").NoiseModel()
+    noise.Sigma, noise.log_det = np.ones(1), 0.0
+    one, zero = np.ones(1), np.zeros(1)
+    factor = 2 * (noise.lnlikelihood(zero, zero) - noise.lnlikelihood(one, zero))
+    if not np.isclose(factor, 1):
+        msg = (
+            f"the likelihood of this prospector multiplies chi-square by {factor:.2f}, "
+            "and its posteriors have the wrong width: multiply 'uncertainty' of the "
+            f"observation by {np.sqrt(factor):.3f}, or install another version"
+        )
+        warnings.warn(msg, MantisWarning, stacklevel=3)

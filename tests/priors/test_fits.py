@@ -12,6 +12,7 @@ priors = pytest.importorskip("prospect.models.priors")
 pytestmark = [  # of prospector's TopHat outside its range, and of its calls of emcee
     pytest.mark.filterwarnings("ignore:divide by zero encountered in log"),
     pytest.mark.filterwarnings("ignore:'flat.* is deprecated"),
+    pytest.mark.filterwarnings("ignore:the likelihood of this prospector"),
 ]
 
 EDGES = np.linspace(0, 1.6, 401)

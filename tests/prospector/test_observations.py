@@ -9,11 +9,12 @@ from astropy.table import MaskedColumn, QTable, Table
 
 from mantis_astro import RedshiftPDF, to_prospector_obs
 from mantis_astro.bands import BANDS, Band
-from mantis_astro.exceptions import DoubleCountingWarning
+from mantis_astro.exceptions import DoubleCountingWarning, MantisWarning
 from mantis_astro.flags import Flag
 from mantis_astro.photometry import column_suffix
 
 pytest.importorskip("prospect")
+pytestmark = pytest.mark.filterwarnings("ignore:the likelihood of this prospector")
 
 
 def photometry(fluxes, errors, bands=("ps1.g", "ps1.r", "unwise.W1")):
@@ -196,8 +197,9 @@ class TestDoubleCounting:
         to_prospector_obs(row, prior=self.pdf)
 
 
-def test_prospector_2_gets_its_own_form(monkeypatch):
-    """A stand-in with the signature of prospector 2's ``Photometry``."""
+@pytest.fixture
+def prospector_2(monkeypatch):
+    """Stand-in with the signature of prospector 2's ``Photometry``."""
 
     class Photometry:
         def __init__(self, filters=(), name=None, **data):
@@ -211,6 +213,10 @@ def test_prospector_2_gets_its_own_form(monkeypatch):
     module.Photometry = Photometry
     module.__spec__ = ModuleSpec("prospect.observation", None)
     monkeypatch.setitem(sys.modules, "prospect.observation", module)
+
+
+@pytest.mark.usefixtures("prospector_2")
+def test_prospector_2_gets_its_own_form():
     (observation,) = to_prospector_obs(ROW)
     assert observation.filters == ["panstarrs_g", "panstarrs_r", "wise_w1"]
     assert observation.rectified
@@ -218,3 +224,16 @@ def test_prospector_2_gets_its_own_form(monkeypatch):
     assert np.allclose(
         observation.data["flux"], np.array([3631, 7262, -100]) / 3.631e12
     )
+
+
+@pytest.mark.usefixtures("prospector_2")
+def test_a_likelihood_that_multiplies_chi_square_draws_a_warning(monkeypatch):
+    """As that of prospector's main branch at a78d153 did."""
+    from prospect.likelihood.noise_model import NoiseModel
+
+    def lnlikelihood(self, prediction, data):
+        return -0.5 * np.sum((data - prediction) ** 2 * np.log(2 * np.pi) / self.Sigma)
+
+    monkeypatch.setattr(NoiseModel, "lnlikelihood", lnlikelihood)
+    with pytest.warns(MantisWarning, match=r"chi-square by 1.84, .* by 1.356"):
+        to_prospector_obs(ROW)

@@ -770,4 +770,4 @@ def test_a_broken_plug_in_stops_no_other_command(plug_in, caplog, capsys):
     assert main(["flags", "1"]) == 0
     assert "NO_DATA" in capsys.readouterr().out
     assert "the command 'broken' is broken: division by zero" in caplog.text
-    assert "the command 'flags' is taken" in caplog.text
+    assert "command 'flags' exists already" in caplog.text

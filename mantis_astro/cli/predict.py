@@ -80,7 +80,6 @@ def run(options):
     if options.workers is not None:
         return _run_in_pieces(options)
     from mantis_astro.tables import write_table
-    from mantis_astro.tables.journal import AnotherRunError, set_aside
 
     to_file = options.output != "-"
     if to_file:
@@ -106,16 +105,7 @@ def run(options):
         resume=journal,
         **_arguments(options),
     )
-    try:
-        try:
-            table = add_redshifts()
-        except AnotherRunError as error:  # raised before any work
-            log.warning("%s. It is kept as %s", error, set_aside(journal))
-            table = add_redshifts()
-    except KeyboardInterrupt:
-        if journal is not None:
-            log.warning("finished rows are in %s: the same command goes on", journal)
-        raise
+    table = _resume(add_redshifts, journal)
     if options.flag_names:
         _add_flag_names(table, options.prefix)
     write_table(table, options.output, overwrite=options.overwrite)
@@ -146,7 +136,6 @@ def _add_flag_names(table, prefix):
 def _run_in_pieces(options):
     """Predict a table by several processes."""
     from mantis_astro.scale import predict_file
-    from mantis_astro.tables.journal import AnotherRunError, set_aside
     from mantis_astro.tables.pieces import TablePieces
 
     if options.flag_names:
@@ -180,17 +169,25 @@ def _run_in_pieces(options):
         progress=not options.quiet,
         **_arguments(options),
     )
-    parts = Path(f"{options.output}.parts")
-    try:
-        n_failed = predict()
-    except AnotherRunError as error:  # raised before any work
-        log.warning("%s. It is kept as %s", error, set_aside(parts))
-        n_failed = predict()
-    except KeyboardInterrupt:
-        log.warning("finished rows are in %s: the same command goes on", parts)
-        raise
+    n_failed = _resume(predict, Path(f"{options.output}.parts"))
     log.info("%s is written", options.output)
     return INCOMPLETE if n_failed else DONE
+
+
+def _resume(predict, kept):
+    """Predict, going on with rows that are kept; those of another run are set aside."""
+    from mantis_astro.tables.journal import AnotherRunError, set_aside
+
+    try:
+        try:
+            return predict()
+        except AnotherRunError as error:  # raised before any work
+            log.warning("%s. It is kept as %s", error, set_aside(kept))
+            return predict()
+    except KeyboardInterrupt:
+        if kept is not None:
+            log.warning("finished rows are in %s: the same command goes on", kept)
+        raise
 
 
 def _arguments(options):

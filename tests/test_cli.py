@@ -124,6 +124,11 @@ def test_output_goes_to_standard_output_and_messages_to_standard_error(folder, c
     assert "E(B-V) was not given" in captured.err
 
 
+def test_without_a_command_all_are_listed(capsys):
+    assert main([]) == 0
+    assert "\n    predict  " in capsys.readouterr().out
+
+
 def test_quiet_says_nothing(folder, tmp_path, capsys):
     assert predict(folder, tmp_path / "out.ecsv", "--quiet") == 0
     captured = capsys.readouterr()

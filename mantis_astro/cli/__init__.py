@@ -95,7 +95,12 @@ def main(arguments=None):
     BAD_PIXELS     More than 1% of the pixels of a band are masked or not finite.
     0
     """
-    options = make_parser().parse_args(arguments)
+    parser = make_parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments:
+        parser.print_help()
+        return DONE
+    options = parser.parse_args(arguments)
     with _messages(quiet=options.quiet):
         try:
             return options.run(options) or DONE
@@ -159,7 +164,7 @@ def make_parser():
     common.add_argument("--debug", action="store_true", help="show tracebacks")
     parser = argparse.ArgumentParser(
         prog="mantis-astro",
-        description="Redshift probability densities from survey images.",
+        description="Redshift probability densities from survey images and photometry.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -6,7 +6,8 @@ BC03-MILES grids. The true parameters are drawn from the priors of each code's f
 each p(z) is honest, so that 68 % of the truths must lie in the 68 % intervals, as far
 as 20 can tell. One galaxy has no p(z) and one no photometry: they cost their own rows.
 Fits are kept in ``$MANTIS_ASTRO_FITS`` (by default removed): a second run resumes.
-``$MANTIS_ASTRO_CODES`` names the codes to run, ``Prospector Bagpipes`` by default.
+``$MANTIS_ASTRO_CODES`` names the codes to run, ``Prospector Bagpipes`` by default, and
+``$MANTIS_ASTRO_SEED`` draws other truths, p(z) and noise: another 20 are another test.
 """
 
 import contextlib
@@ -269,6 +270,7 @@ def benchmark(short):
     n = 4 if short else 22
     kept = os.environ.get("MANTIS_ASTRO_FITS")
     codes = os.environ.get("MANTIS_ASTRO_CODES", "Prospector Bagpipes").split()
+    seed = int(os.environ.get("MANTIS_ASTRO_SEED", "5"))
     rows = []
     with contextlib.ExitStack() as stack:
         folder = Path(kept or stack.enter_context(tempfile.TemporaryDirectory()))
@@ -280,12 +282,13 @@ def benchmark(short):
         for kind in (Prospector, Bagpipes):
             if kind.__name__ not in codes:
                 continue
-            truths = draw_truths(n, np.random.default_rng(5), kind.draw_history)
-            code = kind(truths, 40 if short else 100, np.random.default_rng(6))
+            truths = draw_truths(n, np.random.default_rng(seed), kind.draw_history)
+            rng = np.random.default_rng(seed + 1)
+            code = kind(truths, 40 if short else 100, rng)
             code.data.pop(truths["id"][-2])  # its photometry is lost
             priors = fit_priors(densities(truths), ids=truths["id"])
             fits, found = run_code(code, priors, truths, folder / kind.__name__)
-            rows += found
+            rows += [{"seed": seed, **row} for row in found]
             draw_corners(fits, truths, folder / f"{kind.__name__}.png")
     table = Table(rows)
     table.meta["title"] = "Fits of a catalogue under a p(z) for each galaxy"

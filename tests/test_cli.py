@@ -275,7 +275,7 @@ class TestErrors:
         with pytest.raises(KeyError, match="rra"):
             predict(folder, tmp_path / "o.ecsv", "--ra", "rra", "--dec", "d", "--debug")
 
-    @pytest.mark.parametrize("arguments", [[], ["predict"], ["nonsense"]])
+    @pytest.mark.parametrize("arguments", [["predict"], ["nonsense"]])
     def test_wrong_usage_exits_2(self, arguments, capsys):
         with pytest.raises(SystemExit) as exit_:
             main(arguments)

@@ -74,4 +74,4 @@ def test_a_table_without_redshifts_is_told_where_they_come_from(tmp_path, capsys
     path = tmp_path / "catalogue.ecsv"
     write_table(Table({"ra": [1.0], "z_spec": [0.1]}), path)
     assert main(["evaluate", str(path)]) == 1
-    assert "has no p(z), which would be a column 'pz'" in capsys.readouterr().err
+    assert "has no p(z), which would be in column 'pz'" in capsys.readouterr().err

@@ -35,7 +35,7 @@ def run(options):
     from mantis_astro.training import finetune, train_photometric
 
     table, z_spec, ebv = read_spectra(options)
-    asked = given(steps=options.steps, ensemble=options.ensemble)
+    asked = given({"steps": options.steps, "ensemble": options.ensemble})
     asked |= {"seed": options.seed, "ebv": ebv, "progress": not options.quiet}
     if options.own_bands:
         photoz, report = train_photometric(table, z_spec, **asked)

@@ -104,8 +104,8 @@ def add_adaptation_arguments(sub):
     )
 
 
-def given(**values):
-    """Keep the arguments that were given, a dict."""
+def given(values):
+    """Keep the arguments that were given, those that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 

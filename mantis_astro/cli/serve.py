@@ -73,12 +73,14 @@ def run(options):
     from mantis_astro.web import Limits, serve
 
     limits = given(
-        upload_bytes=options.max_upload and int(1e6 * options.max_upload),
-        rows=options.max_rows,
-        positions=options.max_positions,
-        requests_per_minute=options.rate,
-        job_seconds=options.job_time,
-        keep_seconds=options.keep and 60 * options.keep,
+        {
+            "upload_bytes": options.max_upload and int(1e6 * options.max_upload),
+            "rows": options.max_rows,
+            "positions": options.max_positions,
+            "requests_per_minute": options.rate,
+            "job_seconds": options.job_time,
+            "keep_seconds": options.keep and 60 * options.keep,
+        }
     )
     serve(
         options.model,

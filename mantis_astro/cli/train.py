@@ -50,8 +50,8 @@ def run(options):
     from mantis_astro.training import TrainingConfig, describe, train
 
     config = TrainingConfig.read(options.config)
-    asked = given(seed=options.seed, n_workers=options.workers)
-    length = given(minutes=options.minutes, n_steps=options.steps)
+    asked = given({"seed": options.seed, "n_workers": options.workers})
+    length = given({"minutes": options.minutes, "n_steps": options.steps})
     if length:  # alone, whatever the configuration has
         asked |= {"minutes": None, "n_steps": None} | length
     config = config.with_options(**asked)

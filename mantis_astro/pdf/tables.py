@@ -72,10 +72,9 @@ def as_truths(data, z_spec, *, needed=True):
     if not is_table(data):
         if z_spec is None and not needed:
             return None
-        msg = (
-            "'z_spec' must be redshifts: it can name a column only of a table, "
-            f"got {z_spec!r}"
-        )
+        msg = "'z_spec' must be given: these p(z) have no table with a column of it"
+        if z_spec is not None:
+            msg = f"'z_spec' can name a column only of a table, got {z_spec!r}"
         raise TypeError(msg)
     name = "z_spec" if z_spec is None else z_spec
     if name in data.colnames:

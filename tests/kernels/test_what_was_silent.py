@@ -60,7 +60,7 @@ def test_complex_weights_count_with_both_parts():
 def test_complex_features_and_outputs_are_refused():
     network = nn.Sequential(nn.Linear(3, 2, dtype=torch.complex64))
     x = samples(4, 3).to(torch.complex64)
-    with pytest.raises(ValueError, match=r"reads torch.complex64, .* are real"):
+    with pytest.raises(ValueError, match=r"reads torch.complex64, .* must be real"):
         ConjugateKernel(network, "0").features(x)
     with pytest.raises(ValueError, match=r"output is torch.complex64.*view_as_real"):
         EmpiricalNTK(network).gram(x)

@@ -237,7 +237,7 @@ def run_code(code, priors, truths, folder):
                 "90 % of chances": f"{low:.0f}-{high:.0f}",
                 "in 95 %": int(inside[1]),
                 "half width": round(float(np.median(half)), 3),
-                "median |offset|": round(float(np.median(np.abs(offset))), 3),
+                "median absolute offset": round(float(np.median(np.abs(offset))), 3),
                 "cpu_s a fit": round(float(np.median(table["cpu_s"][done])), 1),
             }
         )

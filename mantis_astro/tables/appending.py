@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from astropy.utils.masked import Masked
 
 from mantis_astro._optional import require
 from mantis_astro.atomic import atomic_file
+from mantis_astro.tables.arrow import to_arrow
 from mantis_astro.tables.files import check_writable, write_head, write_table
 from mantis_astro.tables.formats import fitted
 from mantis_astro.tables.pieces import FITS_BLOCK
@@ -116,10 +116,7 @@ class _Parquet:
 
     def append(self, table):
         parquet = require("pyarrow.parquet", extra="parquet")
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "piece.parquet"  # astropy writes to files alone
-            _with_masked_row(table).write(path, format="parquet")
-            content = parquet.ParquetFile(path).read()[1 if len(table) else 0 :]
+        content = to_arrow(_with_masked_row(table))[1 if len(table) else 0 :]
         if self._writer is None:
             self._writer = parquet.ParquetWriter(self._path, content.schema)
         self._writer.write_table(content)

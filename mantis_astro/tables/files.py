@@ -13,6 +13,7 @@ from astropy.table import QTable
 
 from mantis_astro._optional import require
 from mantis_astro.atomic import atomic_file, check_folder
+from mantis_astro.tables.arrow import to_arrow
 from mantis_astro.tables.foreign import read_hdf5, read_parquet
 from mantis_astro.tables.formats import (
     FLAT_FORMATS,
@@ -403,6 +404,11 @@ def write_content(table, place, layout, options=None):
         warnings.simplefilter("ignore", VerifyWarning)
         if layout == "asdf":
             _write_asdf(table, place)
+            return
+        if layout == "parquet":
+            require("pyarrow.parquet", extra="parquet").write_table(
+                to_arrow(table), place
+            )
             return
         table.write(place, format=layout, **(options or {}))
 

@@ -160,6 +160,7 @@ def write_benchmarks(folder, path):
             "   :header-rows: 1",
             "",
         ]
+        rows = re.sub(r"([\\|*`_])", r"\\\1", rows)  # a table is no markup
         lines += [f"   {row}" for row in rows.splitlines()] + [""]
     path.write_text("\n".join(lines))
 

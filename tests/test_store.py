@@ -568,6 +568,14 @@ class TestReading:
         assert filled.observed(coords, bands).tolist() == held
         assert filled.observed(coords[:0], bands).shape == (0, 3)
 
+    def test_each_band_that_is_named_has_its_answer(self, filled, coords):
+        twice = ["ps1.r", "ps1.g", "ps1.r"]
+        for ask in (filled.missing, filled.observed):
+            assert ask(coords, []).shape == (3, 0)
+            answers = ask(coords, twice)
+            assert answers.shape == (3, 3)
+            assert (answers[:, 0] == answers[:, 2]).all()
+
     def test_yields_by_key_where_positions_are_shared(self, store, coords):
         same = coords[[0, 0]]
         store.add("a", same[0], {"ps1.g": make_image(1)})

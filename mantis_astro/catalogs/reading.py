@@ -118,11 +118,11 @@ def read_photometry(
     -------
     `~astropy.table.QTable`
         ``coord`` where there are positions, unless columns of the usual names are kept;
-        ``flux_<band>`` and ``flux_err_<band>`` in
-        nJy, masked where a band was not observed, or an error is not known; ``z_spec``
-        and ``ebv`` where they are known. Its meta says whether fluxes are corrected for
-        dust and what light they hold (`~mantis_astro.fluxes.read_state`), and under
-        ``PHOTNOTE`` what was understood, not used and left out, as the log does.
+        ``flux_<band>`` and ``flux_err_<band>`` in nJy, masked where a band was not
+        observed, or an error is not known; ``z_spec`` and ``ebv`` where they are known.
+        Its meta says whether fluxes are corrected for dust and what light they hold
+        (`~mantis_astro.fluxes.read_state`), and under ``PHOTNOTE`` what was understood,
+        not used and left out, as the log does.
 
     Raises
     ------

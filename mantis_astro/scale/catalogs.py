@@ -227,7 +227,7 @@ def _written(catalog, predicted, predictor, identity, output, overwrite):
     properties = require("hats.catalog.catalog_collection", extra="scale")
     folder = file_io.get_upath(output)
     place = catalog.hc_structure.catalog_base_dir
-    if place is not None and place.absolute().is_relative_to(folder.absolute()):
+    if _is_within(place, folder):
         msg = f"'output' must not be where the catalogue itself is: {place}"
         raise ValueError(msg)
     name = predicted.name or "predicted"
@@ -264,6 +264,15 @@ def _written(catalog, predicted, predictor, identity, output, overwrite):
     ).to_properties_file(folder)
     run.finish()
     return lsdb.open_catalog(folder)
+
+
+def _is_within(place, folder):
+    """Whether a path, or None, is in a folder; each may be in the cloud."""
+    return (
+        place is not None
+        and place.protocol == folder.protocol
+        and place.absolute().is_relative_to(folder.absolute())
+    )
 
 
 def _identity(catalog):

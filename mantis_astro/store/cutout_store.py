@@ -593,10 +593,7 @@ class CutoutStore:
             Shape (n, n_band): True where there is neither an image nor a
             ``no_coverage``.
         """
-        bands = get_bands(bands)
-        known = map(self._statuses, self._find_all(coords, keys))
-        rows = [[band not in statuses for band in bands] for statuses in known]
-        return np.array(rows, bool).reshape(len(coords), len(bands))
+        return self._ask(coords, bands, keys, lambda status: status is None)
 
     def observed(
         self,
@@ -622,12 +619,15 @@ class CutoutStore:
         `~numpy.ndarray` of bool
             Shape (n, n_band): True where the store has an image.
         """
-        bands = get_bands(bands)
+        return self._ask(
+            coords, bands, keys, lambda status: status is not None and status.is_ok
+        )
+
+    def _ask(self, coords, bands, keys, question):
+        """Answer a question to the status, or None, of each band of each position."""
+        bands = [get_band(band) for band in bands]
         known = map(self._statuses, self._find_all(coords, keys))
-        rows = [
-            [band in statuses and statuses[band].is_ok for band in bands]
-            for statuses in known
-        ]
+        rows = [[question(found.get(band)) for band in bands] for found in known]
         return np.array(rows, bool).reshape(len(coords), len(bands))
 
     def _find_all(self, coords, keys):

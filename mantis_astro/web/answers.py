@@ -211,7 +211,7 @@ def describe_job(job: Job, before: int) -> dict[str, Any]:
     result: Result | None = job.result if state == "done" else None
     message = job.message
     if state == "waiting" and before:
-        message = f"waits for {before} earlier jobs"
+        message = f"waits for {before} earlier job{'s'[: before != 1]}"
     return {
         "id": job.id,
         "title": job.title,

@@ -314,6 +314,13 @@ class TestWriting:
                 tmp_path / "in", MODEL, output=tmp_path / "in", overwrite=True
             )
 
+    def test_from_a_disk_to_a_cloud(self, catalog, rows, tmp_path):
+        catalog.write_catalog(tmp_path / "made", progress_bar=False)
+        output = "memory://redshifts"
+        written = predict_catalog(tmp_path / "made", MODEL, output=output)
+        found = written.compute(progress_bar=False).sort_values("id")
+        assert found["z_median"].equals(rows["z_median"])
+
     def test_a_part_that_lacks_a_column(self, catalog, galaxies, photoz, tmp_path):
         catalog.write_catalog(tmp_path / "in", progress_bar=False)
         path = sorted((tmp_path / "in" / "made").rglob("Npix=*.parquet"))[0]

@@ -16,7 +16,8 @@ The user's galaxies are simulated from the spectra of other donors: as in traini
 with zero points off by 0.05 to 0.1 mag ("zero points"). For photometric models the
 training goes on, too, on the galaxies of the fit, until the log score of the third
 sample is that of the refit. ``REFIT_SEED`` in the environment sets other galaxies and
-other draws. Runs share the processors; seconds are CPU time of one thread.
+other draws, ``--draws`` their number. Runs share the processors; seconds are CPU time
+of one thread.
 
 With ``--output DIR`` every run goes to ``DIR/full/refit_runs.csv`` as well. ``--runs
 FILE``, once or more, reads such files in place of running, so that runs with several
@@ -323,7 +324,9 @@ def benchmark(short):
 
 def run_all(short):
     """Every model, sample, number of labels, method and draw: a row for each."""
-    counts, seeds, most = ((200,), 1, 1.0) if short else ((100, 500, 2000), 4, 60.0)
+    counts, draws, most = (100, 500, 2000), OPTIONS.draws, 60.0
+    if short:
+        counts, draws, most = (200,), 1, 1.0
     image_models = IMAGE_MODELS[:0] if short else IMAGE_MODELS
     n = 1024 if short else N_POOL + N_THIRD
     spawn = multiprocessing.get_context("spawn")
@@ -339,7 +342,7 @@ def run_all(short):
         what = counts[::-1], METHODS, names, SCENARIOS, [folder], [most]
         rows = []
         for row in pool.map(
-            one_refit, *zip(*product(range(seeds), *what), strict=True)
+            one_refit, *zip(*product(range(draws), *what), strict=True)
         ):
             rows.append(row)
             print(json.dumps(row, default=float), file=sys.stderr, flush=True)
@@ -401,6 +404,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--runs", type=Path, action="append")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--draws", type=int, default=4)
     OPTIONS, rest = parser.parse_known_args()
     sys.argv[1:] = rest
     if OPTIONS.output is not None:

@@ -1,7 +1,6 @@
 """Memory and bookkeeping of the download engine: servers that answer at once."""
 
 import multiprocessing
-import resource
 import time
 
 import numpy as np
@@ -9,7 +8,7 @@ from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 from astropy.table import Table
 from astropy.wcs import WCS
-from harness import run
+from harness import peak_memory, run
 
 from mantis_astro import SurveyCutouts
 from mantis_astro.bands import BANDS, get_survey
@@ -92,9 +91,8 @@ def _measure(transport, n, pipe):
     start, cpu = time.perf_counter(), time.process_time()
     n_objects = sum(1 for _ in source.iter_cutouts(coords))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     requests = sum(source.requests_sent().values())
-    pipe.send((n_objects, requests / n, seconds, cpu / n * 1e3, peak))
+    pipe.send((n_objects, requests / n, seconds, cpu / n * 1e3, peak_memory()))
 
 
 def benchmark(short):

@@ -37,6 +37,21 @@ def interleaved(functions, *, repeats=5, warmup=1, clock=time.perf_counter):
     return {name: median(values) for name, values in seconds.items()}
 
 
+def peak_memory():
+    """
+    Return the largest memory that this process has had (Linux only).
+
+    Not by `resource.getrusage`: a process that another starts inherits its peak there.
+
+    Returns
+    -------
+    float
+        MB.
+    """
+    with Path("/proc/self/status").open() as status:
+        return next(int(s.split()[1]) for s in status if s.startswith("VmHWM")) / 1024
+
+
 def run(benchmark, name):
     """
     Command line of a benchmark: ``python benchmarks/NAME.py [--short] [--output DIR]``.

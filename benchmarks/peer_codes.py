@@ -193,7 +193,7 @@ def _run_rail(stages, training, galaxies, z_max, *, absent=NOT_DETECTED, **optio
         table = _as_rail(galaxies, columns, absent)
         table.pop("z_spec")
         handle, seconds = _timed(lambda: estimator.estimate(table))
-    return _from_qp(handle(), z_max), learning, seconds
+    return from_qp(handle(), z_max), learning, seconds
 
 
 def _as_rail(table, columns, absent):
@@ -211,7 +211,7 @@ def _as_rail(table, columns, absent):
     return data
 
 
-def _from_qp(ensemble, z_max):
+def from_qp(ensemble, z_max):
     """Densities on RAIL's grid."""
     z = np.linspace(0, z_max, N_GRID)
     edges = np.concatenate([z[:1], (z[1:] + z[:-1]) / 2, z[-1:]])

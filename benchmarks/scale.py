@@ -4,16 +4,15 @@ Catalogues of LSDB on a local cluster, against one call of add_redshifts.
 One process with `PhotoZ.add_redshifts`, and on the same rows one and two
 workers of dask with `scale.predict_catalog`, from HATS to HATS. Seconds are of the
 clock and of the processors; the latter do not depend on what else runs on the machine.
-Answers are compared bit by bit. dask makes its workers return memory to the system at
-once, which costs page faults at each large array: a last run shows that. Then a run on
-at most 100,000 rows is killed with SIGKILL at three points, and started again.
-``MANTIS_ASTRO_SCALE_ROWS`` in the environment sets the number of rows.
+Answers, with their quantiles of p(z), are compared bit by bit. At most 100,000 of the
+rows are for the rest. dask makes its workers return memory to the system at once, which
+costs page faults at each large array: one run shows that. Another is killed with
+SIGKILL at three points, and started again. ``MANTIS_ASTRO_SCALE_ROWS`` in the
+environment sets the number of rows.
 """
 
 import multiprocessing
 import os
-import resource
-import shutil
 import signal
 import tempfile
 import time
@@ -22,12 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.table import Table
-from harness import run
+from harness import peak_memory, run
 
 MODEL = "simulated-photometric"
-LARGEST_KILLED = 100_000  # rows
+FEWER = 100_000  # rows
+PIECE = 32_768  # rows whose p(z) are compared at once
 TRIM = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 BANDS = (
     *("galex_NUV", "galex_FUV", "ps1_g", "ps1_r", "ps1_i", "ps1_z", "ps1_y"),
@@ -98,17 +99,29 @@ def predict_in_cluster(path, output, n_worker, *, returns_memory=False):
         predict_catalog(path, MODEL, output=output)
         seconds = time.perf_counter() - start
         after = client.run(time.process_time)
-        memory = client.run(_peak_memory)
+        memory = client.run(peak_memory)
     cpu = sum(after[worker] - before[worker] for worker in after)
     return seconds, cpu, max(memory.values())
 
 
+def compared_in_cluster(path, table, n_worker, *, returns_memory=False):
+    """A row of the result: one run on a cluster, and whether it is as the table."""
+    with tempfile.TemporaryDirectory() as output:
+        folder = Path(output) / "out"
+        measured = predict_in_cluster(
+            path, folder, n_worker, returns_memory=returns_memory
+        )
+        found = read_rows(folder)
+        size = sum(p.stat().st_size for p in folder.rglob("Npix=*.parquet"))
+        size -= sum(p.stat().st_size for p in path.rglob("Npix=*.parquet"))
+    way = f"LSDB, {n_worker} worker{'s'[: n_worker - 1]}"
+    way += ", dask's MALLOC_TRIM_THRESHOLD_" * returns_memory
+    n = len(table)
+    return way, n, *measured, n_different(found, table), size / n
+
+
 def _warm_up(model):
     model.load()
-
-
-def _peak_memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB
 
 
 def read_rows(folder):
@@ -123,7 +136,7 @@ def _arrow(kind):
 
 
 def n_different(rows, table):
-    """How many numbers of the table are not, bit for bit, those of the rows."""
+    """Count numbers of the table that are not, bit for bit, those of the rows."""
     from mantis_astro import Flag
 
     n, i = 0, rows["id"].to_numpy(dtype=int)
@@ -137,6 +150,23 @@ def n_different(rows, table):
         mask = np.ma.getmaskarray(np.ma.asarray(table[name]))[i]
         n += np.count_nonzero(np.isnan(ours[~mask]) | (ours[~mask] != theirs[~mask]))
         n += np.count_nonzero(~np.isnan(ours[mask]))
+    return n + n_different_quantiles(rows, table, i)
+
+
+def n_different_quantiles(rows, table, i):
+    """Count quantiles of p(z) that are not those of the table's rows i."""
+    from mantis_astro import PhotoZ
+    from mantis_astro.scale.densities import nested_densities
+
+    edges, n = PhotoZ.from_pretrained(MODEL).card.bin_edges, 0
+    lists = pa.chunked_array(pa.array(rows["pz"].array))
+    for start in range(0, len(i), PIECE):
+        ours = lists[start : start + PIECE].combine_chunks()
+        pz = np.ma.getdata(table["pz"])[i[start : start + PIECE]]
+        theirs = nested_densities(np.asarray(pz), edges, "quantiles")
+        for name in theirs.type.names:
+            pair = [np.asarray(x.field(name).flatten()) for x in (ours, theirs)]
+            n += np.count_nonzero(pair[0] != pair[1])
     return n
 
 
@@ -183,36 +213,30 @@ def benchmark(short):
     rows = make_rows(n)
     lines = []
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "in"
+        path, fewer = Path(folder) / "in", Path(folder) / "fewer"
         write_catalog(rows, path)
-        table, seconds, cpu = predict_plain(rows)
-        lines.append(("add_redshifts", seconds, cpu, _peak_memory(), 0, 0.0))
-        for n_worker, returns_memory in ((1, False), (2, False), (1, True)):
-            output = Path(folder) / f"out{n_worker}{returns_memory}"
-            measured = predict_in_cluster(
-                path, output, n_worker, returns_memory=returns_memory
-            )
-            found = read_rows(output)
-            size = sum(p.stat().st_size for p in output.rglob("Npix=*.parquet"))
-            size -= sum(p.stat().st_size for p in path.rglob("Npix=*.parquet"))
-            way = f"LSDB, {n_worker} worker{'s'[: n_worker - 1]}"
-            way += ", dask's MALLOC_TRIM_THRESHOLD_" * returns_memory
-            lines.append((way, *measured, n_different(found, table), size / n))
-            shutil.rmtree(output)
-        if n > LARGEST_KILLED:
-            path = Path(folder) / "fewer"
-            write_catalog(rows[:LARGEST_KILLED], path)
-            _predict(path, Path(folder) / "whole")
-            found = read_rows(Path(folder) / "whole")
-        for name, same in killed_and_restarted(path, folder, found):
-            lines.append((name, np.nan, np.nan, np.nan, int(not same), np.nan))
-    names = ["way", "s", "cpu_s", "peak_mb", "n_different", "bytes_per_row"]
+        table, *spent = predict_plain(rows)
+        lines.append(("add_redshifts", n, *spent, peak_memory(), 0, 0.0))
+        for n_worker in (1, 2):
+            lines.append(compared_in_cluster(path, table, n_worker))
+            print(*lines[-1], flush=True)
+        n_fewer = min(n, FEWER)
+        write_catalog(rows[:n_fewer], fewer)
+        for returns_memory in (False, True):
+            options = {"returns_memory": returns_memory}
+            lines.append(compared_in_cluster(fewer, table[:n_fewer], 1, **options))
+        _predict(fewer, Path(folder) / "whole")
+        found = read_rows(Path(folder) / "whole")
+        for name, same in killed_and_restarted(fewer, folder, found):
+            unknown = [np.nan] * 3
+            lines.append((name, n_fewer, *unknown, int(not same), np.nan))
+    names = ["way", "rows", "s", "cpu_s", "peak_mb", "n_different", "bytes_per_row"]
     result = Table(rows=lines, names=names)
-    result["rows_per_s"] = n / result["s"]
-    result["rows_per_cpu_s"] = n / result["cpu_s"]
-    for name in result.colnames[1:]:
+    result["rows_per_s"] = result["rows"] / result["s"]
+    result["rows_per_cpu_s"] = result["rows"] / result["cpu_s"]
+    for name in result.colnames[2:]:
         result[name].format = ".4g"
-    result.meta["title"] = f"{n:,} rows of nine bands, {MODEL}, from and to HATS"
+    result.meta["title"] = f"Rows of nine bands, {MODEL}, from and to HATS"
     return result
 
 

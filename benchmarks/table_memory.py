@@ -1,6 +1,5 @@
 """Time and memory of a long table through a photometric model."""
 
-import resource
 import subprocess
 import sys
 import time
@@ -9,7 +8,7 @@ from itertools import product
 
 import numpy as np
 from astropy.table import QTable, Table
-from harness import run
+from harness import peak_memory, run
 
 
 def predict(model, n):
@@ -27,15 +26,11 @@ def predict(model, n):
         table[f"flux_err_{name}"] = np.full(n, 100.0)
         for column in (f"flux_{name}", f"flux_err_{name}"):
             table[column].unit = "nJy"
-    before = _peak_mb()
+    before = peak_memory()
     start = time.perf_counter()
     table = photoz.add_redshifts(table, ebv=0.03)
     output = sum(column.nbytes for column in table.itercols()) / 1e6
-    print(time.perf_counter() - start, before, _peak_mb(), output)
-
-
-def _peak_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(time.perf_counter() - start, before, peak_memory(), output)
 
 
 def benchmark(short):

@@ -22,7 +22,8 @@ from mantis_astro.services.tiles import Tile, TileServiceClass
 SHAPE, RA, DEC = (6243, 6240), 150.0, 2.0
 CELL = 0.25 / 3600
 BANDWIDTH = 20e6
-OBJECTS = 2000
+OBJECTS = {0.05: 2000, 0.8: 500}  # by latency in seconds
+DENSITIES = 1, 5, 25, 200  # objects on a tile
 PATH = "/tile.fits"
 
 
@@ -79,6 +80,13 @@ class WholeTile:
         return self._image
 
 
+def random_positions(n):
+    """Positions all over the tile."""
+    x, y = np.random.default_rng(2).uniform(100, 6100, (2, n))
+    coords = north_up(RA, DEC, SHAPE, CELL).pixel_to_world(x, y)
+    return SkyCoord(coords.ra, coords.dec)
+
+
 def fetch(source, coords):
     """Seconds of the wall and of the processor, and one number for all pixels."""
     total, n = 0.0, 0
@@ -92,18 +100,15 @@ def fetch(source, coords):
 
 def benchmark(short):
     """Fetch one band of many objects both ways, at several objects per tile."""
-    n = 50 if short else OBJECTS
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/tile_ps1.g.fits"
         make_tile(path)
         with open(path, "rb") as file:  # noqa: PTH123
             content = file.read()
-        rng = np.random.default_rng(2)
-        x, y = rng.uniform(100, 6100, (2, n))
-        coords = north_up(RA, DEC, SHAPE, CELL).pixel_to_world(x, y)
-        coords = SkyCoord(coords.ra, coords.dec)
-        for latency in (0.05, 0.8):
+        for latency, n in OBJECTS.items():
+            n = 50 if short else n  # noqa: PLW2901
+            coords = random_positions(n)
             options = {"latency": latency, "bandwidth": BANDWIDTH, "lifetime": 3600.0}
             with remote_sky(
                 images=WholeTile(path), files={PATH: content}, **options
@@ -111,11 +116,12 @@ def benchmark(short):
                 url = sky.urls["files"] + PATH
                 fetch(SurveyCutouts(progress=False), coords[:1])  # the file is read
                 sources = {"one request an object": (0, None)}
-                for per_tile in (1, 5, 25):
+                for per_tile in DENSITIES[:3] if short else DENSITIES:
                     tiles = SameTile(url, coords, per_tile, len(content))
                     sources[f"tiles, {per_tile} each"] = (per_tile, tiles)
                 for name, (_, tiles) in sources.items():
                     rows.append((name, latency, n, *measure(sky, tiles, coords)))
+                    print(*rows[-1], flush=True)
                 totals = [row[-1] for row in rows[-len(sources) :]]
                 assert np.allclose(totals, totals[0], rtol=1e-4), totals
     names = ("source", "latency", "objects", "requests", "MB", "seconds", "cpu")

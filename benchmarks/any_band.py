@@ -54,7 +54,9 @@ def main():
         help="simulated galaxies with ten times the errors, too",
     )
     parser.add_argument("--speed", action="store_true", help="rows per second")
-    parser.add_argument("--members", type=int, default=1, help="fits to average")
+    parser.add_argument(
+        "--members", type=int, default=1, help="networks of a fine-tuned model"
+    )
     parser.add_argument("--steps", type=int, help="of fine-tuning")
     parser.add_argument("--output", type=Path, help="folder to write any_band.csv to")
     options = parser.parse_args()
@@ -119,17 +121,18 @@ def tuned_by_fold(photoz, table, options):
     for k in np.unique(fold[tested]):
         rows, others = tested & (fold == k), fold != k
         start = time.process_time()
-        models = [
-            finetune(
-                photoz, own[others], z[others], ebv=ebv[others], seed=seed, **more
-            )[0]
-            for seed in range(options.members)
-        ]
+        tuned, _ = finetune(
+            photoz,
+            own[others],
+            z[others],
+            ebv=ebv[others],
+            ensemble=options.members,
+            **more,
+        )
         seconds = time.process_time() - start
         print(f"{table.meta['name']}: fold in {seconds:.0f} s", file=sys.stderr)
-        pdfs = [model.predict(own[rows], ebv=ebv[rows]) for model in models]
-        probability[rows] = np.mean([pdf.probability for pdf in pdfs], axis=0)
-        flags[rows] = pdfs[0].flags
+        pdf = tuned.predict(own[rows], ebv=ebv[rows])
+        probability[rows], flags[rows] = pdf.probability, pdf.flags
     return RedshiftPDF(photoz.card.bin_edges, probability, flags=flags)
 
 

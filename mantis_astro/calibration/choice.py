@@ -2,7 +2,7 @@
 
 from mantis_astro.calibration.ladder import COMMON, climb, read_common
 from mantis_astro.calibration.local import LocalRecalibration
-from mantis_astro.calibration.recalibrator import check_fitted, transformed
+from mantis_astro.calibration.recalibrator import check_fitted
 from mantis_astro.calibration.truths import select_truths
 
 __all__ = ["BestRecalibration"]
@@ -15,10 +15,12 @@ class BestRecalibration:
     """
     Recalibration that best predicts held-out redshifts; the one to start with.
 
-    A temperature with a floor, a map common to all galaxies, and a local map are tried
-    in this order, on galaxies left out of their fits. Each has more freedom than the
-    one before, and is taken only if the mean log score of the galaxies left out rises
-    by more than its standard error.
+    A temperature, a map common to all galaxies, both, and a local map are tried in this
+    order, all but the last with a floor, on galaxies left out of their fits. Each has
+    more freedom than the one before, and is taken only if the mean log score of the
+    galaxies left out rises by more than its standard error. The temperature needs no
+    such proof: it costs calibrated p(z) next to nothing, and others need it where a few
+    dozen galaxies cannot prove it.
 
     Parameters
     ----------
@@ -30,9 +32,9 @@ class BestRecalibration:
     Attributes
     ----------
     chosen_ : str
-        ``"none"``, ``"temperature"``, ``"pit"`` or ``"local"``.
-    recalibrator_ : Recalibrator or None
-        What was chosen, fitted on all galaxies; None for ``"none"``.
+        ``"temperature"``, ``"pit"``, ``"both"`` or ``"local"``.
+    recalibrator_ : Recalibrator
+        What was chosen, fitted on all galaxies.
     gains_ : dict of str to tuple
         For each one tried: gain of the mean log score on galaxies left out, over p(z)
         as they are, and its standard error.
@@ -112,7 +114,7 @@ class BestRecalibration:
         n = truths.weight.sum() * (1 - 1 / self.n_folds)
         ladder = dict(COMMON)
         if n < _FOR_MAP:
-            del ladder["pit"]
+            ladder = {first: ladder[first] for first in list(ladder)[:1]}
         if n >= _FOR_LOCAL:
             ladder[LocalRecalibration.kind] = LocalRecalibration
         found = climb(
@@ -152,8 +154,6 @@ class BestRecalibration:
             If it is not fitted.
         """
         check_fitted(self, "chosen_")
-        if self.recalibrator_ is None:
-            return transformed(pdf, lambda rows: rows, note=self.note)
         more = {"features": features} if self.given_features_ else {}
         return self.recalibrator_.transform(pdf, **more)
 
@@ -167,8 +167,6 @@ class BestRecalibration:
     def note(self):
         """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "chosen_")
-        if self.recalibrator_ is None:
-            return f"left as it is: {self.n_fit_} galaxies show no better"
         return self.recalibrator_.note
 
     def to_plain(self):
@@ -181,11 +179,10 @@ class BestRecalibration:
             `recalibrator_from_plain` takes it.
         """
         check_fitted(self, "chosen_")
-        chosen = self.recalibrator_
         return {
             "recalibrator": self.kind,
             "chosen_": self.chosen_,
-            "recalibrator_": None if chosen is None else chosen.to_plain(),
+            "recalibrator_": self.recalibrator_.to_plain(),
             "gains_": {name: list(gain) for name, gain in self.gains_.items()},
             "n_fit_": self.n_fit_,
         }
@@ -207,9 +204,8 @@ class BestRecalibration:
         """
         self = cls()
         self.chosen_, self.n_fit_ = str(plain["chosen_"]), int(plain["n_fit_"])
-        chosen = plain["recalibrator_"]
         is_local = self.chosen_ == LocalRecalibration.kind
         read = LocalRecalibration.from_plain if is_local else read_common
-        self.recalibrator_ = read(chosen)
+        self.recalibrator_ = read(plain["recalibrator_"])
         self.gains_ = {name: tuple(gain) for name, gain in plain["gains_"].items()}
         return self

@@ -16,10 +16,11 @@ from mantis_astro.pdf import RedshiftPDF
 
 __all__ = ["COMMON", "Climb", "climb", "compare_log_scores", "read_common"]
 
-#: Recalibrations that are common to all galaxies, the least free first.
+#: Recalibrations, with a floor, that are common to all galaxies, the least free first.
 COMMON = {
     TemperatureScaling.kind: partial(TemperatureScaling, floor=True),
-    PITRecalibration.kind: PITRecalibration,
+    PITRecalibration.kind: partial(PITRecalibration, floor=True),
+    "both": partial(PITRecalibration, temperature=True),
 }
 _ANYWHERE = 1e-3  # share of galaxies that may be at any redshift, so that none rules
 
@@ -31,8 +32,8 @@ class Climb(NamedTuple):
     Attributes
     ----------
     chosen : str
-        Name of the recalibration; ``"none"`` if p(z) are best as they are.
-    recalibrator : Recalibrator or None
+        Name of the recalibration.
+    recalibrator : Recalibrator
         Fitted on all galaxies.
     held_out : RedshiftPDF
         All p(z), each recalibrated by a fit that has not seen it.
@@ -41,7 +42,7 @@ class Climb(NamedTuple):
     """
 
     chosen: str
-    recalibrator: Recalibrator | None
+    recalibrator: Recalibrator
     held_out: RedshiftPDF
     gains: dict
 
@@ -63,8 +64,9 @@ def climb(
     Parameters
     ----------
     ladder : dict of str to callable
-        Recalibrators that are not fitted, the least free first. One whose ``fit`` says
-        that it ``is_local_`` not is left out.
+        Recalibrators that are not fitted, the least free first, which is what the
+        others have to beat. One whose ``fit`` says that it ``is_local_`` not is left
+        out.
     pdf : RedshiftPDF
         Densities, shape (n,).
     z_spec : array_like
@@ -87,7 +89,7 @@ def climb(
         _, counts = np.unique(groups, return_counts=True)
         if counts.max() * n_folds > len(pdf):  # the others would be too few
             groups = None
-    best = Climb("none", None, pdf, {})
+    best, gains = None, {}
     for name, make in ladder.items():
         given = {"sample_weight": sample_weight}
         if name not in COMMON and features is not None:
@@ -107,10 +109,11 @@ def climb(
                 **given,
             )
         against = partial(compare_log_scores, sample_weight=sample_weight)
-        best.gains[name] = against(pdf, after, z_spec)
-        gain, error = against(best.held_out, after, z_spec)
-        if gain > error:
-            best = Climb(name, fitted, after, best.gains)
+        gains[name] = against(pdf, after, z_spec)
+        if best is not None:
+            gain, error = against(best.held_out, after, z_spec)
+        if best is None or gain > error:
+            best = Climb(name, fitted, after, gains)
     return best
 
 
@@ -120,16 +123,14 @@ def read_common(plain):
 
     Parameters
     ----------
-    plain : dict or None
+    plain : dict
         As ``to_plain`` gave it.
 
     Returns
     -------
-    Recalibrator or None
+    Recalibrator
         Fitted.
     """
-    if plain is None:
-        return None
     classes = {cls.kind: cls for cls in (TemperatureScaling, PITRecalibration)}
     return classes[plain["recalibrator"]].from_plain(plain)
 

@@ -67,10 +67,9 @@ class LocalRecalibration:
         For each strength, on galaxies left out: ``gain`` of the mean log density of
         the PIT value over a map common to all, its standard error ``gain_err``, and
         ``sigma_nmad_ratio``, after over before.
-    common_ : Recalibrator or None
+    common_ : Recalibrator
         The map common to all, after the local one. If ``is_local_`` is False, a
-        temperature or a map, whichever predicts redshifts left out better, or None if
-        neither does.
+        temperature, or a map if that predicts redshifts left out better.
     n_fit_ : int
         Number of galaxies it was fitted on.
 
@@ -186,14 +185,14 @@ class LocalRecalibration:
                 COMMON, pdf, z_spec, sample_weight=sample_weight, rng=self.rng
             )
             self.common_ = found.recalibrator
-            msg = f"there is no local map, but {self._common_note}: {reason}"
+            msg = f"there is no local map, but {self.note}: {reason}"
             warnings.warn(msg, CalibrationWarning, stacklevel=2)
             return self
         design = self.basis_.design(properties[:, self.used_])
         probability = binned.map_rows(self._local, truths.probability, design)
         after = replace(truths, probability=probability)
         self.common_ = PITRecalibration(shrinkage=self.shrinkage)
-        self.common_._fit_intervals(after.pit_intervals(), after.weight)
+        self.common_._fit_truths(after)
         return self
 
     def _fit_local(self, truths, properties):
@@ -281,8 +280,6 @@ class LocalRecalibration:
             )
             raise ValueError(msg)
         if not self.is_local_:
-            if self.common_ is None:
-                return transformed(pdf, lambda rows: rows, note=self.note)
             return self.common_.transform(pdf)
         design = self.basis_.design(properties[:, self.used_])
         common = self.common_._cdf()
@@ -297,16 +294,10 @@ class LocalRecalibration:
         """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "common_")
         if not self.is_local_:
-            return self._common_note
+            return self.common_.note
         n = len(self.used_)
         what = f"by {n} {'property' if n == 1 else 'properties'}"
         return f"PIT map {what}, fitted on {self.n_fit_} galaxies"
-
-    @property
-    def _common_note(self):
-        if self.common_ is None:
-            return f"left as it is: {self.n_fit_} galaxies show no better"
-        return self.common_.note
 
     def to_plain(self):
         """
@@ -329,7 +320,7 @@ class LocalRecalibration:
             "validation_": self.validation_,
             "basis_": self.basis_.to_plain(),
             "coefficients_": self.coefficients_.tolist(),
-            "common_": None if self.common_ is None else self.common_.to_plain(),
+            "common_": self.common_.to_plain(),
         }
 
     @classmethod

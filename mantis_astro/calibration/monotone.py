@@ -114,6 +114,7 @@ def make_nodes(n):
     >>> make_nodes(200)
     array([0.  , 0.05, 0.1 , 0.2 , 0.4 , 0.6 , 0.8 , 0.9 , 0.95, 1.  ])
     """
+    n = max(n, _PER_CELL)  # three inner nodes at least: a place and a width
     n_cells = int(np.clip(n / _PER_CELL, 2, _MOST_CELLS))
     inner = np.arange(1, n_cells // 2 + 1) / n_cells
     tail = inner[0] / 2 ** np.arange(1, 60)

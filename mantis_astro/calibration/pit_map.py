@@ -1,11 +1,20 @@
 """`PITRecalibration`: one map of the cumulative distribution for all galaxies."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import special
 from scipy.optimize import minimize
 
+from mantis_astro import binned
 from mantis_astro.calibration.monotone import fit_map, map_through
 from mantis_astro.calibration.recalibrator import check_fitted, remap, transformed
+from mantis_astro.calibration.temperature import (
+    TemperatureScaling,
+    floor_note,
+    tempered,
+    with_floor,
+)
 from mantis_astro.calibration.truths import select_truths
 
 __all__ = ["PITRecalibration"]
@@ -33,6 +42,14 @@ class PITRecalibration:
         Number of calibrated galaxies that are added to those given: pulls the map
         towards the identity. How far the monotone map may leave that of Gaussian p(z)
         is found beside it, by evidence.
+    floor : bool, optional
+        Whether to mix in a uniform density after the map, with the share that
+        `TemperatureScaling` finds: redshifts that are anywhere are left to it, and do
+        not bend the map.
+    temperature : bool, optional
+        Whether to apply the temperature that it finds before the map, and its floor
+        after: shrinks second peaks, which no map of the cumulative distribution can
+        tell from first ones.
 
     Attributes
     ----------
@@ -41,6 +58,10 @@ class PITRecalibration:
         sent to, as quantiles of the normal distribution, for the tails' sake.
     a_, b_ : float
         Parameters of ``"beta"``; 1 and 1 are the identity.
+    floor_ : float
+        Share of the uniform density; 0 without ``floor`` and ``temperature``.
+    temperature_ : float
+        The temperature; 1 without ``temperature``.
     n_fit_ : int
         Number of galaxies it was fitted on.
 
@@ -51,8 +72,8 @@ class PITRecalibration:
     constant, so the map is fitted by the likelihood of bins, not of points, which also
     suits p(z) that are a few bins wide.
 
-    No map of the cumulative distribution creates probability where there was none:
-    `TemperatureScaling` with a floor does.
+    No map of the cumulative distribution creates probability where there was none: a
+    floor does.
 
     Examples
     --------
@@ -73,7 +94,9 @@ class PITRecalibration:
 
     kind = "pit"
 
-    def __init__(self, *, method="monotone", shrinkage=3.0):
+    def __init__(
+        self, *, method="monotone", shrinkage=3.0, floor=False, temperature=False
+    ):
         if method not in _METHODS:
             msg = f"'method' must be one of {', '.join(_METHODS)}, got {method!r}"
             raise ValueError(msg)
@@ -82,9 +105,12 @@ class PITRecalibration:
             raise ValueError(msg)
         self.method = method
         self.shrinkage = shrinkage
+        self.floor = floor
+        self.temperature = temperature
 
     def __repr__(self):
         options = f"method={self.method!r}, shrinkage={self.shrinkage}"
+        options += f", floor={self.floor}, temperature={self.temperature}"
         return f"{type(self).__name__}({options})"
 
     def fit(self, pdf, z_spec, *, sample_weight=None):
@@ -116,9 +142,23 @@ class PITRecalibration:
             If true redshifts lie outside of the bins.
         """
         truths = select_truths(pdf, z_spec, sample_weight, minimum=_MINIMUM)
-        return self._fit_intervals(truths.pit_intervals(), truths.weight)
+        return self._fit_truths(truths)
 
-    def _fit_intervals(self, intervals, weight):
+    def _fit_truths(self, truths):
+        weight, self.floor_, self.temperature_ = truths.weight, 0.0, 1.0
+        if self.floor or self.temperature:
+            scaling = TemperatureScaling(floor=True)._fit_truths(truths)
+            self.floor_ = scaling.floor_
+            weight = weight * scaling._belonging(truths)
+            if self.temperature:
+                self.temperature_ = scaling.temperature_
+                widths = np.diff(truths.bin_edges)
+                probability = binned.map_rows(
+                    lambda rows: tempered(rows, widths, self.temperature_),
+                    truths.probability,
+                )
+                truths = replace(truths, probability=probability)
+        intervals = truths.pit_intervals()
         if self.method == "beta":
             self.a_, self.b_ = _fit_beta(intervals, weight, self.shrinkage)
         else:
@@ -171,8 +211,14 @@ class PITRecalibration:
             If it is not fitted.
         """
         check_fitted(self, "n_fit_")
-        cdf = self._cdf()
-        return transformed(pdf, lambda rows: remap(rows, cdf), note=self.note)
+        cdf, widths = self._cdf(), np.diff(pdf.bin_edges)
+
+        def mapped(rows):
+            if self.temperature:
+                rows = tempered(rows, widths, self.temperature_)
+            return with_floor(remap(rows, cdf), widths, self.floor_)
+
+        return transformed(pdf, mapped, note=self.note)
 
     def _cdf(self):
         if self.method == "beta":
@@ -183,7 +229,11 @@ class PITRecalibration:
     def note(self):
         """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "n_fit_")
-        return f"PIT map ({self.method}), fitted on {self.n_fit_} galaxies"
+        first = f"temperature {self.temperature_:.4g}, " if self.temperature else ""
+        has_floor = self.floor or self.temperature
+        floor = floor_note(self.floor_) if has_floor else ""
+        what = f"{first}PIT map ({self.method}){floor}"
+        return f"{what}, fitted on {self.n_fit_} galaxies"
 
     def to_plain(self):
         """
@@ -196,6 +246,8 @@ class PITRecalibration:
         """
         check_fitted(self, "n_fit_")
         options = {"method": self.method, "shrinkage": self.shrinkage}
+        options |= {"floor": self.floor, "floor_": self.floor_}
+        options |= {"temperature": self.temperature, "temperature_": self.temperature_}
         if self.method == "beta":
             fitted = {"a_": self.a_, "b_": self.b_}
         else:
@@ -217,7 +269,14 @@ class PITRecalibration:
         PITRecalibration
             Fitted.
         """
-        self = cls(method=plain["method"], shrinkage=plain["shrinkage"])
+        self = cls(
+            method=plain["method"],
+            shrinkage=plain["shrinkage"],
+            floor=plain.get("floor", False),  # older files have neither
+            temperature=plain.get("temperature", False),
+        )
+        self.floor_ = float(plain.get("floor_", 0.0))
+        self.temperature_ = float(plain.get("temperature_", 1.0))
         if self.method == "beta":
             self.a_, self.b_ = float(plain["a_"]), float(plain["b_"])
         elif "nodes_" in plain:  # of older files: probabilities

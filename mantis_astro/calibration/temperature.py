@@ -11,7 +11,13 @@ from mantis_astro.calibration.recalibrator import check_fitted, transformed
 from mantis_astro.calibration.truths import select_truths
 from mantis_astro.exceptions import CalibrationWarning
 
-__all__ = ["TemperatureScaling", "tempered_at_truth"]
+__all__ = [
+    "TemperatureScaling",
+    "floor_note",
+    "tempered",
+    "tempered_at_truth",
+    "with_floor",
+]
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +113,10 @@ class TemperatureScaling:
         truths = select_truths(pdf, z_spec, sample_weight, minimum=_MINIMUM)
         if not self.floor:
             truths = _without_excluded(truths)
-        uniform = 1 / (truths.bin_edges[-1] - truths.bin_edges[0])
+        return self._fit_truths(truths)
+
+    def _fit_truths(self, truths):
+        uniform = _uniform(truths)
 
         def fit_floor(log_temperature):
             density = tempered_at_truth(truths, np.exp(log_temperature))
@@ -132,6 +141,11 @@ class TemperatureScaling:
                 self.temperature_,
             )
         return self
+
+    def _belonging(self, truths):
+        """Probability of each galaxy to be of its p(z), not of the floor."""
+        density = (1 - self.floor_) * tempered_at_truth(truths, self.temperature_)
+        return density / (density + self.floor_ * _uniform(truths))
 
     @property
     def _is_at_bound(self):
@@ -161,8 +175,8 @@ class TemperatureScaling:
         widths = np.diff(pdf.bin_edges)
 
         def temper(rows):
-            tempered = _tempered(rows, widths, self.temperature_)
-            return (1 - self.floor_) * tempered + self.floor_ * widths / widths.sum()
+            new = tempered(rows, widths, self.temperature_)
+            return with_floor(new, widths, self.floor_)
 
         return transformed(pdf, temper, note=self.note)
 
@@ -170,7 +184,7 @@ class TemperatureScaling:
     def note(self):
         """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "temperature_")
-        floor = f", uniform floor {self.floor_:.3g}" if self.floor else ""
+        floor = floor_note(self.floor_) if self.floor else ""
         bound = " (at its bound)" if self._is_at_bound else ""
         what = f"temperature {self.temperature_:.4g}{bound}{floor}"
         return f"{what}, fitted on {self.n_fit_} galaxies"
@@ -215,7 +229,66 @@ class TemperatureScaling:
         return self
 
 
-def _tempered(rows, widths, temperature):
+def with_floor(rows, widths, share):
+    """
+    Mix a uniform density into p(z).
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray`
+        Probabilities, shape (n, n_bins).
+    widths : `~numpy.ndarray`
+        Of the bins, shape (n_bins,).
+    share : float
+        Of the uniform density.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (n, n_bins).
+    """
+    return (1 - share) * rows + share * widths / widths.sum()
+
+
+def floor_note(share):
+    """
+    Say how much of a uniform density there is.
+
+    Parameters
+    ----------
+    share : float
+        Of the uniform density.
+
+    Returns
+    -------
+    str
+        To be added to a sentence.
+    """
+    return f", uniform floor {share:.3g}"
+
+
+def _uniform(truths):
+    return 1 / (truths.bin_edges[-1] - truths.bin_edges[0])
+
+
+def tempered(rows, widths, temperature):
+    """
+    Raise densities to a power.
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray`
+        Probabilities, shape (n, n_bins).
+    widths : `~numpy.ndarray`
+        Of the bins, shape (n_bins,).
+    temperature : float
+        One over the power.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (n, n_bins); each row sums to 1.
+    """
     with np.errstate(divide="ignore"):  # no probability stays no probability
         log_density = np.log(rows / widths)
     log_density -= log_density.max(axis=1, keepdims=True)
@@ -242,7 +315,7 @@ def tempered_at_truth(truths, temperature):
     widths = np.diff(truths.bin_edges)
 
     def at_truth(rows, bins):
-        return _tempered(rows, widths, temperature)[np.arange(len(rows)), bins]
+        return tempered(rows, widths, temperature)[np.arange(len(rows)), bins]
 
     bins = truths.bins
     return binned.map_rows(at_truth, truths.probability, bins) / widths[bins]

@@ -127,11 +127,10 @@ def _new_card(card, best, z):
     low, high = np.nanmin(z), np.nanmax(z)
     sample = f"{best.n_fit_:,} galaxies at z = {low:.3g} to {high:.3g}"
     own = f"its p(z) were recalibrated on {sample} ({best.chosen_})"
-    chosen = best.recalibrator_
     return replace(
         card,
         name=f"{card.name.removesuffix('-recalibrated')}-recalibrated",
         description=f"{card.description}; {own}".removeprefix("; "),
         caveats=f"{card.caveats}; {own}".removeprefix("; "),
-        recalibration=None if chosen is None else chosen.to_plain(),
+        recalibration=best.recalibrator_.to_plain(),
     )

@@ -16,11 +16,12 @@ from mantis_astro.calibration import BestRecalibration
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.models import predict_features
 from mantis_astro.models.inputs import dust_inputs
+from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.photoz import PhotoZ
 from mantis_astro.progress import progress_bar
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.training.batches.batch import ArrayData, TrainingBatch
-from mantis_astro.training.batches.sampling import split_by_sky
+from mantis_astro.training.batches.sampling import lots_by_sky
 from mantis_astro.training.completion import calibrated
 from mantis_astro.training.configuration import (
     AugmentationConfig,
@@ -98,7 +99,7 @@ class FinetuningReport:
     improved : bool
         Whether the loss went down; if not, the model is the one that was given.
     n_train, n_validation : int
-        Galaxies learnt from, and held out.
+        Galaxies learnt from, and held out; of an ensemble, by any of its networks.
     n_left_out : int
         Galaxies without redshift, below the bins, or of which nothing is usable.
     n_beyond : int
@@ -106,9 +107,9 @@ class FinetuningReport:
     split : str
         How galaxies were held out.
     before, after : dict of str to float
-        Loss of both networks, and metrics of both models' p(z), on those held out; the
-        recalibration of the new one is fitted to four fifths of them and judged by
-        the last, in turn.
+        Loss of both networks, and metrics of both models' p(z), on those held out, each
+        by networks that have not seen it; the recalibration of the new one is fitted
+        to four fifths of them and judged by the last, in turn.
     n_steps : int
         Steps taken, by all networks together.
     smoothing : float
@@ -215,13 +216,15 @@ def finetune(
         them away. Of 600 galaxies of Stripe 82 both together leave a CDE loss of
         -13.1 on others, the CRPS alone -10.3, and no larger scatter.
     validation : float, optional
-        Share that is held out.
+        Share that is held out; another one by each network of an ensemble.
     augmentation : AugmentationConfig, optional
         By default 0.02 mag of zero point; orientations, for images; and, for fluxes,
         noise drawn afresh, up to 0.7 of the errors, and one band in 25 taken away.
     ensemble : int, optional
         Number of trainings from different seeds, whose p(z) are averaged: each takes
-        as long as one. Of an average that is fine-tuned, each member is.
+        as long as one. As each holds out other galaxies, none is lost to learning, and
+        what comes after the network is fitted to more. Of an average that is
+        fine-tuned, each member is.
     seed : int, optional
         Of order and augmentation, and of what is held out.
     progress : bool, optional
@@ -260,8 +263,10 @@ def finetune(
     if not ensemble >= 1:
         msg = f"'ensemble' must be 1 or more, got {ensemble}"
         raise InputSpecError(msg)
-    galaxies, left, split = _gathered(
-        photoz, data, z_spec, ebv, weights, coord, validation, seed
+    starts = [model.with_recalibration(None) for model in photoz.members()]
+    n_training = max(ensemble, len(starts))
+    parts, left, split = _gathered(
+        photoz, data, z_spec, ebv, weights, coord, validation, seed, n_training
     )
     loss = _as_loss(loss)
     card = photoz.card
@@ -274,7 +279,7 @@ def finetune(
         spec=card.spec,
         z_edges=card.z_edges,
         n_steps=steps,
-        batch_size=min(batch_size, len(galaxies)),
+        batch_size=min(batch_size, *map(len, parts)),
         seed=seed,
         amp="none",
         n_workers=0,
@@ -292,8 +297,6 @@ def finetune(
         loss=loss,
         validation=ValidationConfig(every=max(steps // _LOOKS, 1), patience=_PATIENCE),
     )
-    starts = [model.with_recalibration(None) for model in photoz.members()]
-    n_training = max(ensemble, len(starts))
     with progress_bar(n_training * steps, wanted=progress) as update:
         results = [
             _trained(
@@ -303,28 +306,27 @@ def finetune(
                 seed + k,
                 lambda done, before=k * steps: update(before + done),
             )
-            for k in range(n_training)
+            for k, galaxies in enumerate(parts)
         ]
-    held_out = _held_out_of(galaxies, card, loss, photoz.network)
-    rows = galaxies.rows["validation"]
+    held_out = [_held_out_of(part, card, loss, photoz.network) for part in parts]
+    rows, pdf, before_loss = _judged(parts, held_out, [photoz] * n_training)
     within = ~left.beyond[rows]
-    z = galaxies.z[rows][within]
-    pdf, _, before_loss = held_out.predict(photoz.network, contextlib.nullcontext)
-    pdf = photoz.finish(pdf[within])
-    before = {"val_loss": before_loss} | density_scores(pdf, z)
+    z = parts[0].z[rows][within]
+    before = {"val_loss": before_loss} | density_scores(photoz.finish(pdf[within]), z)
     tuned = [result.photoz for result in results]
-    tuned = tuned[0] if len(tuned) == 1 else PhotoZ.average(tuned)
+    rows, pdf, after_loss = _judged(parts, held_out, tuned)
+    tuned = tuned[0] if len(tuned) == 1 else _average(tuned, card.spec)
     tuned.network.to(next(photoz.network.parameters()).device)
-    pdf, _, after_loss = held_out.predict(tuned.network, contextlib.nullcontext)
+    learnt = np.unique(np.concatenate([part.rows["train"] for part in parts]))
     improved = after_loss < before_loss
     if improved:
-        tuned = _named(tuned, photoz, galaxies)
+        tuned = _named(tuned, photoz, parts, parts[0].z[learnt])
         tuned, pdf = _calibrated(tuned, pdf[within], z)
-        tuned = _with_reference(tuned, galaxies)
+        tuned = _with_reference(tuned, parts[0])
         after = {"val_loss": after_loss} | density_scores(pdf, z)
     report = FinetuningReport(
         improved=improved,
-        n_train=int((~left.beyond[galaxies.rows["train"]]).sum()),
+        n_train=int((~left.beyond[learnt]).sum()),
         n_validation=len(z),
         n_left_out=left.n_out,
         n_beyond=int(left.beyond.sum()),
@@ -368,6 +370,32 @@ def _held_out_of(galaxies, card, loss, network):
     return HeldOut(galaxies, prepare, loss, card.z_edges, device)
 
 
+def _average(models, spec):
+    """Average models, of which each knows the ranges of what it held out."""
+    with _quiet():
+        return PhotoZ.average(
+            [PhotoZ(model.network, replace(model.card, spec=spec)) for model in models]
+        )
+
+
+def _judged(parts, held_out, models):
+    """Mean p(z) of each galaxy held out, by those models that have not seen it."""
+    held_by = np.concatenate([part.rows["validation"] for part in parts])
+    rows, member = np.unique(held_by, return_inverse=True)
+    outputs = [
+        galaxies.predict(model.network, contextlib.nullcontext)
+        for galaxies, model in zip(held_out, models, strict=True)
+    ]
+    probability = np.zeros((len(rows), outputs[0][0].n_bins))
+    np.add.at(
+        probability, member, np.concatenate([pdf.probability for pdf, _, _ in outputs])
+    )
+    probability /= np.bincount(member)[:, None]
+    losses = [loss for _, _, loss in outputs]
+    loss = np.average(losses, weights=[len(galaxies) for galaxies in held_out])
+    return rows, RedshiftPDF(outputs[0][0].bin_edges, probability), float(loss)
+
+
 def _calibrated(photoz, pdf, z):
     """Fit what comes after the network; p(z) are by fits that have not seen them."""
     if len(z) < _CALIBRATE:
@@ -393,8 +421,8 @@ def _as_loss(loss):
     return _LOSSES[loss]
 
 
-def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed):
-    """Convert the input to arrays, with some galaxies held out."""
+def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed, n_training):
+    """Convert the input to arrays, with some galaxies held out of each training."""
     card = photoz.card
     if not isinstance(data, Table):
         data = photoz.measure(data) if card.is_photometric else list(data)
@@ -427,21 +455,26 @@ def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed):
             f"{n_different} in {len(data)} rows: the same measurements are repeated"
         )
         raise InputSpecError(msg)
-    parts, split = _held_out(_positions(data, coord), good, validation, seed)
-    parts[~usable] = "left out"
+    held_out, split = _held_out(
+        _positions(data, coord), good, validation, seed, n_training
+    )
     margin = _EDGE * (edges[-1] - edges[0])
     end = np.random.default_rng(seed).uniform(edges[-1] - margin, edges[-1], len(z))
-    arrays = ArrayData(
-        images,
-        observed,
-        dust.numpy(),
-        np.where(beyond, np.minimum(end, np.nextafter(edges[-1], 0)), z),
-        z_edges=card.z_edges,
-        parts=parts,
-        seed=seed,
-        weights=_weights(weights, usable),
-        description=f"{good.sum()} galaxies with spectra",
-    )
+    z = np.where(beyond, np.minimum(end, np.nextafter(edges[-1], 0)), z)
+    arrays = [
+        ArrayData(
+            images,
+            observed,
+            dust.numpy(),
+            z,
+            z_edges=card.z_edges,
+            parts=np.where(usable, np.where(out, "validation", "train"), "left out"),
+            seed=seed,
+            weights=_weights(weights, usable),
+            description=f"{good.sum()} galaxies with spectra",
+        )
+        for out in held_out
+    ]
     return arrays, _Left(int((~usable).sum()), beyond), split
 
 
@@ -477,27 +510,37 @@ def _positions(data, coord):
     return coord if good.all() else None
 
 
-def _held_out(coord, good, share, seed):
-    """Hold galaxies out by sky, in pixels small enough to have the share."""
+def _held_out(coord, good, share, seed, n_training):
+    """
+    Hold galaxies out by sky, in pixels small enough to have the share.
+
+    Each training has its own, and no galaxy is held out twice before all are once.
+    """
     n = int(good.sum())
     wanted = max(10, round(share * n))
+    others = f", others by each of {n_training} networks" if n_training > 1 else ""
     for nside in _NSIDES if coord is not None else ():
-        parts = split_by_sky(
-            coord, nside=nside, shares=(1 - share, share, 0.0), seed=seed
+        held_out = _windows(
+            lots_by_sky(coord, nside=nside, seed=seed), share, n_training
         )
-        n_out = int((parts[good] == "validation").sum())
-        if 0.7 * wanted <= n_out <= 1.5 * wanted:
-            return parts, f"by HEALPix pixel of nside {nside}"
+        counts = held_out[:, good].sum(1)
+        if 0.7 * wanted <= counts.min() and counts.max() <= 1.5 * wanted:
+            return held_out, f"by HEALPix pixel of nside {nside}{others}"
     order = np.random.default_rng(seed).permutation(np.flatnonzero(good))
-    parts = np.full(len(good), "train", dtype="<U10")
-    parts[order[:wanted]] = "validation"
-    return parts, "at random, for want of positions or of enough sky"
+    lots = np.full(len(good), np.nan)
+    lots[order] = 1 - (np.arange(n) + 0.5) / n
+    held_out = _windows(lots, wanted / n, n_training)
+    return held_out, f"at random, for want of positions or of enough sky{others}"
 
 
-def _named(tuned, original, galaxies):
+def _windows(lots, share, n):
+    """Whether lots from 0 to 1 are in each of some windows, side by side from 1 on."""
+    return np.stack([(lots + (k + 1) * share) % 1 < share for k in range(n)])
+
+
+def _named(tuned, original, parts, z):
     """Return the new model with a card that states its origin."""
     old = original.card
-    z = galaxies.z[galaxies.rows["train"]]
     card = replace(
         old,
         name=f"{old.name}-finetuned",
@@ -508,7 +551,7 @@ def _named(tuned, original, galaxies):
             f"{z.min():.3g} to {z.max():.3g}"
         ),
         training_prior="n(z) of the galaxies that it was fine-tuned on",
-        n_of_z=galaxies.n_of_z,
+        n_of_z=np.mean([part.n_of_z for part in parts], axis=0),
         sha256="",
         recalibration=None,
         reference=None,

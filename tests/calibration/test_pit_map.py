@@ -54,6 +54,31 @@ def test_the_map_goes_from_0_to_1_and_never_down(method):
     assert np.all(np.diff(values) >= 0)
 
 
+def test_a_floor_takes_outliers_from_the_map():
+    toy, test = (make_toy(1000, seed=s, outliers=0.05, floor=1e-6) for s in (1, 2))
+    plain, floored = (
+        PITRecalibration(floor=floor).fit(toy.pdf, toy.z_spec)
+        for floor in (False, True)
+    )
+    assert plain.floor_ == 0
+    assert floored.floor_ == pytest.approx(0.05, abs=0.02)
+    assert "uniform floor" in floored.note
+    scores = [
+        metrics.log_score(r.transform(test.pdf), test.z_spec) for r in (plain, floored)
+    ]
+    assert scores[1] > scores[0] + 0.03
+
+
+@pytest.mark.parametrize("n", [24, 39.9999])
+def test_a_map_of_few_galaxies_has_a_width(n):
+    toy, test = make_toy(int(n), seed=3, width=0.3), make_toy(2000, seed=4, width=0.3)
+    fitted = PITRecalibration().fit(toy.pdf, toy.z_spec)
+    assert len(make_nodes(n)) == 5
+    assert metrics.coverage(test.pdf, test.z_spec, level=0.68) < 0.3
+    after = fitted.transform(test.pdf)
+    assert metrics.coverage(after, test.z_spec, level=0.68) > 0.5
+
+
 def test_the_new_pit_is_uniform_on_new_galaxies():
     fit = make_toy(5000, seed=1, width=0.6, bias=0.5)
     test = make_toy(5000, seed=2, width=0.6, bias=0.5)

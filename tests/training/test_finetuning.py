@@ -220,8 +220,19 @@ def test_an_ensemble_is_one_model(toy, photoz, tmp_path):
     np.testing.assert_allclose(bare.predict(test).probability, mean, atol=1e-6)
     assert not np.array_equal(*[pdf.probability for pdf in parts])
     assert report.n_steps <= 200
+    assert report.n_train == len(mine)  # what one holds out another learns from
+    assert 0.3 * len(mine) < report.n_validation < 0.5 * len(mine)
     more, _ = finetune(again, mine, mine["z_spec"], steps=5)
     assert len(more.members()) == 2
+
+
+@pytest.mark.parametrize(("ensemble", "n_held_out"), [(1, 20), (3, 60), (6, 100)])
+def test_all_are_held_out_once_before_any_is_twice(toy, photoz, ensemble, n_held_out):
+    mine = off(toy.table(100, seed=5))
+    mine.remove_column("ra")
+    _, report = finetune(photoz, mine, mine["z_spec"], ensemble=ensemble, steps=1)
+    assert report.n_validation == n_held_out
+    assert report.n_train == (80 if ensemble == 1 else 100)
 
 
 def test_it_ends_calibrated_on_those_held_out(toy, photoz, tuned_and_report):

@@ -4,7 +4,7 @@ import numpy as np
 
 from mantis_astro.exceptions import InputSpecError
 
-__all__ = ["Sampler", "class_balance", "smooth_n_of_z", "split_by_sky"]
+__all__ = ["Sampler", "class_balance", "lots_by_sky", "smooth_n_of_z", "split_by_sky"]
 
 _PARTS = ("train", "validation", "test")
 
@@ -183,15 +183,36 @@ def split_by_sky(coord, *, nside=64, shares=(0.8, 0.1, 0.1), seed=0):
     >>> parts[0] == parts[1]
     True
     """
-    from astropy_healpix import HEALPix
-
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
         msg = f"'shares' must be three shares with sum 1, got {shares}"
         raise InputSpecError(msg)
-    pixel = HEALPix(nside, order="nested", frame="icrs").skycoord_to_healpix(coord)
-    u = _hashed(pixel.astype(np.uint64), seed)
+    u = lots_by_sky(coord, nside=nside, seed=seed)
     part = np.searchsorted(np.cumsum(shares)[:2], u, side="right")
     return np.array(_PARTS)[part]
+
+
+def lots_by_sky(coord, *, nside, seed):
+    """
+    Draw a number for each galaxy, the same for all of a sky pixel.
+
+    Parameters
+    ----------
+    coord : `~astropy.coordinates.SkyCoord`
+        Positions, shape (n,).
+    nside : int
+        Of the HEALPix pixels.
+    seed : int
+        The same pixel has the same number for the same seed, whatever the table.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        From 0 to 1, shape (n,).
+    """
+    from astropy_healpix import HEALPix
+
+    pixel = HEALPix(nside, order="nested", frame="icrs").skycoord_to_healpix(coord)
+    return _hashed(pixel.astype(np.uint64), seed)
 
 
 def _hashed(numbers, seed):

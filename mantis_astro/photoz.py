@@ -156,6 +156,7 @@ class PhotoZ(Predictor):
         chunk: int = 64,
         progress: bool = True,
         resume: PathLike | None = None,
+        overwrite: bool = False,
     ) -> QTable:
         """
         Add redshift columns to a table of galaxies.
@@ -203,6 +204,9 @@ class PhotoZ(Predictor):
             rows are not computed again: call again with the same arguments after a
             crash, a kill or Ctrl-C. Rows of which a cutout failed to be fetched are
             not kept, so that they are tried again.
+        overwrite : bool, optional
+            Whether to replace the columns that an earlier call with this prefix added,
+            all of them, so that none of another model is left.
 
         Returns
         -------
@@ -221,7 +225,8 @@ class PhotoZ(Predictor):
         TypeError
             If ``table`` is no table, or ``source`` no source of cutouts.
         ValueError
-            If a new column has the name of an old one, or an argument does not fit.
+            If a new column has the name of an old one and ``overwrite`` is false, or an
+            argument does not fit.
         MantisError
             If the file to resume from belongs to another table or model.
 
@@ -261,6 +266,7 @@ class PhotoZ(Predictor):
             chunk=chunk,
             progress=progress,
             resume=resume,
+            overwrite=overwrite,
         )
 
     def at(

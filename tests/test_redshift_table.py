@@ -172,6 +172,20 @@ class TestNames:
             photoz.add_redshifts(table, sky)
         assert sky.asked == []
 
+    def test_columns_of_an_earlier_call_are_replaced_on_request(self, photoz, table):
+        first = photoz.add_redshifts(table, MadeSky(), rng=1)
+        first = photoz.add_redshifts(first, MadeSky(), prefix="mine_")
+        first.meta["PZSMOOTH"] = "of another model"
+        again = photoz.add_redshifts(
+            first, MadeSky(), columns=["flags", "z_median"], overwrite=True
+        )
+        assert "z_mc" in first.colnames
+        assert "z_mc" not in again.colnames
+        assert {"mine_pz", "flags", "z_median"} < set(again.colnames)
+        assert "of another model" not in again.meta.values()
+        assert "mine_PZMODEL" in again.meta
+        np.testing.assert_array_equal(again["flags"], first["flags"])
+
     def test_only_the_columns_asked_for(self, photoz, table):
         output = photoz.add_redshifts(table, MadeSky(), columns=["flags", "z_median"])
         assert output.colnames == ["ra", "dec", "z_median", "flags"]

@@ -14,7 +14,7 @@ from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.prediction import Inference
 from mantis_astro.progress import progress_bar
 from mantis_astro.redshift_table.batches import find_ebv, fingerprint, open_rows
-from mantis_astro.redshift_table.columns import NewColumns
+from mantis_astro.redshift_table.columns import NewColumns, remove_redshifts
 from mantis_astro.redshift_table.domain import DomainWatch
 from mantis_astro.tables.journal import RowJournal
 
@@ -39,6 +39,7 @@ def add_redshifts(
     chunk=64,
     progress=True,
     resume=None,
+    overwrite=False,
     domain=None,
 ):
     """
@@ -50,7 +51,7 @@ def add_redshifts(
         The model.
     table, source, ra, dec, ebv, prefix, columns, dihedral, missing, rng, chunk
         As for `PhotoZ.add_redshifts`.
-    progress, resume
+    progress, resume, overwrite
         As for `PhotoZ.add_redshifts`.
     domain : DomainWatch, optional
         Takes note of the rows, where the table is a part of a sample that is judged
@@ -66,6 +67,8 @@ def add_redshifts(
         predictor, table, source, ra=ra, dec=dec, chunk=chunk, missing=missing
     )
     output = QTable(table, copy=True)
+    if overwrite:
+        remove_redshifts(output, prefix)
     bin_edges = card.bin_edges
     new = NewColumns(
         output,

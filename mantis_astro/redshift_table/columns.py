@@ -14,7 +14,7 @@ from mantis_astro.pdf.columns import (
 from mantis_astro.pdf.columns import measure as measure_column
 from mantis_astro.pdf_io.edges import EDGES_KEY, edges_to_text
 
-__all__ = ["NewColumns"]
+__all__ = ["NewColumns", "remove_redshifts"]
 
 
 class NewColumns:
@@ -131,6 +131,31 @@ class NewColumns:
         return self._table
 
 
+def remove_redshifts(table, prefix=""):
+    """
+    Remove the columns that an earlier call added, and what ``meta`` says of them.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Changed in place.
+    prefix : str, optional
+        That was put before their names.
+
+    Returns
+    -------
+    list of str
+        Names that are gone.
+    """
+    names = [prefix + d.name for d in (*OUTPUT_COLUMNS, P_STAR, BANDS_USED, Z_MC)]
+    names = [name for name in names if name in table.colnames]
+    table.remove_columns(names)
+    if names:
+        for key in [key for key in table.meta if key.startswith(f"{prefix}PZ")]:
+            del table.meta[key]
+    return names
+
+
 def _no_values(definition, n, n_bins):
     """Values of rows without data."""
     if definition.name == "n_peaks":
@@ -156,6 +181,6 @@ def _check_names(table, prefix, columns, known):
     if taken:
         msg = (
             f"the table has {', '.join(taken)} already: choose another 'prefix' "
-            f"(now {prefix!r}) or fewer 'columns'"
+            f"(now {prefix!r}) or fewer 'columns', or replace them: overwrite=True"
         )
         raise ValueError(msg)

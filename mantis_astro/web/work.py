@@ -14,6 +14,7 @@ from mantis_astro.catalogs import read_photometry
 from mantis_astro.catalogs.reading import NOTES_KEY
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.fluxes import find_bands, flux_columns, to_flux
+from mantis_astro.redshift_table.columns import remove_redshifts
 from mantis_astro.redshift_table.domain import DomainWatch
 from mantis_astro.services import SurveyCutouts, find_object
 from mantis_astro.services.scheduler import Clock
@@ -314,6 +315,8 @@ def estimate_table(
     if not reads_images:
         table, reason = _with_fluxes(table, survey, unit)
     notes = list(table.meta.pop(NOTES_KEY, ()))
+    if replaced := remove_redshifts(table):
+        notes.append(f"redshifts of an earlier run are replaced: {', '.join(replaced)}")
     names = _names_of(table)
     if not reads_images and not reason:
         photoz = shelf.open(model or shelf.default_of_fluxes)

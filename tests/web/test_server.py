@@ -105,6 +105,12 @@ def test_a_table_becomes_a_job_with_rows_and_files(client, photoz, tmp_path):
         found = read_bytes(answer.content, f"t.{kind}", max_bytes=10**6)
         np.testing.assert_array_equal(found["pz"], expected["pz"])
         assert f"redshifts.{kind}" in answer.headers["content-disposition"]
+        path_again, job = client.finish(
+            client.post(f"/table?filename=t.{kind}", answer.content)
+        )
+        assert job["state"] == "done"
+        again = client.get(f"{path_again}/galaxies/1").json
+        assert again["p_z"] == galaxy["p_z"]
     qp = pytest.importorskip("qp")
     (tmp_path / "pdf.hdf5").write_bytes(client.get(f"{path}/download/qp").content)
     again = RedshiftPDF.from_qp(qp.read(str(tmp_path / "pdf.hdf5")))

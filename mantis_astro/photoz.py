@@ -228,7 +228,8 @@ class PhotoZ(Predictor):
             If a new column has the name of an old one and ``overwrite`` is false, or an
             argument does not fit.
         MantisError
-            If the file to resume from belongs to another table or model.
+            If the file to resume from belongs to another table or model, or another
+            process writes to it.
 
         Warns
         -----

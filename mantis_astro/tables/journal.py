@@ -1,6 +1,7 @@
 """`RowJournal`: finished rows of a long run, safe on disk the moment they are done."""
 
 import json
+import logging
 import zlib
 from itertools import count
 from pathlib import Path
@@ -10,7 +11,14 @@ import numpy as np
 from mantis_astro.atomic import atomic_file, check_folder
 from mantis_astro.exceptions import MantisError
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None
+
 __all__ = ["AnotherRunError", "RowJournal", "set_aside"]
+
+log = logging.getLogger(__name__)
 
 _MAGIC = b"mantis_astro rows 1\n"
 
@@ -39,6 +47,18 @@ def set_aside(path):
     return path.rename(free)
 
 
+def _lock(file):
+    """Keep other processes out until the file is closed, where that can be done."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:  # a file system without locks
+        log.debug("%s is not locked: %s", file.name, error)
+
+
 class RowJournal:
     """
     Append-only file of (row, flags, probability), read back when a run resumes.
@@ -60,7 +80,8 @@ class RowJournal:
     Raises
     ------
     MantisError
-        `AnotherRunError` if the file belongs to another run; also if it is no journal.
+        `AnotherRunError` if the file belongs to another run; also if it is no journal,
+        or another process writes to it.
     OSError
         If its folder cannot be written.
 
@@ -91,12 +112,27 @@ class RowJournal:
         self._header = _MAGIC + identity.encode() + b"\n"
         self._start = len(self._header)
         self._file = None
-        if self.path.exists() and self.path.stat().st_size:
-            self._check_header(self._header)
-            self._file = self.path.open("r+b")
+        if self._is_there():
+            self._open()
             self._drop_torn_tail()
         else:
             check_folder(self.path)
+
+    def _is_there(self):
+        return self.path.exists() and self.path.stat().st_size > 0
+
+    def _open(self):
+        self._check_header(self._header)
+        self._file = self.path.open("r+b")
+        try:
+            _lock(self._file)
+        except BlockingIOError:
+            self.close()
+            msg = (
+                f"another run writes to {self.path}: wait for its end, or give each a "
+                "file of its own"
+            )
+            raise MantisError(msg) from None
 
     def __enter__(self):
         return self
@@ -125,9 +161,10 @@ class RowJournal:
         if not len(rows):
             return
         if self._file is None:
-            with atomic_file(self.path) as temporary:
-                temporary.write_bytes(self._header)
-            self._file = self.path.open("r+b")
+            if not self._is_there():
+                with atomic_file(self.path) as temporary:
+                    temporary.write_bytes(self._header)
+            self._open()
         records = np.zeros(len(rows), self._record)
         records["row"], records["flags"] = rows, flags
         records["probability"] = probability

@@ -105,3 +105,21 @@ def test_several_torn_records_are_dropped(path):
     path.write_bytes(data)
     with RowJournal(path, IDENTITY, 3) as journal:
         assert read(journal)[0].tolist() == [4]
+
+
+def test_two_runs_do_not_write_to_one_file(path):
+    with (
+        RowJournal(path, IDENTITY, 3),
+        pytest.raises(MantisError, match="another run writes to .*rows"),
+    ):
+        RowJournal(path, IDENTITY, 3)
+    RowJournal(path, IDENTITY, 3).close()
+
+
+def test_a_run_that_comes_second_does_not_replace_the_first_ones_rows(tmp_path):
+    first, second = (RowJournal(tmp_path / "new", IDENTITY, 3) for _ in range(2))
+    some = np.array([3]), np.array([0]), np.full((1, 3), 0.5)
+    with first, second:
+        first.append(*some)
+        with pytest.raises(MantisError, match="another run writes to"):
+            second.append(*some)

@@ -14,7 +14,7 @@ from mantis_astro.exceptions import MantisError
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["AnotherRunError", "RowJournal", "set_aside"]
 

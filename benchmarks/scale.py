@@ -89,7 +89,10 @@ def predict_in_cluster(path, output, n_worker, *, returns_memory=False):
     with (
         dask.config.set({} if returns_memory else {TRIM: None}),
         LocalCluster(
-            n_workers=n_worker, threads_per_worker=1, dashboard_address=None
+            n_workers=n_worker,
+            threads_per_worker=1,
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # a free port
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -413,7 +413,10 @@ def test_workers_of_dask_of_which_one_is_killed(frame, catalog, expected, tmp_pa
 
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # a free port
         ) as cluster,
         Client(cluster) as client,
     ):

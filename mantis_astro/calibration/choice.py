@@ -15,12 +15,12 @@ class BestRecalibration:
     """
     Recalibration that best predicts held-out redshifts; the one to start with.
 
-    A temperature, a map common to all galaxies, both, and a local map are tried in this
-    order, all but the last with a floor, on galaxies left out of their fits. Each has
-    more freedom than the one before, and is taken only if the mean log score of the
-    galaxies left out rises by more than its standard error. The temperature needs no
-    such proof: it costs calibrated p(z) next to nothing, and others need it where a few
-    dozen galaxies cannot prove it.
+    A temperature, a map common to all galaxies, both one after the other, and a local
+    map are tried in this order, all but the last with a floor, on galaxies left out of
+    their fits. Each has more freedom than the one before, and is taken only if the mean
+    log score of the galaxies left out rises by more than its standard error. The
+    temperature needs no such proof: it costs calibrated p(z) next to nothing, and
+    others need it where a few dozen galaxies cannot prove it.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class BestRecalibration:
     Attributes
     ----------
     chosen_ : str
-        ``"temperature"``, ``"pit"``, ``"both"`` or ``"local"``.
+        ``"temperature"``, ``"pit"``, ``"tempered pit"`` or ``"local"``.
     recalibrator_ : Recalibrator
         What was chosen, fitted on all galaxies.
     gains_ : dict of str to tuple

@@ -20,7 +20,7 @@ __all__ = ["COMMON", "Climb", "climb", "compare_log_scores", "read_common"]
 COMMON = {
     TemperatureScaling.kind: partial(TemperatureScaling, floor=True),
     PITRecalibration.kind: partial(PITRecalibration, floor=True),
-    "both": partial(PITRecalibration, temperature=True),
+    "tempered pit": partial(PITRecalibration, temperature=True),
 }
 _ANYWHERE = 1e-3  # share of galaxies that may be at any redshift, so that none rules
 

@@ -32,8 +32,8 @@ class RecalibrationReport:
     message : str
         Why, in a sentence.
     chosen : str
-        ``"temperature"``, ``"pit"``, ``"local"``, or ``"none"``: what predicted the
-        redshifts of galaxies left out best, see
+        ``"temperature"``, ``"pit"``, ``"tempered pit"`` or ``"local"``: what predicted
+        the redshifts of galaxies left out best, see
         `~mantis_astro.calibration.BestRecalibration`.
     n_fit : int
         Galaxies with a redshift in the bins, and data.

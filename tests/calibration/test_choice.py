@@ -50,7 +50,7 @@ def test_it_chooses_what_is_called_for(case):
 def test_second_peaks_are_shrunk_and_what_remains_is_mapped():
     pdf, z_spec = second_peaks(600, seed=1)
     best = BestRecalibration().fit(pdf, z_spec)
-    assert best.chosen_ == "both"
+    assert best.chosen_ == "tempered pit"
     test, truth = second_peaks(2000, seed=2)
     scaled = TemperatureScaling(floor=True).fit(pdf, z_spec).transform(test)
     after = best.transform(test)

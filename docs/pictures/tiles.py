@@ -1,18 +1,26 @@
-"""Requests and bytes by tiles and by cutouts, for 2,000 objects in one band."""
+"""Requests, bytes and seconds by tiles and by cutouts, in one band."""
+
+from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+from astropy.table import Table
 
-density = [1, 5, 25]  # objects on a tile
-requests = [4000, 1900, 480]
-megabytes = [1830, 1480, 1220]
+table = Table.read(Path("benchmarks") / "tiles.csv", comment="#", format="csv")
+table = table[table["latency"] == 0.05]
+table["least"] = np.maximum(table["cpu"], table["network"])
+cutouts, tiles = table[0], table[1:]
+density = [int(source.split()[1]) for source in tiles["source"]]  # "tiles, 5 each"
 
-fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
-for ax, values, cutouts, label in (
-    (axes[0], requests, 2010, "Requests"),
-    (axes[1], megabytes, 245, "MB"),
+fig, axes = plt.subplots(1, 3, figsize=(9.6, 2.8), layout="constrained")
+for ax, name, label in zip(
+    axes,
+    ("requests", "MB", "least"),
+    ("Requests", "MB", "Seconds at least"),
+    strict=True,
 ):
-    ax.plot(density, values, "o-", color="#e6550d", label="tiles")
-    ax.axhline(cutouts, color="#3182bd", label="one request an object")
+    ax.plot(density, tiles[name], "o-", color="#e6550d", label="tiles")
+    ax.axhline(cutouts[name], color="#3182bd", label="one request an object")
     ax.set(xscale="log", yscale="log", xlabel="Objects per tile", ylabel=label)
     ax.set_xticks(density, density)
-axes[1].legend(frameon=False, loc="center right")
+axes[0].legend(frameon=False)

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from mantis_astro import binned
 from mantis_astro.calibration.recalibrator import check_fitted, transformed
-from mantis_astro.calibration.truths import select_truths
+from mantis_astro.calibration.truths import log_density, select_truths
 from mantis_astro.exceptions import CalibrationWarning
 
 __all__ = [
@@ -289,10 +289,7 @@ def tempered(rows, widths, temperature):
     `~numpy.ndarray`
         Shape (n, n_bins); each row sums to 1.
     """
-    with np.errstate(divide="ignore"):  # no probability stays no probability
-        log_density = np.log(rows / widths)
-    log_density -= log_density.max(axis=1, keepdims=True)
-    weights = widths * np.exp(log_density / temperature)
+    weights = widths * np.exp(log_density(rows, widths) / temperature)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -314,11 +311,11 @@ def tempered_at_truth(truths, temperature):
     """
     widths = np.diff(truths.bin_edges)
 
-    def at_truth(rows, bins):
-        return tempered(rows, widths, temperature)[np.arange(len(rows)), bins]
+    def at_truth(logs, bins):
+        power = np.exp(logs / temperature)
+        return power[np.arange(len(logs)), bins] / (power @ widths)
 
-    bins = truths.bins
-    return binned.map_rows(at_truth, truths.probability, bins) / widths[bins]
+    return binned.map_rows(at_truth, truths.log_density, truths.bins)
 
 
 def _best_share(density, uniform, weight):

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import CalibrationWarning
 from mantis_astro.flags import has_data
 
-__all__ = ["Truths", "select_truths"]
+__all__ = ["Truths", "log_density", "select_truths"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ class Truths:
             np.searchsorted(self.bin_edges, self.z_spec, side="right") - 1, 0, last
         )
 
+    @cached_property
+    def log_density(self):
+        """Logarithm of each density over its largest, shape (n, n_bins)."""
+        return binned.map_rows(
+            lambda rows: log_density(rows, np.diff(self.bin_edges)), self.probability
+        )
+
     def pit(self):
         """
         Probability below each true redshift.
@@ -90,6 +98,28 @@ class Truths:
             return np.stack([below, above], axis=1)
 
         return binned.map_rows(bounds, self.probability, self.bins)
+
+
+def log_density(rows, widths):
+    """
+    Logarithm of each density over its largest.
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray`
+        Probabilities, shape (n, n_bins).
+    widths : `~numpy.ndarray`
+        Of the bins, shape (n_bins,).
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Not above 0, shape (n, n_bins).
+    """
+    with np.errstate(divide="ignore"):  # no probability stays no probability
+        values = np.log(rows / widths)
+    values -= values.max(axis=1, keepdims=True)
+    return values
 
 
 def select_truths(pdf, z_spec, sample_weight, *, minimum):

@@ -8,7 +8,8 @@ classification are each kernel's own, by cross-validation; ``least`` is the loss
 penalty that is best for the test. ``python benchmarks/kernel_surrogates.py --output
 DIR`` also draws the losses along training. The paper's claims stand beside what was
 measured. Trainings share the processors; all of them take about two hours of one,
-``--only classification`` (or ``relu``, ``tanh``) less.
+``--only classification`` (or ``relu``, ``tanh``) less. ``--stages 4`` compares the
+kernels of the regression at so many stages of each training, in place of 40.
 """
 
 import argparse
@@ -52,7 +53,7 @@ CLAIMS = {
     "classification": "CK only marginally worse than NTK",
 }
 
-OPTIONS = argparse.Namespace(only=list(CLAIMS))
+OPTIONS = argparse.Namespace(only=list(CLAIMS), stages=40)
 curves = defaultdict(list)  # experiment to one list of records for each seed
 
 
@@ -219,7 +220,7 @@ def one_training(kind, name, seed, epochs, stages):
 
 def benchmark(short):
     """Train, and compare at each stage."""
-    seeds, epochs, stages = (1, 300, 2) if short else (5, 1200, 40)
+    seeds, epochs, stages = (1, 300, 2) if short else (5, 1200, OPTIONS.stages)
     names = list(FUNCTIONS)[:1] if short else FUNCTIONS
     jobs = [(kind, name, epochs, stages) for kind in ACTIVATIONS for name in names]
     epochs, stages = (400, 2) if short else (4000, 2)  # cross-validation takes long
@@ -341,6 +342,7 @@ def draw(folder):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--only", nargs="+", choices=CLAIMS, default=OPTIONS.only)
+    parser.add_argument("--stages", type=int, default=OPTIONS.stages)
     OPTIONS, rest = parser.parse_known_args()
     sys.argv[1:] = rest
     torch.set_num_threads(1)

@@ -16,8 +16,8 @@ The user's galaxies are simulated from the spectra of other donors: as in traini
 with zero points off by 0.05 to 0.1 mag ("zero points"). For photometric models the
 training goes on, too, on the galaxies of the fit, until the log score of the third
 sample is that of the refit. ``REFIT_SEED`` in the environment sets other galaxies and
-other draws, ``--draws`` their number. Runs share the processors; seconds are CPU time
-of one thread.
+other draws, ``--draws`` their number, and ``--package`` leaves out the networks that
+are trained here. Runs share the processors; seconds are CPU time of one thread.
 
 With ``--output DIR`` every run goes to ``DIR/full/refit_runs.csv`` as well. ``--runs
 FILE``, once or more, reads such files in place of running, so that runs with several
@@ -84,6 +84,14 @@ METRICS = {
 
 
 def photometric_models(folder, short):
+    """Write those that are trained here, and that of the package; yield names."""
+    if not OPTIONS.package:
+        yield from trained_models(folder, short)
+    load("simulated-photometric").save(folder / "simulated-photometric.safetensors")
+    yield "simulated-photometric"
+
+
+def trained_models(folder, short):
     """Train for three lengths; yield names."""
     cores = len(os.sched_getaffinity(0))
     n_train = 2048 if short else 65_536
@@ -103,8 +111,6 @@ def photometric_models(folder, short):
         )
         result.photoz.save(folder / f"{name}.safetensors")
         yield name
-    load("simulated-photometric").save(folder / "simulated-photometric.safetensors")
-    yield "simulated-photometric"
 
 
 @lru_cache(maxsize=8)
@@ -405,6 +411,7 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=Path, action="append")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--draws", type=int, default=4)
+    parser.add_argument("--package", action="store_true")
     OPTIONS, rest = parser.parse_known_args()
     sys.argv[1:] = rest
     if OPTIONS.output is not None:

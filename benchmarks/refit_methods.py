@@ -201,13 +201,14 @@ def drawn_again(outcomes, n_rows):
 
 def table_rows(table, found):
     """Yield a row for each situation and way of a sample."""
+    bootstrap = {key: drawn_again(found[key], len(table)) for key in found}
     for (situation, way), outcomes in found.items():
         nmad, beyond, crps, log_score = means(outcomes, len(table))
-        again = drawn_again(outcomes, len(table))
+        again = bootstrap[situation, way]
         errors = again.std(0)
-        untouched = found[situation, as_it_is.__name__]
-        _, _, crps_before, _ = means(untouched, len(table))
-        change = again[:, 2] / drawn_again(untouched, len(table))[:, 2] - 1
+        untouched = situation, as_it_is.__name__
+        _, _, crps_before, _ = means(found[untouched], len(table))
+        change = again[:, 2] / bootstrap[untouched][:, 2] - 1
         kept = sum(outcome.is_changed for outcome in outcomes)
         yield {
             "sample": table.meta["name"],

@@ -11,8 +11,11 @@ from mantis_astro.calibration.monotone import fit_map, map_through
 from mantis_astro.calibration.recalibrator import check_fitted, remap, transformed
 from mantis_astro.calibration.temperature import (
     TemperatureScaling,
+    fit_floor,
+    floor_membership,
     floor_note,
     tempered,
+    tempered_at_truth,
     with_floor,
 )
 from mantis_astro.calibration.truths import select_truths
@@ -22,6 +25,7 @@ __all__ = ["PITRecalibration"]
 _MINIMUM = 20  # galaxies
 _METHODS = ("monotone", "beta")
 _TINY = 1e-300
+_ROUNDS = 3  # of the map, and of the share that is left to the floor
 
 
 class PITRecalibration:
@@ -43,13 +47,12 @@ class PITRecalibration:
         towards the identity. How far the monotone map may leave that of Gaussian p(z)
         is found beside it, by evidence.
     floor : bool, optional
-        Whether to mix in a uniform density after the map, with the share that
-        `TemperatureScaling` finds: redshifts that are anywhere are left to it, and do
-        not bend the map.
+        Whether to mix in a uniform density after the map, with a share that is fitted:
+        redshifts that are anywhere are left to it, and do not bend the map.
     temperature : bool, optional
-        Whether to apply the temperature that it finds before the map, and its floor
-        after: shrinks second peaks, which no map of the cumulative distribution can
-        tell from first ones.
+        Whether to apply the temperature that `TemperatureScaling` finds before the
+        map, and a floor after: shrinks second peaks, which no map of the cumulative
+        distribution can tell from first ones.
 
     Attributes
     ----------
@@ -145,28 +148,40 @@ class PITRecalibration:
         return self._fit_truths(truths)
 
     def _fit_truths(self, truths):
-        weight, self.floor_, self.temperature_ = truths.weight, 0.0, 1.0
-        if self.floor or self.temperature:
-            scaling = TemperatureScaling(floor=True)._fit_truths(truths)
-            self.floor_ = scaling.floor_
-            weight = weight * scaling._belonging(truths)
-            if self.temperature:
-                self.temperature_ = scaling.temperature_
-                widths = np.diff(truths.bin_edges)
-                probability = binned.map_rows(
-                    lambda rows: tempered(rows, widths, self.temperature_),
-                    truths.probability,
-                )
-                truths = replace(truths, probability=probability)
+        self.n_fit_, self.floor_, self.temperature_ = len(truths), 0.0, 1.0
+        weight, widths = truths.weight, np.diff(truths.bin_edges)
+        if not (self.floor or self.temperature):
+            self._fit_map(truths.pit_intervals(), weight)
+            return self
+        scaling = TemperatureScaling(floor=True)._fit_truths(truths)
+        belonging = floor_membership(
+            tempered_at_truth(truths, scaling.temperature_), truths, scaling.floor_
+        )
+        if self.temperature:
+            self.temperature_ = scaling.temperature_
+            probability = binned.map_rows(
+                lambda rows: tempered(rows, widths, self.temperature_),
+                truths.probability,
+            )
+            truths = replace(truths, probability=probability)
         intervals = truths.pit_intervals()
+        for _ in range(_ROUNDS):
+            self._fit_map(intervals, weight * belonging)
+            cdf = self._cdf()
+            mass = 1 - cdf(intervals[:, 0], upper=False)
+            mass -= cdf(intervals[:, 1], upper=True)
+            density = np.maximum(mass, _TINY) / widths[truths.bins]
+            self.floor_ = fit_floor(density, truths)
+            belonging = floor_membership(density, truths, self.floor_)
+        return self
+
+    def _fit_map(self, intervals, weight):
         if self.method == "beta":
             self.a_, self.b_ = _fit_beta(intervals, weight, self.shrinkage)
         else:
             self.nodes_, self.values_ = fit_map(
                 intervals, weight, shrinkage=self.shrinkage
             )
-        self.n_fit_ = len(intervals)
-        return self
 
     def map(self, u):
         """

@@ -13,6 +13,8 @@ from mantis_astro.exceptions import CalibrationWarning
 
 __all__ = [
     "TemperatureScaling",
+    "fit_floor",
+    "floor_membership",
     "floor_note",
     "tempered",
     "tempered_at_truth",
@@ -118,21 +120,21 @@ class TemperatureScaling:
     def _fit_truths(self, truths):
         uniform = _uniform(truths)
 
-        def fit_floor(log_temperature):
+        def tempered_with_floor(log_temperature):
             density = tempered_at_truth(truths, np.exp(log_temperature))
-            share = _best_share(density, uniform, truths.weight) if self.floor else 0.0
+            share = fit_floor(density, truths) if self.floor else 0.0
             mixed = (1 - share) * density + share * uniform
             return share, -np.sum(truths.weight * np.log(mixed))
 
         bound = np.log(_RANGE)
         best = minimize_scalar(
-            lambda x: fit_floor(x)[1],
+            lambda x: tempered_with_floor(x)[1],
             bounds=(-bound, bound),
             method="bounded",
             options={"xatol": 1e-3},
         )
         self.temperature_ = float(np.exp(best.x))
-        self.floor_ = float(fit_floor(best.x)[0])
+        self.floor_ = float(tempered_with_floor(best.x)[0])
         self.n_fit_ = len(truths)
         if self._is_at_bound:
             log.warning(
@@ -141,11 +143,6 @@ class TemperatureScaling:
                 self.temperature_,
             )
         return self
-
-    def _belonging(self, truths):
-        """Probability of each galaxy to be of its p(z), not of the floor."""
-        density = (1 - self.floor_) * tempered_at_truth(truths, self.temperature_)
-        return density / (density + self.floor_ * _uniform(truths))
 
     @property
     def _is_at_bound(self):
@@ -318,15 +315,52 @@ def tempered_at_truth(truths, temperature):
     return binned.map_rows(at_truth, truths.log_density, truths.bins)
 
 
-def _best_share(density, uniform, weight):
-    """Share of a uniform density that has the highest likelihood (it is concave)."""
+def fit_floor(density, truths):
+    """
+    Find the share of a uniform density with the highest likelihood; it is concave.
+
+    Parameters
+    ----------
+    density : `~numpy.ndarray`
+        At each true redshift, shape (n,).
+    truths : Truths
+        Galaxies.
+
+    Returns
+    -------
+    float
+        At most a half.
+    """
+    uniform = _uniform(truths)
     best = minimize_scalar(
-        lambda x: -np.sum(weight * np.log((1 - x) * density + x * uniform)),
+        lambda x: -np.sum(truths.weight * np.log((1 - x) * density + x * uniform)),
         bounds=(1e-9, _LARGEST_FLOOR),
         method="bounded",
         options={"xatol": 1e-7},
     )
-    return best.x
+    return float(best.x)
+
+
+def floor_membership(density, truths, share):
+    """
+    Probability of each galaxy to be of its p(z), not of the floor.
+
+    Parameters
+    ----------
+    density : `~numpy.ndarray`
+        At each true redshift, without the floor, shape (n,).
+    truths : Truths
+        Galaxies.
+    share : float
+        Of the uniform density.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (n,).
+    """
+    density = (1 - share) * density
+    return density / (density + share * _uniform(truths))
 
 
 def _without_excluded(truths):

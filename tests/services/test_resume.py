@@ -70,7 +70,8 @@ def test_images_of_unfinished_objects_are_kept_when_the_loop_is_left(sky, tmp_pa
         assert not store.missing(COORDS, BANDS).any()
     n_requests, n_images = count_images(sky)
     under_way = 2 * 4  # two hosts, four connections each
-    assert n_requests - n_images <= under_way
+    # and as many may have come that nobody has looked at yet
+    assert n_requests - n_images <= 2 * under_way
 
 
 def test_what_is_on_disk_is_not_written_again(sky, tmp_path):

@@ -260,12 +260,13 @@ class Scheduler:
             self._judge(*result)
 
     def close(self):
-        """Cancel all open requests and end the threads."""
+        """Cancel all open requests, keep good answers that came, end the threads."""
         self._stop.set()
         for host in self._hosts.values():
             host.wake()
         self._transport.close()
         until = time.monotonic() + _FAREWELL
+        self._keep_unread(until)
         for host in self._hosts.values():
             for thread in host.threads:
                 thread.join(max(until - time.monotonic(), 0.0))
@@ -350,6 +351,22 @@ class Scheduler:
         else:
             host.note_success()
             self._finish(job, accepted)
+
+    def _keep_unread(self, until):
+        """Finish jobs whose good answers nobody has looked at; no other is tried."""
+        while time.monotonic() < until:
+            try:
+                job, outcome, _ = self._results.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(outcome, Exception):
+                continue
+            try:
+                accepted = job.accept(outcome)
+            except Exception as error:  # noqa: BLE001  it will be asked for again
+                log.debug("an answer is not kept: %s", error)
+            else:
+                self._finish(job, accepted)
 
     def _repeat_or_fail(self, job, host, error, outcome):
         if host.down is not None:

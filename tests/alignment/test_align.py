@@ -376,13 +376,15 @@ def test_grids_that_beat_with_the_image_are_not_interpolated():
     x=st.floats(-0.5, 0.5),
     y=st.floats(-0.5, 0.5),
 )
-def test_the_default_keeps_point_sources_to_two_percent(band, ratio, angle, x, y):
-    """The worst are axes of one direction, and pixels of about half the size."""
+def test_the_default_keeps_the_flux_of_point_sources(band, ratio, angle, x, y):
+    """Areas exactly; samples of GALEX change by up to 1.7 % where pixels beat."""
     native = get_survey(get_band(band).survey).pixel_scale.to_value(u.arcsec)
     cutouts = one(band, make_wcs(n=32, scale=native, angle=angle, shift=(x, y)))
     grid = make_wcs(n=int(36 / ratio), scale=native * ratio)
-    after = align(cutouts, grid)[band].data
-    assert np.nansum(after) == pytest.approx(cutouts[band].data.sum(), rel=0.02)
+    after = align(cutouts, grid)[band]
+    (done,) = after.meta["alignment"]
+    rel = {"exact": 1e-5, "interp": 0.02}[done["method"]]
+    assert np.nansum(after.data) == pytest.approx(cutouts[band].data.sum(), rel=rel)
 
 
 def test_interp_refuses_to_downsample():

@@ -112,9 +112,8 @@ class BestRecalibration:
         """
         truths = select_truths(pdf, z_spec, sample_weight, minimum=_MINIMUM)
         n = truths.weight.sum() * (1 - 1 / self.n_folds)
-        ladder = dict(COMMON)
-        if n < _FOR_MAP:
-            ladder = {first: ladder[first] for first in list(ladder)[:1]}
+        names = list(COMMON) if n >= _FOR_MAP else list(COMMON)[:1]
+        ladder = {name: COMMON[name] for name in names}
         if n >= _FOR_LOCAL:
             ladder[LocalRecalibration.kind] = LocalRecalibration
         found = climb(

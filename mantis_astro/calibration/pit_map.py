@@ -7,16 +7,19 @@ from scipy import special
 from scipy.optimize import minimize
 
 from mantis_astro import binned
+from mantis_astro.calibration.floor import (
+    fit_floor,
+    floor_membership,
+    floor_note,
+    with_floor,
+)
 from mantis_astro.calibration.monotone import fit_map, map_through
 from mantis_astro.calibration.recalibrator import check_fitted, remap, transformed
 from mantis_astro.calibration.temperature import (
     TemperatureScaling,
-    fit_floor,
-    floor_membership,
-    floor_note,
+    temperature_note,
     tempered,
     tempered_at_truth,
-    with_floor,
 )
 from mantis_astro.calibration.truths import select_truths
 
@@ -76,7 +79,9 @@ class PITRecalibration:
     suits p(z) that are a few bins wide.
 
     No map of the cumulative distribution creates probability where there was none: a
-    floor does.
+    floor does. Its share and the map are found in turn, each galaxy counting for the
+    map by its probability not to be of the floor (expectation and maximisation:
+    Dempster, Laird & Rubin 1977, J. R. Stat. Soc. B 39, 1).
 
     Examples
     --------
@@ -244,7 +249,7 @@ class PITRecalibration:
     def note(self):
         """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "n_fit_")
-        first = f"temperature {self.temperature_:.4g}, " if self.temperature else ""
+        first = f"{temperature_note(self.temperature_)}, " if self.temperature else ""
         has_floor = self.floor or self.temperature
         floor = floor_note(self.floor_) if has_floor else ""
         what = f"{first}PIT map ({self.method}){floor}"

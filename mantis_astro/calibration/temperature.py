@@ -7,26 +7,23 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from mantis_astro import binned
+from mantis_astro.calibration.floor import (
+    fit_floor,
+    floor_note,
+    uniform_density,
+    with_floor,
+)
 from mantis_astro.calibration.recalibrator import check_fitted, transformed
 from mantis_astro.calibration.truths import log_density, select_truths
 from mantis_astro.exceptions import CalibrationWarning
 
-__all__ = [
-    "TemperatureScaling",
-    "fit_floor",
-    "floor_membership",
-    "floor_note",
-    "tempered",
-    "tempered_at_truth",
-    "with_floor",
-]
+__all__ = ["TemperatureScaling", "temperature_note", "tempered", "tempered_at_truth"]
 
 log = logging.getLogger(__name__)
 
 _RANGE = 20.0  # temperatures from 1/20 to 20
 _AT_BOUND = 0.02  # in ln T
 _MINIMUM = 10  # galaxies for one or two numbers
-_LARGEST_FLOOR = 0.5
 
 
 class TemperatureScaling:
@@ -115,10 +112,17 @@ class TemperatureScaling:
         truths = select_truths(pdf, z_spec, sample_weight, minimum=_MINIMUM)
         if not self.floor:
             truths = _without_excluded(truths)
-        return self._fit_truths(truths)
+        self._fit_truths(truths)
+        if _is_at_bound(self.temperature_):
+            log.warning(
+                "the temperature is at its bound, %.3g: these p(z) are wrong in more "
+                "than their widths (units, offsets, another sample?)",
+                self.temperature_,
+            )
+        return self
 
     def _fit_truths(self, truths):
-        uniform = _uniform(truths)
+        uniform = uniform_density(truths)
 
         def tempered_with_floor(log_temperature):
             density = tempered_at_truth(truths, np.exp(log_temperature))
@@ -136,17 +140,7 @@ class TemperatureScaling:
         self.temperature_ = float(np.exp(best.x))
         self.floor_ = float(tempered_with_floor(best.x)[0])
         self.n_fit_ = len(truths)
-        if self._is_at_bound:
-            log.warning(
-                "the temperature is at its bound, %.3g: these p(z) are wrong in more "
-                "than their widths (units, offsets, another sample?)",
-                self.temperature_,
-            )
         return self
-
-    @property
-    def _is_at_bound(self):
-        return abs(np.log(self.temperature_)) > np.log(_RANGE) - _AT_BOUND
 
     def transform(self, pdf):
         """
@@ -182,8 +176,7 @@ class TemperatureScaling:
         """Result of the fit in a sentence, which `transform` adds to ``meta``."""
         check_fitted(self, "temperature_")
         floor = floor_note(self.floor_) if self.floor else ""
-        bound = " (at its bound)" if self._is_at_bound else ""
-        what = f"temperature {self.temperature_:.4g}{bound}{floor}"
+        what = f"{temperature_note(self.temperature_)}{floor}"
         return f"{what}, fitted on {self.n_fit_} galaxies"
 
     def to_plain(self):
@@ -226,46 +219,26 @@ class TemperatureScaling:
         return self
 
 
-def with_floor(rows, widths, share):
+def temperature_note(temperature):
     """
-    Mix a uniform density into p(z).
+    Name a temperature, and say whether it is at the bound of what is tried.
 
     Parameters
     ----------
-    rows : `~numpy.ndarray`
-        Probabilities, shape (n, n_bins).
-    widths : `~numpy.ndarray`
-        Of the bins, shape (n_bins,).
-    share : float
-        Of the uniform density.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Shape (n, n_bins).
-    """
-    return (1 - share) * rows + share * widths / widths.sum()
-
-
-def floor_note(share):
-    """
-    Say how much of a uniform density there is.
-
-    Parameters
-    ----------
-    share : float
-        Of the uniform density.
+    temperature : float
+        The temperature.
 
     Returns
     -------
     str
-        To be added to a sentence.
+        To begin a sentence.
     """
-    return f", uniform floor {share:.3g}"
+    bound = " (at its bound)" if _is_at_bound(temperature) else ""
+    return f"temperature {temperature:.4g}{bound}"
 
 
-def _uniform(truths):
-    return 1 / (truths.bin_edges[-1] - truths.bin_edges[0])
+def _is_at_bound(temperature):
+    return abs(np.log(temperature)) > np.log(_RANGE) - _AT_BOUND
 
 
 def tempered(rows, widths, temperature):
@@ -313,54 +286,6 @@ def tempered_at_truth(truths, temperature):
         return power[np.arange(len(logs)), bins] / (power @ widths)
 
     return binned.map_rows(at_truth, truths.log_density, truths.bins)
-
-
-def fit_floor(density, truths):
-    """
-    Find the share of a uniform density with the highest likelihood; it is concave.
-
-    Parameters
-    ----------
-    density : `~numpy.ndarray`
-        At each true redshift, shape (n,).
-    truths : Truths
-        Galaxies.
-
-    Returns
-    -------
-    float
-        At most a half.
-    """
-    uniform = _uniform(truths)
-    best = minimize_scalar(
-        lambda x: -np.sum(truths.weight * np.log((1 - x) * density + x * uniform)),
-        bounds=(1e-9, _LARGEST_FLOOR),
-        method="bounded",
-        options={"xatol": 1e-7},
-    )
-    return float(best.x)
-
-
-def floor_membership(density, truths, share):
-    """
-    Probability of each galaxy to be of its p(z), not of the floor.
-
-    Parameters
-    ----------
-    density : `~numpy.ndarray`
-        At each true redshift, without the floor, shape (n,).
-    truths : Truths
-        Galaxies.
-    share : float
-        Of the uniform density.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Shape (n,).
-    """
-    density = (1 - share) * density
-    return density / (density + share * _uniform(truths))
 
 
 def _without_excluded(truths):

@@ -8,6 +8,7 @@ import pytest
 from mantis_astro import RedshiftPDF, metrics
 from mantis_astro.calibration import (
     BestRecalibration,
+    PITRecalibration,
     TemperatureScaling,
     compare_log_scores,
     recalibrator_from_plain,
@@ -132,6 +133,9 @@ def test_a_temperature_at_its_bound_says_so(caplog):
     scaling = TemperatureScaling().fit(toy.pdf, toy.z_spec)
     assert "the temperature is at its bound, 0.05" in caplog.text
     assert "(at its bound)" in scaling.note
+    tempered = PITRecalibration(temperature=True).fit(toy.pdf, toy.z_spec)
+    assert tempered.note.startswith("temperature 0.05")
+    assert "(at its bound), PIT map" in tempered.note
 
 
 def test_bad_options_are_refused():

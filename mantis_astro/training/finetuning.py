@@ -253,7 +253,9 @@ def finetune(
     At the end the width by which p(z) are smoothed and a recalibration are fitted to
     the galaxies held out, if there are 30, see
     `~mantis_astro.calibration.BestRecalibration`: a network that stops where it is best
-    on a few hundred galaxies has p(z) that are too narrow or too broad.
+    on a few hundred galaxies has p(z) that are too narrow or too broad. Of an ensemble
+    they are fitted to the p(z) of those networks that have not seen a galaxy, mostly
+    one; the mean of all is a little broader.
 
     The new model's p(z) carry the n(z) of these galaxies (``card.n_of_z``, smoothed),
     and its ``ood_score`` tells what is unlike them, whatever it had learnt from before:
@@ -265,7 +267,7 @@ def finetune(
         raise InputSpecError(msg)
     starts = [model.with_recalibration(None) for model in photoz.members()]
     n_training = max(ensemble, len(starts))
-    parts, left, split = _gathered(
+    samples, left, split = _gathered(
         photoz, data, z_spec, ebv, weights, coord, validation, seed, n_training
     )
     loss = _as_loss(loss)
@@ -279,7 +281,7 @@ def finetune(
         spec=card.spec,
         z_edges=card.z_edges,
         n_steps=steps,
-        batch_size=min(batch_size, *map(len, parts)),
+        batch_size=min(batch_size, *map(len, samples)),
         seed=seed,
         amp="none",
         n_workers=0,
@@ -306,23 +308,23 @@ def finetune(
                 seed + k,
                 lambda done, before=k * steps: update(before + done),
             )
-            for k, galaxies in enumerate(parts)
+            for k, galaxies in enumerate(samples)
         ]
-    held_out = [_held_out_of(part, card, loss, photoz.network) for part in parts]
-    rows, pdf, before_loss = _judged(parts, held_out, [photoz] * n_training)
+    held_out = [_held_out_of(sample, card, loss, photoz.network) for sample in samples]
+    rows, pdf, before_loss = _judged(samples, held_out, [photoz] * n_training)
     within = ~left.beyond[rows]
-    z = parts[0].z[rows][within]
+    z = samples[0].z[rows][within]
     before = {"val_loss": before_loss} | density_scores(photoz.finish(pdf[within]), z)
     tuned = [result.photoz for result in results]
-    rows, pdf, after_loss = _judged(parts, held_out, tuned)
+    rows, pdf, after_loss = _judged(samples, held_out, tuned)
     tuned = tuned[0] if len(tuned) == 1 else _average(tuned, card.spec)
     tuned.network.to(next(photoz.network.parameters()).device)
-    learnt = np.unique(np.concatenate([part.rows["train"] for part in parts]))
+    learnt = np.unique(np.concatenate([sample.rows["train"] for sample in samples]))
     improved = after_loss < before_loss
     if improved:
-        tuned = _named(tuned, photoz, parts, parts[0].z[learnt])
+        tuned = _named(tuned, photoz, samples, samples[0].z[learnt])
         tuned, pdf = _calibrated(tuned, pdf[within], z)
-        tuned = _with_reference(tuned, parts[0])
+        tuned = _with_reference(tuned, samples[0])
         after = {"val_loss": after_loss} | density_scores(pdf, z)
     report = FinetuningReport(
         improved=improved,
@@ -378,9 +380,9 @@ def _average(models, spec):
         )
 
 
-def _judged(parts, held_out, models):
+def _judged(samples, held_out, models):
     """Mean p(z) of each galaxy held out, by those models that have not seen it."""
-    held_by = np.concatenate([part.rows["validation"] for part in parts])
+    held_by = np.concatenate([sample.rows["validation"] for sample in samples])
     rows, member = np.unique(held_by, return_inverse=True)
     outputs = [
         galaxies.predict(model.network, contextlib.nullcontext)
@@ -461,7 +463,8 @@ def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed, n_tra
     margin = _EDGE * (edges[-1] - edges[0])
     end = np.random.default_rng(seed).uniform(edges[-1] - margin, edges[-1], len(z))
     z = np.where(beyond, np.minimum(end, np.nextafter(edges[-1], 0)), z)
-    arrays = [
+    weights = _weights(weights, usable)
+    samples = [
         ArrayData(
             images,
             observed,
@@ -470,12 +473,12 @@ def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed, n_tra
             z_edges=card.z_edges,
             parts=np.where(usable, np.where(out, "validation", "train"), "left out"),
             seed=seed,
-            weights=_weights(weights, usable),
+            weights=weights,
             description=f"{good.sum()} galaxies with spectra",
         )
         for out in held_out
     ]
-    return arrays, _Left(int((~usable).sum()), beyond), split
+    return samples, _Left(int((~usable).sum()), beyond), split
 
 
 def _count_different(arrays, rows):
@@ -538,7 +541,7 @@ def _windows(lots, share, n):
     return np.stack([(lots + (k + 1) * share) % 1 < share for k in range(n)])
 
 
-def _named(tuned, original, parts, z):
+def _named(tuned, original, samples, z):
     """Return the new model with a card that states its origin."""
     old = original.card
     card = replace(
@@ -551,7 +554,7 @@ def _named(tuned, original, parts, z):
             f"{z.min():.3g} to {z.max():.3g}"
         ),
         training_prior="n(z) of the galaxies that it was fine-tuned on",
-        n_of_z=np.mean([part.n_of_z for part in parts], axis=0),
+        n_of_z=np.mean([sample.n_of_z for sample in samples], axis=0),
         sha256="",
         recalibration=None,
         reference=None,

@@ -117,20 +117,23 @@ def run(options):
 
 def _check_flag_names(table, options):
     """Raise an error before the work if the column of names cannot be made."""
+    from mantis_astro.redshift_table.columns import FLAG_NAMES
+
     if options.columns and "flags" not in split(options.columns):
         msg = "--flag-names writes the column flags in words: it must be in --columns"
         raise ValueError(msg)
-    if (name := f"{options.prefix}flag_names") in table.colnames:
+    if (name := options.prefix + FLAG_NAMES) in table.colnames:
         msg = f"the table has {name} already: choose another --prefix"
         raise ValueError(msg)
 
 
 def _add_flag_names(table, prefix):
     from mantis_astro.flags import flag_names
+    from mantis_astro.redshift_table.columns import FLAG_NAMES
 
     place = table.colnames.index(f"{prefix}flags") + 1
     names = flag_names(table[f"{prefix}flags"])
-    table.add_column(names, name=f"{prefix}flag_names", index=place)
+    table.add_column(names, name=prefix + FLAG_NAMES, index=place)
 
 
 def _run_in_pieces(options):

@@ -14,7 +14,10 @@ from mantis_astro.pdf.columns import (
 from mantis_astro.pdf.columns import measure as measure_column
 from mantis_astro.pdf_io.edges import EDGES_KEY, edges_to_text
 
-__all__ = ["NewColumns", "remove_redshifts"]
+__all__ = ["FLAG_NAMES", "NewColumns", "remove_redshifts"]
+
+#: Column of the flags in words, which ``mantis-astro predict --flag-names`` adds.
+FLAG_NAMES = "flag_names"
 
 
 class NewColumns:
@@ -133,7 +136,7 @@ class NewColumns:
 
 def remove_redshifts(table, prefix=""):
     """
-    Remove the columns that an earlier call added, and what ``meta`` says of them.
+    Remove the columns that an earlier call or command added, and their facts in meta.
 
     Parameters
     ----------
@@ -147,7 +150,8 @@ def remove_redshifts(table, prefix=""):
     list of str
         Names that are gone.
     """
-    names = [prefix + d.name for d in (*OUTPUT_COLUMNS, P_STAR, BANDS_USED, Z_MC)]
+    definitions = (*OUTPUT_COLUMNS, P_STAR, BANDS_USED, Z_MC)
+    names = [prefix + name for name in (*(d.name for d in definitions), FLAG_NAMES)]
     names = [name for name in names if name in table.colnames]
     table.remove_columns(names)
     if names:

@@ -315,7 +315,8 @@ def estimate_table(
     if not reads_images:
         table, reason = _with_fluxes(table, survey, unit)
     notes = list(table.meta.pop(NOTES_KEY, ()))
-    if replaced := remove_redshifts(table):
+    has_redshifts = "PZMODEL" in table.meta  # not: a column called flags of the user's
+    if has_redshifts and (replaced := remove_redshifts(table)):
         notes.append(f"redshifts of an earlier run are replaced: {', '.join(replaced)}")
     names = _names_of(table)
     if not reads_images and not reason:

@@ -265,6 +265,15 @@ def test_a_table_that_cannot_be_used_is_told_why(client, content, reason):
     assert client.get(f"/jobs/{job['id']}/galaxies").status == 409
 
 
+def test_a_column_of_the_users_is_not_replaced(client):
+    table = table_of([ask_of(3e4)])
+    table["flags"] = ["seen twice"]
+    content = write_bytes(table, "ascii.ecsv")
+    _, job = client.finish(client.post("/table?filename=t.ecsv", content))
+    assert job["state"] == "failed"
+    assert "the table has flags already" in job["message"]
+
+
 def test_a_unit_can_be_given_for_columns_without_one(client):
     rows = b"flux_ps1_g,flux_ps1_r,ebv\n20,40,0\n"
     answer = client.post("/table?filename=t.csv&unit=uJy", rows)

@@ -48,7 +48,7 @@ def set_aside(path):
 
 
 def _lock(file):
-    """Keep other processes out until the file is closed, where that can be done."""
+    """Keep other runs out until the file is closed, where that can be done."""
     if fcntl is None:
         return
     try:
@@ -122,10 +122,10 @@ class RowJournal:
         return self.path.exists() and self.path.stat().st_size > 0
 
     def _open(self):
-        self._check_header(self._header)
         self._file = self.path.open("r+b")
         try:
             _lock(self._file)
+            self._check_header(self._header)
         except BlockingIOError:
             self.close()
             msg = (
@@ -133,6 +133,9 @@ class RowJournal:
                 "file of its own"
             )
             raise MantisError(msg) from None
+        except MantisError:
+            self.close()
+            raise
 
     def __enter__(self):
         return self

@@ -113,6 +113,11 @@ def test_two_runs_do_not_write_to_one_file(path):
         pytest.raises(MantisError, match="another run writes to .*rows"),
     ):
         RowJournal(path, IDENTITY, 3)
+    with (
+        RowJournal(path, IDENTITY, 3),
+        pytest.raises(MantisError, match="another run writes to .*rows"),
+    ):
+        RowJournal(path, {"table": "another"}, 3)  # which would set it aside
     RowJournal(path, IDENTITY, 3).close()
 
 

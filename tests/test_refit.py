@@ -419,8 +419,25 @@ def test_a_small_field_is_cut_into_finer_pixels(caplog):
     coords = SkyCoord(rng.uniform(10, 10.5, 300), rng.uniform(0, 0.5, 300), unit="deg")
     with caplog.at_level(logging.INFO):
         groups = group_objects(np.zeros((300, 1)), coords)
-    assert groups.max() >= 9
-    assert "fewer than 10 pixels at nside=64" in caplog.text
+    assert groups.max() >= 29
+    assert "fewer than 30 pixels at nside=64" in caplog.text
+
+
+def test_a_sample_of_one_small_field_is_recalibrated_too(photoz, shifted):
+    """It is a few pixels of a degree: too few groups for folds, were they not cut."""
+    rng = np.random.default_rng(1)
+    ra, dec = rng.uniform(0, 1, (2, len(shifted)))
+    new, report = photoz.refit(
+        shifted,
+        shifted["z_spec"],
+        coords=SkyCoord(150 + ra, 2 + dec, unit="deg"),
+        method="ridge",
+        alphas=[0.1],
+        n_bootstrap=50,
+        rng=3,
+    )
+    assert report.n_validation > 60
+    assert new.recalibrator is not None
 
 
 def test_objects_without_a_position_are_alone():

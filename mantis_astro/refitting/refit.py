@@ -25,7 +25,6 @@ __all__ = ["refit"]
 log = logging.getLogger(__name__)
 
 _CALIBRATE = 60  # galaxies held out, below which a recalibration would be noise
-_FOLDS = 5
 _FEWEST = 50  # galaxies, and 15 of them to decide
 _PAPER = "arXiv:2310.18612"
 
@@ -96,7 +95,7 @@ def refit(
     validation_fraction : float, optional
         Share of the galaxies that is held out to decide.
     nside : int, optional
-        HEALPix resolution; doubled until there are ten pixels with galaxies.
+        HEALPix resolution; doubled until there are 30 pixels with galaxies.
     n_folds : int, optional
         Folds of the cross-validation.
     n_bootstrap : int, optional
@@ -244,13 +243,9 @@ def _check(method, validation_fraction, smoothing, n_folds, n_bootstrap):
 
 def _recalibrated(pdf, z, weights, groups):
     """Choose a recalibration, and evaluate it on galaxies held out of its fit."""
-    used = weights > 0
-    n_groups = len(np.unique(groups[used]))
-    if effective_sample_size(weights) < _CALIBRATE or n_groups < _FOLDS:
+    if effective_sample_size(weights) < _CALIBRATE:
         return None, pdf
-    best = BestRecalibration(n_folds=_FOLDS).fit(
-        pdf, z, sample_weight=weights, groups=groups
-    )
+    best = BestRecalibration().fit(pdf, z, sample_weight=weights, groups=groups)
     return best.recalibrator_, best.held_out_
 
 

@@ -10,7 +10,8 @@ __all__ = ["group_objects"]
 
 log = logging.getLogger(__name__)
 
-_FEWEST_PIXELS = 10
+# A third of them, held out, still make the folds of a cross-validation.
+_FEWEST_PIXELS = 30
 _FINEST = 8192  # nside: pixels of 26 arcsec
 
 
@@ -25,7 +26,7 @@ def group_objects(features, coords=None, *, nside=64):
     coords : `~astropy.coordinates.SkyCoord`, optional
         Positions, shape (n,); objects in a HEALPix pixel are a group.
     nside : int, optional
-        Resolution of the pixels; doubled until there are ten with objects.
+        Resolution of the pixels; doubled until there are 30 with objects.
 
     Returns
     -------

@@ -18,7 +18,8 @@ from mantis_astro.training.data.rendered import RenderedData
 from mantis_astro.training.data.simulated import SimulatedData
 from mantis_astro.training.data.stores import StoreData
 from mantis_astro.training.data.tables import SkySplit, TableData
-from mantis_astro.training.finetuning import FinetuningReport, finetune
+from mantis_astro.training.finetuning import finetune
+from mantis_astro.training.finetuning_report import FinetuningReport
 from mantis_astro.training.loop import TrainingError, TrainingResult, describe, train
 from mantis_astro.training.optimization.losses import register_loss
 from mantis_astro.training.own_bands import train_photometric

@@ -3,25 +3,19 @@
 import contextlib
 import tempfile
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from astropy.coordinates import SkyCoord
-from astropy.table import Table
 
-from mantis_astro.binned import true_redshift
 from mantis_astro.calibration import BestRecalibration
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
 from mantis_astro.models import predict_features
-from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.photoz import PhotoZ
 from mantis_astro.progress import progress_bar
-from mantis_astro.tables.coordinates import find_coordinates
-from mantis_astro.training.batches.batch import ArrayData, TrainingBatch
-from mantis_astro.training.batches.sampling import lots_by_sky
+from mantis_astro.training.batches.batch import TrainingBatch
 from mantis_astro.training.completion import calibrated
 from mantis_astro.training.configuration import (
     AugmentationConfig,
@@ -30,15 +24,14 @@ from mantis_astro.training.configuration import (
     TrainingConfig,
     ValidationConfig,
 )
-from mantis_astro.training.data.pixel_cache import cutout_arrays
+from mantis_astro.training.finetuning_report import FinetuningReport
+from mantis_astro.training.labelled_galaxies import gather
 from mantis_astro.training.loop import train
 from mantis_astro.training.optimization.losses import RedshiftLoss
 from mantis_astro.training.validation import HeldOut, density_scores
 
-__all__ = ["FinetuningReport", "finetune"]
+__all__ = ["finetune"]
 
-_LEAST = 20  # galaxies to learn from, and ten to judge by
-_LEAST_DIFFERENT = 10  # that a reference is made of
 _AT_ONCE = 1024  # galaxies whose features are computed
 _N_VECTOR = 2000  # galaxies whose features are kept
 _TARGET_WIDTH = 0.01  # in ln(1 + z): half of good p(z), so that no bin stands alone
@@ -48,17 +41,6 @@ _LOSSES = {
     "crps": LossConfig(cross_entropy=0.0, crps=20.0),
     "cross_entropy": LossConfig(cross_entropy=1.0, target_width=_TARGET_WIDTH),
 }
-_SHOWN = (
-    "val_loss",
-    "sigma_nmad",
-    "outlier_fraction_005",
-    "outlier_fraction_015",
-    "crps",
-    "cde_loss",
-    "log_score",
-    "coverage_68",
-    "pit_ks",
-)
 
 
 class _Usual(NamedTuple):
@@ -85,79 +67,6 @@ _IMAGES = _Usual(
 _CALIBRATE = 30  # galaxies held out, below which a temperature would be noise
 _LOOKS = 40  # validations of a whole training
 _PATIENCE = 12  # of them without a gain, after which it ends
-_EDGE = 0.02  # share of the redshift range that EDGE_PDF looks at
-_NSIDES = (64, 128, 256, 512, 1024, 2048)  # from a degree to two arcmin
-
-
-@dataclass(frozen=True)
-class FinetuningReport:
-    """
-    Effect of fine-tuning on galaxies held out.
-
-    Attributes
-    ----------
-    improved : bool
-        Whether the loss went down; if not, the model is the one that was given.
-    n_train, n_validation : int
-        Galaxies learnt from, and held out; of an ensemble, by any of its networks.
-    n_left_out : int
-        Galaxies without redshift, below the bins, or of which nothing is usable.
-    n_beyond : int
-        Galaxies beyond the last redshift bin, which are learnt to be there.
-    split : str
-        How galaxies were held out.
-    before, after : dict of str to float
-        Loss of both networks, and metrics of both models' p(z), on those held out, each
-        by networks that have not seen it; the recalibration of the new one is fitted
-        to four fifths of them and judged by the last, in turn.
-    n_steps : int
-        Steps taken, by all networks together.
-    smoothing : float
-        Width of the new model's smoothing, in units of 1 + z.
-    calibration : str
-        How it is recalibrated, in words.
-    z_last : float
-        Upper end of the redshift bins.
-    history : `~astropy.table.Table`
-        The course of the first network.
-    """
-
-    improved: bool
-    n_train: int
-    n_validation: int
-    n_left_out: int
-    n_beyond: int
-    split: str
-    before: dict
-    after: dict
-    n_steps: int
-    smoothing: float = 0.0
-    calibration: str = ""
-    z_last: float = np.inf
-    history: object = field(repr=False, default=None)
-
-    def __str__(self):
-        held_out = f"{self.n_validation} held out ({self.split})"
-        lines = [f"{self.n_train} galaxies learnt from, {held_out}"]
-        if self.n_left_out:
-            lines.append(f"  {self.n_left_out} left out: no redshift, or no data")
-        if self.n_beyond:
-            lines.append(
-                f"  {self.n_beyond} beyond the model's last redshift bin, z = "
-                f"{self.z_last:g}: learnt to be at that end, where p(z) get the flag "
-                "EDGE_PDF; the model cannot give them a redshift"
-            )
-        lines += [
-            f"  {name:22s} {self.before[name]:.4g} -> {self.after[name]:.4g}"
-            for name in _SHOWN
-        ]
-        if self.improved:
-            lines.append(
-                f"  p(z) smoothed by {self.smoothing:g} (1 + z), {self.calibration}"
-            )
-        else:
-            lines.append("  no better on those held out: the model is unchanged")
-        return "\n".join(lines)
 
 
 def finetune(
@@ -267,9 +176,18 @@ def finetune(
         raise InputSpecError(msg)
     starts = [model.with_recalibration(None) for model in photoz.members()]
     n_training = max(ensemble, len(starts))
-    samples, left, split = _gathered(
-        photoz, data, z_spec, ebv, weights, coord, validation, seed, n_training
+    galaxies = gather(
+        photoz,
+        data,
+        z_spec,
+        ebv=ebv,
+        weights=weights,
+        coord=coord,
+        validation=validation,
+        seed=seed,
+        n_training=n_training,
     )
+    samples = galaxies.samples
     loss = _as_loss(loss)
     card = photoz.card
     usual = _PHOTOMETRIC if card.is_photometric else _IMAGES
@@ -304,15 +222,15 @@ def finetune(
             _trained(
                 config,
                 starts[k % len(starts)],
-                galaxies,
+                sample,
                 seed + k,
                 lambda done, before=k * steps: update(before + done),
             )
-            for k, galaxies in enumerate(samples)
+            for k, sample in enumerate(samples)
         ]
     held_out = [_held_out_of(sample, card, loss, photoz.network) for sample in samples]
     rows, pdf, before_loss = _judged(samples, held_out, [photoz] * n_training)
-    within = ~left.beyond[rows]
+    within = ~galaxies.beyond[rows]
     z = samples[0].z[rows][within]
     before = {"val_loss": before_loss} | density_scores(photoz.finish(pdf[within]), z)
     tuned = [result.photoz for result in results]
@@ -328,11 +246,11 @@ def finetune(
         after = {"val_loss": after_loss} | density_scores(pdf, z)
     report = FinetuningReport(
         improved=improved,
-        n_train=int((~left.beyond[learnt]).sum()),
+        n_train=int((~galaxies.beyond[learnt]).sum()),
         n_validation=len(z),
-        n_left_out=left.n_out,
-        n_beyond=int(left.beyond.sum()),
-        split=split,
+        n_left_out=galaxies.n_left_out,
+        n_beyond=int(galaxies.beyond.sum()),
+        split=galaxies.split,
         before=before,
         after=after if improved else before,
         n_steps=sum(result.n_steps for result in results),
@@ -342,13 +260,6 @@ def finetune(
         history=results[0].history,
     )
     return (tuned if improved else photoz), report
-
-
-class _Left(NamedTuple):
-    """Number of galaxies that cannot be used, and those beyond the last bin."""
-
-    n_out: int
-    beyond: np.ndarray
 
 
 def _trained(config, start, galaxies, seed, progress):
@@ -421,124 +332,6 @@ def _as_loss(loss):
         msg = f"'loss' must be a LossConfig or one of {names}, got {loss!r}"
         raise InputSpecError(msg)
     return _LOSSES[loss]
-
-
-def _gathered(photoz, data, z_spec, ebv, weights, coord, validation, seed, n_training):
-    """Convert the input to arrays, with some galaxies held out of each training."""
-    card = photoz.card
-    if not isinstance(data, Table):
-        data = photoz.measure(data) if card.is_photometric else list(data)
-    z = true_redshift(z_spec)
-    if z.shape != (len(data),):
-        msg = f"'z_spec' must have shape ({len(data)},), as 'data', got {z.shape}"
-        raise InputSpecError(msg)
-    if isinstance(data, Table) != card.is_photometric:
-        photoz.prepare(data[:1])  # says what the model reads
-    if card.is_photometric:
-        images, observed = card.spec.arrays(data)
-    else:
-        images, observed, _ = cutout_arrays(data, card.spec)
-    dust, _ = dust_inputs(card.spec, ebv, len(data))
-    edges = card.bin_edges
-    usable = np.isfinite(z) & (z >= edges[0]) & observed.any(1)
-    beyond = usable & (z >= edges[-1])
-    good = usable & ~beyond
-    if good.sum() < _LEAST:
-        msg = (
-            f"fine-tuning needs at least {_LEAST} galaxies with a redshift from "
-            f"{edges[0]:g} to {edges[-1]:g}, got {good.sum()} of {len(data)}"
-        )
-        raise InputSpecError(msg)
-    planes = images if isinstance(images, tuple) else (images,)
-    n_different = _count_different((*planes, observed), np.flatnonzero(usable))
-    if n_different < _LEAST_DIFFERENT:
-        msg = (
-            f"fine-tuning needs at least {_LEAST_DIFFERENT} different galaxies, got "
-            f"{n_different} in {len(data)} rows: the same measurements are repeated"
-        )
-        raise InputSpecError(msg)
-    held_out, split = _held_out(
-        _positions(data, coord), good, validation, seed, n_training
-    )
-    margin = _EDGE * (edges[-1] - edges[0])
-    end = np.random.default_rng(seed).uniform(edges[-1] - margin, edges[-1], len(z))
-    z = np.where(beyond, np.minimum(end, np.nextafter(edges[-1], 0)), z)
-    weights = _weights(weights, usable)
-    samples = [
-        ArrayData(
-            images,
-            observed,
-            dust.numpy(),
-            z,
-            z_edges=card.z_edges,
-            parts=np.where(usable, np.where(out, "validation", "train"), "left out"),
-            seed=seed,
-            weights=weights,
-            description=f"{good.sum()} galaxies with spectra",
-        )
-        for out in held_out
-    ]
-    return samples, _Left(int((~usable).sum()), beyond), split
-
-
-def _count_different(arrays, rows):
-    """Count rows that differ in any array, until there are enough."""
-    seen = set()
-    for row in rows:
-        seen.add(b"".join(np.ascontiguousarray(a[row]).tobytes() for a in arrays))
-        if len(seen) == _LEAST_DIFFERENT:
-            break
-    return len(seen)
-
-
-def _weights(weights, good):
-    if weights is None:
-        return None
-    weights = np.asarray(weights, float)
-    if weights.shape != good.shape or not (np.isfinite(weights) & (weights >= 0)).all():
-        msg = f"'weights' must be {len(good)} numbers that are not negative"
-        raise InputSpecError(msg)
-    return weights / weights[good].mean()
-
-
-def _positions(data, coord):
-    if coord is not None:
-        return coord
-    if not isinstance(data, Table):
-        return SkyCoord([cutout.coord.icrs for cutout in data])
-    try:
-        coord, good = find_coordinates(data)
-    except (KeyError, ValueError):
-        return None
-    return coord if good.all() else None
-
-
-def _held_out(coord, good, share, seed, n_training):
-    """
-    Hold galaxies out by sky, in pixels small enough to have the share.
-
-    Each training has its own, and no galaxy is held out twice before all are once.
-    """
-    n = int(good.sum())
-    wanted = max(10, round(share * n))
-    others = f", others by each of {n_training} networks" if n_training > 1 else ""
-    for nside in _NSIDES if coord is not None else ():
-        held_out = _windows(
-            lots_by_sky(coord, nside=nside, seed=seed), share, n_training
-        )
-        counts = held_out[:, good].sum(1)
-        if 0.7 * wanted <= counts.min() and counts.max() <= 1.5 * wanted:
-            return held_out, f"by HEALPix pixel of nside {nside}{others}"
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(good))
-    lots = np.full(len(good), np.nan)
-    lots[order] = 1 - (np.arange(n) + 0.5) / n
-    held_out = _windows(lots, wanted / n, n_training)
-    return held_out, f"at random, for want of positions or of enough sky{others}"
-
-
-def _windows(lots, share, n):
-    """Whether lots from 0 to 1 are in each of some windows, side by side from 1 on."""
-    return np.stack([(lots + (k + 1) * share) % 1 < share for k in range(n)])
 
 
 def _named(tuned, original, samples, z):

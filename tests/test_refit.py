@@ -158,10 +158,11 @@ def test_predict_is_what_the_fit_said(photoz, refitted, other):
 
 
 def test_the_report_reads_well(refitted):
-    _, report = refitted
+    new, report = refitted
     text = str(report)
     assert text.startswith("refit accepted: the log score improves by")
     assert "fitted to 420 galaxies, decided by 180 others" in text
+    assert f"new p(z): {new.recalibrator.note}" in text
     table = report.to_table()
     assert list(table["metric"])[:2] == ["log_score", "crps"]
     assert table.meta["accepted"]
@@ -437,7 +438,7 @@ def test_a_sample_of_one_small_field_is_recalibrated_too(photoz, shifted):
         rng=3,
     )
     assert report.n_validation > 60
-    assert new.recalibrator is not None
+    assert report.calibration == new.recalibrator.note
 
 
 def test_objects_without_a_position_are_alone():

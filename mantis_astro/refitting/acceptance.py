@@ -63,6 +63,8 @@ class RefitReport:
     reach : Reach or None
         How far the labelled galaxies reach the targets, if these were given: weights,
         what they are worth, and the share of targets beyond.
+    calibration : str
+        How the new model is recalibrated, in words.
     """
 
     accepted: bool
@@ -75,6 +77,7 @@ class RefitReport:
     scores: dict = field(default_factory=dict)
     seconds: float = 0.0
     reach: Reach | None = None
+    calibration: str = ""
 
     def to_table(self):
         """
@@ -102,6 +105,7 @@ class RefitReport:
             "n_fit": self.n_fit,
             "n_validation": self.n_validation,
             "dropped": dict(self.dropped),
+            "calibration": self.calibration,
         }
         return table
 
@@ -113,6 +117,8 @@ class RefitReport:
                 f"  {self.method}, alpha {self.alpha:.3g}; fitted to {self.n_fit:,} "
                 f"galaxies, decided by {self.n_validation:,} others"
             )
+        if self.calibration:
+            lines.append(f"  new p(z): {self.calibration}")
         if self.reach is not None:
             lines.append(f"  for the targets: {self.reach}")
         lines += [f"  left out: {n:,} {reason}" for reason, n in self.dropped.items()]

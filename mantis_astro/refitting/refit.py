@@ -201,6 +201,11 @@ def refit(
     recalibrator, after = _recalibrated(
         after, sample.z[held_out], weights[held_out], groups[held_out]
     )
+    facts["calibration"] = (
+        f"not recalibrated, with fewer than {_CALIBRATE} galaxies held out"
+        if recalibrator is None
+        else recalibrator.note
+    )
     scores, verdict = compare(
         before,
         after,

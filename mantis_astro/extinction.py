@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mantis_astro.bands import BANDS, get_band
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import Flag
-from mantis_astro.fluxes import get_filter
+from mantis_astro.fluxes import (
+    HIGHEST_EBV,
+    LOWEST_EBV,
+    get_filter,
+    known_ebv,
+    read_state,
+)
 from mantis_astro.units import unit_of, without_unit
 
 __all__ = [
@@ -22,6 +29,7 @@ __all__ = [
     "EbvLike",
     "extinction_coefficients",
     "extinction_curve",
+    "find_ebv",
     "resolve_ebv",
     "select_ebv",
 ]
@@ -45,9 +53,6 @@ EXTINCTION_LAWS = {
 # Extinction at one micron for E(B-V) = 1 of the map of Schlegel et al.: their 1.32,
 # times the 0.78 that stellar colours ask for (Schlafly & Finkbeiner 2011, appendix).
 _SFD_AT_ONE_MICRON = 1.32 * 0.78
-
-# Map noise makes E(B-V) slightly negative; nothing on the sky exceeds the other.
-_LOWEST_EBV, _HIGHEST_EBV = -0.05, 100.0
 
 
 def extinction_coefficients(
@@ -200,8 +205,9 @@ def resolve_ebv(ebv, n, maps=("csfd",), *, default=0.0):
 
     Notes
     -----
-    In a column, values below -0.05 or above 100 (sentinels such as -99) count as not
-    known; values from -0.05 to 0, which the noise of maps produces, become 0.
+    In a column, values below -0.05 or not below 90 (sentinels such as -99 and 99)
+    count as not known; values from -0.05 to 0, which the noise of maps produces,
+    become 0.
 
     Examples
     --------
@@ -225,11 +231,61 @@ def resolve_ebv(ebv, n, maps=("csfd",), *, default=0.0):
         given = _column(ebv, n, len(maps))
     if not isinstance(default, Mapping):
         default = dict.fromkeys(maps, default)
-    known = (given >= _LOWEST_EBV) & (given <= _HIGHEST_EBV)  # False for NaN
+    known = np.isfinite(known_ebv(given))
     values = np.where(known, np.maximum(given, 0), [default[name] for name in maps])
     flags = np.where(known.all(axis=1), 0, int(Flag.EBV_ASSUMED))
     high = (values > Flag.HIGH_EBV.threshold).any(axis=1)
     return values, flags | np.where(high, int(Flag.HIGH_EBV), 0)
+
+
+def find_ebv(table, ebv):
+    """
+    Find E(B-V) of each row of a table.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table; its column ``ebv``, in any case, counts if nothing else is given.
+    ebv : None, float, array_like, str or mapping of str to these
+        As for `PhotoZ.add_redshifts`.
+
+    Returns
+    -------
+    None, float, array_like or dict of str to these
+        Names of columns replaced by the columns.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        If there is not one value for each row.
+    """
+    if ebv is None:
+        names = [name for name in table.colnames if name.lower() == "ebv"]
+        ebv = "ebv" if "ebv" in names else next(iter(names), None)
+    if isinstance(ebv, str):
+        if ebv not in table.colnames:
+            msg = f"no column '{ebv}' of E(B-V); there are {', '.join(table.colnames)}"
+            raise KeyError(msg)
+        return _where_known(table, ebv)
+    if isinstance(ebv, Mapping):
+        return {dust_map: find_ebv(table, values) for dust_map, values in ebv.items()}
+    if np.ndim(ebv) and len(ebv) != len(table):
+        msg = f"'ebv' has {len(ebv)} values for {len(table)} rows"
+        raise ValueError(msg)
+    return ebv
+
+
+def _where_known(table, name):
+    """Take a column of E(B-V), without what photometry assumed to be 0."""
+    is_assumed = (
+        read_state(table).is_corrected and name == "ebv" and "flags" in table.colnames
+    )
+    if not is_assumed:
+        return table[name]
+    assumed = (np.asarray(table["flags"]) & int(Flag.EBV_ASSUMED)) != 0
+    return np.where(assumed, np.nan, without_unit(table[name], table[name].unit))
 
 
 def select_ebv(ebv, rows):
@@ -268,14 +324,13 @@ def _column(ebv, n, n_maps):
         return np.full((n, n_maps), np.nan)
     unit = unit_of(ebv)
     is_magnitude = unit is None or u.Unit(unit).is_equivalent(u.mag)
-    values = without_unit(ebv, u.mag if is_magnitude else u.one)
-    if values.ndim == 0 and not (
-        np.isnan(values) or _LOWEST_EBV <= values <= _HIGHEST_EBV
-    ):
-        msg = (
-            f"'ebv' must be between {_LOWEST_EBV} and {_HIGHEST_EBV:g} mag, "
-            f"got {values}"
-        )
+    try:
+        values = without_unit(ebv, u.mag if is_magnitude else u.one)
+    except (TypeError, ValueError) as error:
+        msg = f"'ebv' must be numbers, in magnitudes if they have a unit: {error}"
+        raise InputSpecError(msg) from None
+    if values.ndim == 0 and np.isnan(known_ebv(values)) and not np.isnan(values):
+        msg = f"'ebv' must be from {LOWEST_EBV} to {HIGHEST_EBV:g} mag, got {values}"
         raise ValueError(msg)
     if values.ndim == 0:
         return np.full((n, n_maps), float(values))

@@ -14,13 +14,12 @@ from mantis_astro import adaptation, redshift_table, refitting
 from mantis_astro.calibration import Smoothing
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
-from mantis_astro.extinction import resolve_ebv
+from mantis_astro.extinction import find_ebv, resolve_ebv
 from mantis_astro.fluxes import SENTINELS
 from mantis_astro.models import Committee, CommitteeConfig, load_model, save_model
 from mantis_astro.models.reference_files import encoder_sha256
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.prediction import Inference, Predictor
-from mantis_astro.redshift_table.batches import find_ebv
 from mantis_astro.shift import ReferenceStatistics, ShiftReport
 from mantis_astro.shift.verdict import LEVEL
 from mantis_astro.tables.coordinates import find_coordinates
@@ -679,7 +678,7 @@ class PhotoZ(Predictor):
             Where the cutouts of a table of positions come from, as for
             `add_redshifts`.
         ebv : float, array_like, mapping or str, optional
-            As for `PhotoZ.predict`, or `add_redshifts` if it is a table of positions.
+            As for `PhotoZ.predict`, or `add_redshifts` if it is a table.
         coords : `~astropy.coordinates.SkyCoord`, optional
             Positions, shape (n,), so that whole patches of sky are held out; those of
             a table of positions are used unless others are given.
@@ -1000,7 +999,7 @@ class PhotoZ(Predictor):
             )
             raise InputSpecError(msg)
         fluxes = spec.read(table, missing=missing)
-        ebv = redshift_table.find_ebv(table, ebv)
+        ebv = find_ebv(table, ebv)
         return spec.measured(spec.to_tensor(fluxes, ebv).images), fluxes.bands
 
     def _is_of_positions(self, data, source):

@@ -20,7 +20,7 @@ from mantis_astro.calibration import recalibrator_from_plain
 from mantis_astro.calibration.recalibrator import META_KEY
 from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError, PlaceholderModelWarning
-from mantis_astro.extinction import select_ebv
+from mantis_astro.extinction import find_ebv, select_ebv
 from mantis_astro.flags import FLAG_TABLE, Flag
 from mantis_astro.fluxes import SENTINELS, Fluxes, find_bands
 from mantis_astro.models import predict_both, predict_features, predict_probability
@@ -147,10 +147,11 @@ class Predictor:
             a photometric model, a table with columns such as ``flux_ps1_g`` and
             ``flux_err_ps1_g``, see `~mantis_astro.fluxes.read_fluxes`. Of images, such
             a model measures the fluxes first, see `measure`.
-        ebv : float, array_like or mapping, optional
+        ebv : float, array_like, mapping or str, optional
             Galactic E(B-V) in magnitudes, for all objects or one each; a mapping gives
-            it map by map (``{"csfd": ..., "planck": ...}``). Where it is not given or
-            not finite the model's default is used, and flagged.
+            it map by map (``{"csfd": ..., "planck": ...}``); the name of a column if
+            the data are a table. By default a table's column ``ebv``. Where it is not
+            given or not finite the model's default is used, and flagged.
         dihedral : bool, optional
             Average p(z) over the eight orientations of each image, at eight times the
             cost.
@@ -180,9 +181,9 @@ class Predictor:
         ``card.training_prior`` and ``card.n_of_z``; `RedshiftPDF.reweight` divides it
         out and brings in another.
         """
+        self.check_dihedral(dihedral)
         if isinstance(data, Table):
             return self._predict_table(data, ebv, missing)
-        self.check_dihedral(dihedral)
         predict: Callable = partial(self._predict_cutouts, dihedral=dihedral)
         if self.card.is_photometric:
             predict = self._predict_measured
@@ -288,7 +289,7 @@ class Predictor:
         ----------
         data : sequence of MultibandCutout, table or `~mantis_astro.fluxes.Fluxes`
             What the model reads; or images for a photometric one, to be measured first.
-        ebv : float, array_like or mapping, optional
+        ebv : float, array_like, mapping or str, optional
             As for `predict`.
 
         Returns
@@ -302,6 +303,8 @@ class Predictor:
             If the data are not what the model reads.
         """
         if isinstance(data, Table | Fluxes) == self.card.is_photometric:
+            if isinstance(data, Table):
+                ebv = find_ebv(data, ebv)
             return self.card.spec.to_tensor(data, ebv)
         if not self.card.is_photometric:
             msg = (
@@ -509,12 +512,13 @@ class Predictor:
         return pdf.add_flags(self.measured_flags(table))
 
     def _predict_table(self, table, ebv, missing):
-        _check_used_up(ebv, len(table))
         parts, bands, used = [], None, None
         if self.card.is_photometric:
+            ebv = find_ebv(table, ebv)
             table = self.card.spec.read(table, missing=missing)
             if not self.card.bands:
                 bands, used = table.bands, table.observed
+        _check_used_up(ebv, len(table))
         for start in range(0, len(table), _ROWS):
             rows = slice(start, start + _ROWS)
             prepared = self.prepare(table[rows], select_ebv(ebv, rows))

@@ -29,6 +29,7 @@ from mantis_astro.models import (
     shapley_values,
 )
 from mantis_astro.photometry import Circular
+from mantis_astro.refitting import feature_table
 from mantis_astro.tables import read_table
 from mantis_astro.training import TableData, TrainingConfig, finetune
 
@@ -110,6 +111,29 @@ def test_redshifts_are_added_to_a_table(photoz, table):
     assert np.array_equal(added["pz"], pdf.probability)
     assert ((added["p_star"] > 0) & (added["p_star"] < 1)).all()
     assert not any("MISSING" in name for name in decode_flags(int(added["flags"][0])))
+
+
+def test_the_column_of_ebv_is_read_by_all_methods_alike(photoz, table):
+    some, options = table[:40], {"steps": 1, "progress": False}
+
+    def answers(**ebv):
+        tuned, _ = finetune(photoz, some, some["z_spec"], **ebv, **options)
+        return [
+            photoz.add_redshifts(some, **ebv)["pz"],
+            photoz.predict(some, **ebv).probability,
+            photoz.features(some, **ebv),
+            feature_table(photoz, some, **ebv)["features"],
+            tuned.predict(some, ebv=0.0).probability,
+        ]
+
+    found, given, named = (
+        answers(**ebv) for ebv in ({}, {"ebv": some["ebv"]}, {"ebv": "ebv"})
+    )
+    for values, expected, same in zip(found, given, named, strict=True):
+        np.testing.assert_array_equal(values, expected)
+        np.testing.assert_array_equal(same, expected)
+    without, _ = finetune(photoz, some, some["z_spec"], ebv=0.0, **options)
+    assert (without.predict(some, ebv=0.0).probability != found[-1]).any()
 
 
 def test_rows_without_anything_are_told(photoz, table):

@@ -187,7 +187,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            (["--ebv", "-3"], "'ebv' must be between -0.05 and 100 mag, got -3.0"),
+            (["--ebv", "-3"], "'ebv' must be from -0.05 to 90 mag, got -3.0"),
             (["--ebv", "dust"], "no column 'dust' of E(B-V)"),
             (["--columns", "z"], "'columns' may hold"),
             (["--chunk", "0"], "'chunk' must be at least 1"),

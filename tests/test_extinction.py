@@ -3,16 +3,17 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import MaskedColumn
+from astropy.table import MaskedColumn, Table
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mantis_astro.bands import BANDS, get_band
-from mantis_astro.exceptions import MissingBandError
+from mantis_astro.exceptions import InputSpecError, MissingBandError
 from mantis_astro.extinction import (
     EXTINCTION_LAWS,
     extinction_coefficients,
     extinction_curve,
+    find_ebv,
     resolve_ebv,
 )
 from mantis_astro.flags import Flag
@@ -158,6 +159,26 @@ def test_a_map_that_is_left_out_is_not_known():
     assert flags[0] == Flag.EBV_ASSUMED | Flag.HIGH_EBV
 
 
+@pytest.mark.parametrize("mark", [-99, -999.0, 99, 99.9, 999, 1e20])
+def test_marks_of_catalogues_are_no_ebv(mark):
+    values, flags = resolve_ebv([0.1, mark], 2, default=0.02)
+    assert values[:, 0].tolist() == [0.1, 0.02]
+    assert flags.tolist() == [0, Flag.EBV_ASSUMED]
+
+
+@pytest.mark.parametrize("ebv", [["0.1", ""], [0.1, 0.2] * u.uJy])
+def test_what_is_no_number_of_magnitudes_is_told(ebv):
+    with pytest.raises(InputSpecError, match="'ebv' must be numbers, in magnitudes"):
+        resolve_ebv(ebv, 2)
+
+
+def test_the_column_that_is_written_so_comes_first():
+    table = Table({"EBV": [0.5], "ebv": [0.1]})
+    assert find_ebv(table, None) is table["ebv"]
+    assert find_ebv(table["EBV",], None)[0] == 0.5
+    assert find_ebv(Table({"e": [0.1]}), None) is None
+
+
 def test_the_noise_of_a_map_below_zero_becomes_zero():
     values, flags = resolve_ebv([-0.003], 1)
     assert values.tolist() == [[0.0]]
@@ -186,7 +207,7 @@ def test_the_input_is_not_changed():
 @pytest.mark.parametrize(
     ("ebv", "message"),
     [
-        (-1, r"'ebv' must be between -0\.05 and 100 mag, got -1\.0"),
+        (-1, r"'ebv' must be from -0\.05 to 90 mag, got -1\.0"),
         ([0.1, 0.2], r"have shape \(3,\) or \(3, 1\), got shape \(2,\)"),
         ({"sfd": 0.1}, r"'ebv' may name the maps csfd; got \['sfd'\]"),
     ],

@@ -3,9 +3,11 @@
 import numpy as np
 
 from mantis_astro.catalogs.columns import find_cell, find_name, numbers
+from mantis_astro.fluxes import known_ebv
 
 __all__ = ["find_ebv", "find_extinction"]
 
+_MOST = 90.0  # magnitudes; what is beyond marks what is not known
 _NAMES = ("ebv", "e_bv", "e(b-v)", "ebv_sfd", "ebv_csfd", "mw_ebv", "sfd_ebv")
 
 
@@ -29,7 +31,7 @@ def find_ebv(table, catalogs):
     """
     name = find_name(table, [*(n for c in catalogs for n in c.ebv), *_NAMES])
     if name is not None:
-        return numbers(table[name], name), name
+        return known_ebv(numbers(table[name], name)), name
     for catalog in catalogs:
         found = {b: _extinction_of(table, catalog, b) for b in catalog.bands}
         found = {
@@ -73,7 +75,8 @@ def _extinction_of(table, catalog, letter):
     index = list(catalog.bands).index(letter)
     cell = find_cell(table, catalog.extinction, letter, index)
     if cell is not None:
-        return numbers(cell.of(table), str(cell))
+        extinction = numbers(cell.of(table), str(cell))
+        return np.where(np.abs(extinction) < _MOST, extinction, np.nan)
     cell = find_cell(table, catalog.transmission, letter, index)
     if cell is None:
         return None

@@ -30,6 +30,7 @@ from mantis_astro.fluxes import (
     SENTINELS,
     FluxState,
     flux_columns,
+    known_ebv,
     read_fluxes,
     to_njy,
 )
@@ -229,10 +230,6 @@ def _find_columns(table, survey, columns, unit, system, softening):
     catalogs = [get_catalog(one) for one in surveys]
     entries = find_named(table, columns or {}, catalogs, measure)
     bands = [entry.band for entry in entries]
-    twice = [str(band) for band in dict.fromkeys(bands) if bands.count(band) > 1]
-    if twice:
-        msg = f"'columns' has more than one for {', '.join(twice)}"
-        raise InputSpecError(msg)
     taken = {cell.name for e in entries for cell in (e.value, e.error) if cell}
     others, absent = [], []
     for catalog in catalogs:
@@ -304,8 +301,9 @@ def _find_ebv(table, ebv, catalogs):
         if name is None:
             msg = f"no column '{ebv}' of E(B-V); there are {', '.join(table.colnames)}"
             raise KeyError(msg)
-        return numbers(table[name], name), name
+        return known_ebv(numbers(table[name], name)), name
     values = numbers(ebv, "ebv") if hasattr(ebv, "dtype") else np.array(ebv, float)
+    values = known_ebv(values)
     if values.ndim and values.shape != (len(table),):
         msg = f"'ebv' has shape {values.shape} for {len(table)} objects"
         raise InputSpecError(msg)

@@ -88,7 +88,7 @@ def add_spectra_arguments(sub):
     sub.add_argument("-o", "--output", required=True, help="model to write")
     sub.add_argument("--overwrite", action="store_true", help="replace the output")
     sub.add_argument("--z-spec", default="z_spec", help="column of the redshifts")
-    sub.add_argument("--ebv", help="column of E(B-V)")
+    sub.add_argument("--ebv", help="column of E(B-V), or one number for all")
     sub.add_argument("--seed", type=int, default=0, help="seed of order and split")
     add_photometry_arguments(sub)
 
@@ -110,11 +110,12 @@ def given(values):
 
 
 def read_spectra(options):
-    """Read a table with redshifts; return it, the redshifts, and E(B-V) or None."""
+    """Read a table with redshifts; return it, the redshifts, and E(B-V) or its name."""
     _check_free(options.output, replace=options.overwrite)
     table = read_galaxies(options.table, options)
-    check_columns(table, *filter(None, (options.z_spec, options.ebv)))
-    return table, table[options.z_spec], table[options.ebv] if options.ebv else None
+    ebv = number_or_name(options.ebv)
+    check_columns(table, options.z_spec, *([ebv] if isinstance(ebv, str) else []))
+    return table, table[options.z_spec], ebv
 
 
 def save_if_better(photoz, output, *, is_better):

@@ -39,18 +39,17 @@ def run(options):
     table, z_spec, ebv = read_spectra(options)
     source = find_source(options)
     photoz = load_photoz(options.model, for_tables=source is None)
-    targets, targets_ebv = None, None
+    targets = None
     if options.targets:
         targets = read_galaxies(options.targets, options)
-        check_columns(targets, *filter(None, (options.ebv,)))
-        targets_ebv = targets[options.ebv] if options.ebv else None
+        check_columns(targets, *([ebv] if isinstance(ebv, str) else []))
     new, report = photoz.refit(
         table,
         z_spec,
         source=source,
         ebv=ebv,
         targets=targets,
-        targets_ebv=targets_ebv,
+        targets_ebv=ebv,
         method=options.method,
         rng=options.seed,
     )

@@ -24,7 +24,14 @@ from mantis_astro.fluxes.magnitudes import (
     mag_ab_to_flux,
     magnitude_error,
 )
-from mantis_astro.fluxes.state import FluxState, as_observed, read_state
+from mantis_astro.fluxes.state import (
+    HIGHEST_EBV,
+    LOWEST_EBV,
+    FluxState,
+    as_observed,
+    known_ebv,
+    read_state,
+)
 from mantis_astro.fluxes.zero_points import (
     AB_ZERO_POINT_NJY,
     SENTINELS,
@@ -38,6 +45,8 @@ from mantis_astro.fluxes.zero_points import (
 
 __all__ = [
     "AB_ZERO_POINT_NJY",
+    "HIGHEST_EBV",
+    "LOWEST_EBV",
     "POGSON",
     "SENTINELS",
     "FluxState",
@@ -54,6 +63,7 @@ __all__ = [
     "get_filter",
     "is_linear_in_flux",
     "is_sentinel_magnitude",
+    "known_ebv",
     "list_filters",
     "mag_ab_to_flux",
     "magnitude_error",

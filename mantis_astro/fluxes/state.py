@@ -7,7 +7,18 @@ import numpy as np
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.units import without_unit
 
-__all__ = ["FluxState", "as_observed", "read_state"]
+__all__ = [
+    "HIGHEST_EBV",
+    "LOWEST_EBV",
+    "FluxState",
+    "as_observed",
+    "known_ebv",
+    "read_state",
+]
+
+# Map noise makes E(B-V) slightly negative; what catalogues write where there is none
+# (99, -999, ...) is beyond the other, and no galaxy is seen through so much dust.
+LOWEST_EBV, HIGHEST_EBV = -0.05, 90.0
 
 # Keys of a table's meta: flat and short, so that they fit the header of a FITS file.
 _DUST, _COEFFICIENTS, _APERTURE = "FLUXDUST", "FLUXEXT", "FLUXAPER"
@@ -94,6 +105,31 @@ def read_state(table):
     return FluxState(_IS_CORRECTED.get(dust), coefficients, meta.get(_APERTURE, ""))
 
 
+def known_ebv(values):
+    """
+    Leave out numbers that are no E(B-V).
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        E(B-V) in magnitudes, as a catalogue has it.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        NaN where it is below `LOWEST_EBV` or not below `HIGHEST_EBV`, such as -999.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mantis_astro.fluxes import known_ebv
+    >>> known_ebv(np.array([0.02, -0.001, -99.0, 99.0]))
+    array([ 0.02 , -0.001,    nan,    nan])
+    """
+    known = (values >= LOWEST_EBV) & (values < HIGHEST_EBV)  # False for NaN
+    return np.where(known, values, np.nan)
+
+
 def as_observed(fluxes, table):
     """
     Undo the correction of fluxes for Galactic dust, if there was one.
@@ -134,7 +170,7 @@ def as_observed(fluxes, table):
             "Measure them without 'ebv', or give fluxes that are not corrected"
         )
         raise InputSpecError(msg)
-    ebv = np.nan_to_num(without_unit(table["ebv"], table["ebv"].unit))
+    ebv = np.nan_to_num(known_ebv(without_unit(table["ebv"], table["ebv"].unit)))
     coefficients = np.array([state.coefficients.get(band, 0.0) for band in bands])
     dimming = 10 ** (-0.4 * ebv[:, None] * coefficients)
     return replace(

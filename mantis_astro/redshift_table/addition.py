@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.table import QTable
 
-from mantis_astro.extinction import resolve_ebv, select_ebv
+from mantis_astro.extinction import find_ebv, resolve_ebv, select_ebv
 from mantis_astro.flags import Flag, flag_counts
 from mantis_astro.fluxes import SENTINELS
 from mantis_astro.pdf import RedshiftPDF
 from mantis_astro.prediction import Inference
 from mantis_astro.progress import progress_bar
-from mantis_astro.redshift_table.batches import find_ebv, fingerprint, open_rows
+from mantis_astro.redshift_table.batches import fingerprint, open_rows
 from mantis_astro.redshift_table.columns import NewColumns, remove_redshifts
 from mantis_astro.redshift_table.domain import DomainWatch
 from mantis_astro.tables.journal import RowJournal

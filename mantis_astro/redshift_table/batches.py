@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import logging
-from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +14,10 @@ from mantis_astro.bands import list_bands
 from mantis_astro.cutouts import CutoutSource
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.flags import Flag
-from mantis_astro.fluxes import SENTINELS, find_bands, read_state
+from mantis_astro.fluxes import SENTINELS, find_bands
 from mantis_astro.tables.coordinates import find_coordinates
-from mantis_astro.units import without_unit
 
-__all__ = ["Batch", "find_ebv", "fingerprint", "open_rows"]
+__all__ = ["Batch", "fingerprint", "open_rows"]
 
 _ROWS = 8192  # rows of photometry prepared at once
 
@@ -328,55 +326,6 @@ def _check_source(source):
         )
         raise TypeError(msg)
     return source
-
-
-def find_ebv(table, ebv):
-    """
-    Find E(B-V) of each row.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        The table.
-    ebv : None, float, array_like, str or mapping of str to these
-        As for `PhotoZ.add_redshifts`.
-
-    Returns
-    -------
-    None, float, array_like or dict of str to these
-        Names of columns replaced by the columns.
-
-    Raises
-    ------
-    KeyError
-        If there is no such column.
-    ValueError
-        If there is not one value for each row.
-    """
-    if ebv is None:
-        ebv = next((name for name in table.colnames if name.lower() == "ebv"), None)
-    if isinstance(ebv, str):
-        if ebv not in table.colnames:
-            msg = f"no column '{ebv}' of E(B-V); there are {', '.join(table.colnames)}"
-            raise KeyError(msg)
-        return _where_known(table, ebv)
-    if isinstance(ebv, Mapping):
-        return {dust_map: find_ebv(table, values) for dust_map, values in ebv.items()}
-    if np.ndim(ebv) and len(ebv) != len(table):
-        msg = f"'ebv' has {len(ebv)} values for {len(table)} rows"
-        raise ValueError(msg)
-    return ebv
-
-
-def _where_known(table, name):
-    """Take a column of E(B-V), without what photometry assumed to be 0."""
-    is_assumed = (
-        read_state(table).is_corrected and name == "ebv" and "flags" in table.colnames
-    )
-    if not is_assumed:
-        return table[name]
-    assumed = (np.asarray(table["flags"]) & int(Flag.EBV_ASSUMED)) != 0
-    return np.where(assumed, np.nan, without_unit(table[name], table[name].unit))
 
 
 def fingerprint(columns):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mantis_astro.extinction import select_ebv
-from mantis_astro.redshift_table.batches import find_ebv, open_rows
+from mantis_astro.extinction import find_ebv, select_ebv
+from mantis_astro.redshift_table.batches import open_rows
 
 __all__ = ["table_features"]
 

@@ -26,7 +26,7 @@ def explain(photoz, data, reference, *, k=5, ebv=None):
         shape (m, n_feature).
     k : int, optional
         How many for each object.
-    ebv : float, array_like or mapping, optional
+    ebv : float, array_like, mapping or str, optional
         As for `PhotoZ.predict`.
 
     Returns

@@ -65,7 +65,7 @@ def refit(
     z_spec : array_like or `~astropy.units.Quantity`
         Spectroscopic redshifts, shape (n,). Galaxies where it is masked, NaN or beyond
         the model's bins are left out and counted, as are those without data.
-    ebv : float, array_like or mapping, optional
+    ebv : float, array_like, mapping or str, optional
         As for `PhotoZ.predict`.
     coords : `~astropy.coordinates.SkyCoord`, optional
         Positions, shape (n,). Whole HEALPix pixels are held out then, so that what a
@@ -79,7 +79,7 @@ def refit(
         have; at least five. Labelled galaxies are weighted to look like them, in the
         fit and in the decision, times ``sample_weight``; and nothing is changed if
         more than a fifth of the targets have no labelled galaxies like them.
-    targets_ebv : float, array_like or mapping, optional
+    targets_ebv : float, array_like, mapping or str, optional
         E(B-V) of the targets, as ``ebv``.
     method : str, optional
         ``"logistic"``: multinomial logistic regression that begins at the last layer

@@ -55,7 +55,7 @@ def feature_table(photoz, data, *, ebv=None):
         The model.
     data : iterable of MultibandCutout, or `~astropy.table.Table`
         What the model reads; the columns of a table are kept.
-    ebv : float, array_like or mapping, optional
+    ebv : float, array_like, mapping or str, optional
         As for `PhotoZ.predict`.
 
     Returns
@@ -86,7 +86,7 @@ def features_of(photoz, data, ebv=None):
     data : MultibandCutout, iterable of them, `~astropy.table.Table` or array
         What the model reads; a table from `feature_table`; or an array of features of
         this model, shape (n, n_feature).
-    ebv : float, array_like or mapping, optional
+    ebv : float, array_like, mapping or str, optional
         As for `PhotoZ.predict`; not used with features.
 
     Returns
@@ -122,7 +122,7 @@ def label(photoz, data, z_spec, *, ebv=None):
         As for `features_of`.
     z_spec : array_like or `~astropy.units.Quantity`
         Redshifts, shape (n,); masked or NaN where there is none.
-    ebv : float, array_like or mapping, optional
+    ebv : float, array_like, mapping or str, optional
         As for `features_of`.
 
     Returns

@@ -103,7 +103,7 @@ def finetune(
     z_spec : array_like
         Their redshifts, shape (n,); those that are masked, NaN or below the model's
         bins are left out. Galaxies beyond the last bin are learnt to be at its end.
-    ebv : float, array_like or mapping, optional
+    ebv : float, array_like, mapping or str, optional
         As for `PhotoZ.predict`.
     weights : array_like, optional
         Weight of each galaxy in the loss, shape (n,): that of `shift`, for example.

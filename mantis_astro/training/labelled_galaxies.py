@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import InputSpecError
+from mantis_astro.extinction import find_ebv
 from mantis_astro.models.inputs import dust_inputs
 from mantis_astro.tables.coordinates import find_coordinates
 from mantis_astro.training.batches.batch import ArrayData
@@ -83,6 +84,8 @@ def gather(
         images, observed = card.spec.arrays(data)
     else:
         images, observed, _ = cutout_arrays(data, card.spec)
+    if isinstance(data, Table):
+        ebv = find_ebv(data, ebv)
     dust, _ = dust_inputs(card.spec, ebv, len(data))
     edges = card.bin_edges
     usable = np.isfinite(z) & (z >= edges[0]) & observed.any(1)

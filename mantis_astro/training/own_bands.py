@@ -7,7 +7,7 @@ import numpy as np
 from mantis_astro.bands import get_bands
 from mantis_astro.binned import true_redshift
 from mantis_astro.exceptions import InputSpecError
-from mantis_astro.extinction import resolve_ebv
+from mantis_astro.extinction import find_ebv, resolve_ebv
 from mantis_astro.fluxes import find_bands, read_fluxes
 from mantis_astro.models import ModelCard, PhotometricConfig, PhotometrySpec
 from mantis_astro.photoz import PhotoZ
@@ -58,11 +58,10 @@ def train_photometric(
         Redshifts, shape (n,); rows where they are masked or NaN are left out.
     bands : sequence of str, optional
         Bands to read; by default all that the table has.
-    ebv : array_like, optional
-        E(B-V) in magnitudes, shape (n,), for the network to read, as
-        `~mantis_astro.dust.resolve_ebv` takes it. Where it is not known it counts as
-        the usual one; without any the network reads none, which is right for fluxes
-        that are corrected.
+    ebv : float, array_like or str, optional
+        E(B-V) in magnitudes for the network to read, for all or one each, or the name
+        of its column; by default the column ``ebv`` if there is one. Where it is not
+        known it counts as the usual one; without any the network reads none.
     weights, coord
         As for `finetune`.
     name : str, optional
@@ -112,7 +111,7 @@ def train_photometric(
         what = "columns such as 'flux_ps1_g'" if not bands else "a redshift in 'z_spec'"
         msg = f"'table' must have {what}"
         raise InputSpecError(msg)
-    dust, _ = resolve_ebv(ebv, len(table), (_MAP,), default=np.nan)
+    dust, _ = resolve_ebv(find_ebv(table, ebv), len(table), (_MAP,), default=np.nan)
     known = dust[np.isfinite(dust)]
     usual_ebv = (float(np.median(known)),) if known.size else ()
     ebv = dust[:, 0] if known.size else None

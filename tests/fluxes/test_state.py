@@ -105,6 +105,12 @@ def test_what_photometry_assumed_is_assumed_by_the_network(galaxies, plain, phot
     np.testing.assert_array_equal(found["p_flags"], expected["p_flags"])
 
 
+def test_a_mark_in_the_column_of_ebv_corrects_nothing():
+    meta = {"FLUXDUST": "corrected", "FLUXEXT": "ps1.g 3.0"}
+    table = QTable({"flux_ps1_g": [5.0, 5.0] * u.nJy, "ebv": [-99.0, 99.0]}, meta=meta)
+    assert as_observed(read_fluxes(table), table).flux.tolist() == [[5], [5]]
+
+
 @pytest.mark.parametrize("lost", ["ebv", "FLUXEXT"])
 def test_a_correction_that_cannot_be_undone_is_refused(corrected, photoz, lost):
     table = QTable(corrected, copy=True)

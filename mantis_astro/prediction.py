@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Table
+from astropy.table import Row, Table
 
 from mantis_astro import __version__
 from mantis_astro.bands import get_band, get_survey, list_bands
@@ -189,12 +189,7 @@ class Predictor:
             predict = self._predict_measured
         if isinstance(data, MultibandCutout):
             return predict([data], ebv)[0]
-        if isinstance(data, str | bytes | dict) or not hasattr(data, "__iter__"):
-            msg = (
-                "'data' must be a MultibandCutout, an iterable of them, or a table of "
-                f"photometry, got {type(data)}"
-            )
-            raise TypeError(msg)
+        self._check_kind(data)
         return predict(data, ebv)
 
     def features(
@@ -218,6 +213,7 @@ class Predictor:
         """
         if isinstance(data, MultibandCutout):
             data = [data]
+        self._check_kind(data)
         prepared = self.prepare(data if isinstance(data, Table) else list(data), ebv)
         return predict_features(self.network, prepared.images, prepared.ebv)
 
@@ -494,6 +490,18 @@ class Predictor:
         surveys = [get_survey(band.survey) for band in bands if band.survey]
         papers = [*self.card.citations, *(survey.reference for survey in surveys)]
         return list(dict.fromkeys(papers))
+
+    @staticmethod
+    def _check_kind(data):
+        """Raise an error if data are neither cutouts nor a table, before any work."""
+        is_other = isinstance(data, str | bytes | dict | Row) or hasattr(data, "iloc")
+        if is_other or not hasattr(data, "__iter__"):
+            msg = (
+                "'data' must be a MultibandCutout, an iterable of them, or a table of "
+                f"photometry, got {type(data)}; QTable.from_pandas takes a DataFrame, "
+                "and table[:1] is a table of one row"
+            )
+            raise TypeError(msg)
 
     def _predict_cutouts(self, cutouts, ebv, *, dihedral):
         cutouts = iter(cutouts)

@@ -331,3 +331,10 @@ def test_the_command_line_predicts_with_it(photoz, table, tmp_path):
     assert np.array_equal(written["bands_used"], expected["bands_used"])
     assert np.allclose(written["p_star"], expected["p_star"])
     assert written.meta["PZBANDS"] == expected.meta["PZBANDS"]
+
+
+@pytest.mark.parametrize("method", ["predict", "features"])
+def test_a_frame_and_a_row_are_told_to_be_no_table(photoz, table, method):
+    for wrong in (table[0], table[:2]["flux_decam_g",].to_pandas()):
+        with pytest.raises(TypeError, match="'data' must be a MultibandCutout"):
+            getattr(photoz, method)(wrong)

@@ -1,12 +1,21 @@
 """Columns of a table by their names in any case, and their numbers."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.units import without_unit
 
-__all__ = ["Cell", "find_cell", "find_name", "looks_like_redshifts", "numbers"]
+__all__ = [
+    "Cell",
+    "find_cell",
+    "find_name",
+    "get_cell",
+    "looks_like_redshifts",
+    "numbers",
+]
 
 # What text files have where there is no number.
 _NOTHING = {"", "null", "nan", "none", "n/a", "na", "-", "--", "...", "inf", "-inf"}
@@ -72,6 +81,55 @@ def find_name(table, names):
         if name.lower() in there:
             return there[name.lower()]
     return None
+
+
+def get_cell(table, name):
+    """
+    Return the column, or the place in one, that a user names.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    name : str
+        Name of a column, in any case; with a place in brackets, ``"FLUX_APER[1]"``, if
+        it has several numbers for each object.
+
+    Returns
+    -------
+    Cell
+        As the table writes it.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        `~mantis_astro.exceptions.InputSpecError` if it is not one number for each
+        object.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from mantis_astro.catalogs.columns import get_cell
+    >>> str(get_cell(Table({"FLUX_APER": [[1.0, 2.0]]}), "flux_aper[1]"))
+    'FLUX_APER[1]'
+    """
+    found, place = find_name(table, [name]), None
+    if found is None and (match := re.fullmatch(r"(.+)\[(\d+)\]", name)):
+        found, place = find_name(table, [match[1]]), int(match[2])
+    if found is None:
+        msg = f"no column '{name}'; there are {', '.join(table.colnames)}"
+        raise KeyError(msg)
+    shape = getattr(table[found], "shape", (0,))[1:]
+    if place is None and not shape:
+        return Cell(found)
+    if place is None or len(shape) != 1 or place >= shape[0]:
+        msg = f"column '{found}' has numbers of shape {shape} for each object"
+        if len(shape) == 1:
+            msg += f": name one of them, '{found}[0]' to '{found}[{shape[0] - 1}]'"
+        raise InputSpecError(msg)
+    return Cell(found, place)
 
 
 def find_cell(table, pattern, letter, index):

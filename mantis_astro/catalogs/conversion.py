@@ -10,6 +10,7 @@ from astropy.utils.masked import Masked
 from mantis_astro.catalogs.columns import find_name, numbers
 from mantis_astro.fluxes import (
     AB_ZERO_POINT_NJY,
+    SENTINELS,
     is_sentinel_magnitude,
     njy_from_ab,
     to_flux,
@@ -17,7 +18,7 @@ from mantis_astro.fluxes import (
 )
 from mantis_astro.units import unit_of
 
-__all__ = ["as_flux_columns", "look_like_magnitudes"]
+__all__ = ["as_flux_columns", "is_brightness", "look_like_magnitudes"]
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _ONLY_MAGNITUDES = 10.0, 30.0
 _MOST_SENTINELS = 3  # a catalogue has few numbers that stand for nothing
 
 
-def as_flux_columns(table, entry, extinction=None):
+def as_flux_columns(table, entry, extinction=None, *, missing=SENTINELS):
     """
     Convert the columns of a band to a flux and its error.
 
@@ -41,6 +42,8 @@ def as_flux_columns(table, entry, extinction=None):
         The columns.
     extinction : `~numpy.ndarray`, optional
         Magnitudes to undo the correction with, of magnitudes that are corrected.
+    missing : sequence of float, optional
+        Numbers that mark a magnitude as not observed.
 
     Returns
     -------
@@ -54,13 +57,11 @@ def as_flux_columns(table, entry, extinction=None):
     Raises
     ------
     ValueError
-        `~astropy.units.UnitsError` if the numbers have no unit and are no magnitudes.
+        `~astropy.units.UnitsError` if the numbers have no unit and are no magnitudes,
+        or the unit of the errors is not that of an error of theirs.
     """
     measure = entry.measure
     values = numbers(entry.value.of(table), str(entry.value))
-    errors = np.full(len(values), np.nan)
-    if entry.error is not None:
-        errors = numbers(entry.error.of(table), str(entry.error))
     left_out = Counter()
 
     def leave_out(which, why):
@@ -73,15 +74,23 @@ def as_flux_columns(table, entry, extinction=None):
     leave_out(_flagged(table, entry), "flagged")
     leave_out(_of_bad_quality(table, entry), "of bad quality")
     unit = _unit(entry, unit_of(entry.value.of(table)), values)
+    errors = _errors(table, entry, unit)
     if unit in _MAGNITUDES:
+        leave_out(values == 0, "0")  # no galaxy is as bright as Vega
+        leave_out(np.isin(values, missing), _listed(missing))
         is_limit = is_sentinel_magnitude(errors) | (errors < 0)
         if measure.needs_error and entry.error is not None:
             is_limit |= np.isnan(errors)
         leave_out(~is_sentinel_magnitude(values) & is_limit, "upper limits")
         _tell_of_no_magnitudes(entry, values)
+        if extinction is not None:
+            leave_out(
+                ~is_sentinel_magnitude(values) & np.isnan(extinction),
+                "extinction not known",
+            )
         flux, flux_err = _from_magnitudes(entry, values, errors, unit, extinction)
     else:
-        flux, flux_err = _from_fluxes(table, entry, values, errors, unit)
+        flux, flux_err = _from_fluxes(entry, values, errors, unit)
     return flux, flux_err, dict(left_out)
 
 
@@ -145,7 +154,49 @@ def _from_magnitudes(entry, values, errors, unit, extinction):
     return factor * flux, factor * flux_err
 
 
-def _from_fluxes(table, entry, values, errors, unit):
+def _errors(table, entry, unit):
+    """
+    Errors in the unit of the fluxes, or in mag of magnitudes; NaN where not known.
+
+    They are infinite where an inverse variance of 0 says that nothing was observed.
+    """
+    if entry.error is None:
+        return np.full(len(table), np.nan)
+    column = entry.error.of(table)
+    errors = numbers(column, str(entry.error))
+    wanted = u.mag if unit in _MAGNITUDES else unit
+    own, is_inverse = unit_of(column), entry.measure.is_inverse_variance
+    own = getattr(own, "function_unit", own)  # mag of mag(AB)
+    if isinstance(own, u.UnrecognizedUnit) or own == u.dimensionless_unscaled:
+        own = None
+    worth = None if own is None else _worth(own, wanted)
+    root = None if own is None else _worth(own**-0.5, wanted)
+    if root is not None:
+        worth, is_inverse = root, True
+    elif worth is None and not is_inverse and own is not None:
+        msg = (
+            f"column '{entry.error}' of errors of {entry.band} is in {own}, and "
+            f"'{entry.value}' in {unit}: correct the unit of one of them"
+        )
+        raise u.UnitsError(msg)
+    if is_inverse:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            errors = np.where(errors <= 0, np.inf, errors**-0.5)
+    return errors if worth is None else worth * errors
+
+
+def _worth(unit, wanted):
+    """Express a unit in one of magnitudes or fluxes; None if it is no such unit."""
+    if unit == wanted:
+        return 1.0
+    if wanted == u.mag:
+        return unit.to(u.mag) if unit.is_equivalent(u.mag) else None
+    if not _is_flux(unit) or not _is_flux(wanted):
+        return None
+    return float(to_njy(1 * unit) / to_njy(1 * wanted))
+
+
+def _from_fluxes(entry, values, errors, unit):
     """Fluxes in a unit that is worth what one of the catalogue's is."""
     measure = entry.measure
     if unit == _COUNTS:
@@ -154,13 +205,6 @@ def _from_fluxes(table, entry, values, errors, unit):
         worth = float(to_njy(1 * unit))
         if measure.system == "Vega" and unit.is_equivalent(u.mgy):
             worth = float(to_njy(to_flux(1 * unit, band=entry.band, system="Vega")))
-    if measure.is_inverse_variance:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            errors = np.where(errors <= 0, np.inf, errors**-0.5)
-    elif entry.error is not None:
-        own = unit_of(entry.error.of(table))
-        if own is not None and _is_flux(own) and own != unit:
-            errors = errors * float(to_njy(1 * own) / to_njy(1 * unit))
     of_catalog = u.Unit(worth * _zero_point_factor(entry) * u.nJy)
     return tuple(
         Masked(numbers_, mask=np.isnan(numbers_)) * of_catalog
@@ -175,7 +219,7 @@ def _zero_point_factor(entry):
 
 def _unit(entry, own, values):
     """Find the unit of numbers: the column's if it is of fluxes, or the record's."""
-    if own is not None and (own in _MAGNITUDES or _is_flux(own)):
+    if is_brightness(own):
         return own
     unit = entry.measure.unit
     if unit is not None and unit != u.dimensionless_unscaled:
@@ -185,12 +229,36 @@ def _unit(entry, own, values):
         low, high = _LIKE_MAGNITUDES
         if good.size and ((good > low) & (good < high)).all():
             return u.mag
+        if all(map(_is_mark, values[np.isfinite(values)])):
+            return u.mag  # of nothing, whatever the unit
     has = "has no unit" if own is None else f"is in {own}, which is no flux"
     msg = (
         f"column '{entry.value}' of {entry.band} {has}: pass its unit as unit=, "
         "such as 'nJy', 'nmgy' or 'mag'"
     )
     raise u.UnitsError(msg)
+
+
+def is_brightness(unit):
+    """
+    Return whether a unit is one of magnitudes or fluxes.
+
+    Parameters
+    ----------
+    unit : unit or None
+        What a column has.
+
+    Returns
+    -------
+    bool
+        False for None and for units that astropy does not know.
+    """
+    return unit is not None and (unit in _MAGNITUDES or _is_flux(unit))
+
+
+def _is_mark(value):
+    """Whether a number is 99, -999.0, 99.99 or the like."""
+    return set(f"{abs(value):g}") <= {"9", "."} and abs(value) >= 90
 
 
 def _is_flux(unit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 
@@ -15,8 +16,13 @@ from numpy.typing import ArrayLike
 from mantis_astro.binned import true_redshift
 from mantis_astro.catalogs.catalog import Catalog, Measure
 from mantis_astro.catalogs.columns import find_name, looks_like_redshifts, numbers
-from mantis_astro.catalogs.conversion import as_flux_columns, look_like_magnitudes
+from mantis_astro.catalogs.conversion import (
+    as_flux_columns,
+    is_brightness,
+    look_like_magnitudes,
+)
 from mantis_astro.catalogs.dust import find_ebv, find_extinction
+from mantis_astro.catalogs.per_band import PerBand
 from mantis_astro.catalogs.recognition import (
     find_bands_of,
     find_named,
@@ -36,6 +42,7 @@ from mantis_astro.fluxes import (
 )
 from mantis_astro.tables import read_table
 from mantis_astro.tables.coordinates import find_coordinate_columns, find_coordinates
+from mantis_astro.units import unit_of
 
 __all__ = ["read_photometry"]
 
@@ -43,6 +50,8 @@ log = logging.getLogger(__name__)
 
 #: Key of the table's meta with what was understood, one sentence each.
 NOTES_KEY = "PHOTNOTE"
+
+_INVERSE_VARIANCE = re.compile("ivar|inv(erse)?_?var", re.IGNORECASE)
 
 # Names of redshifts and identifiers, the surest first.
 _Z_SPEC = ("z_spec", "zspec", "spec_z", "specz", "z_sp", "zsp", "redshift", "zpec")
@@ -84,16 +93,18 @@ def read_photometry(
         or what `register_catalog` made known; several for matched tables.
     columns : mapping of str to str or pair of str, optional
         For each band its column, or its columns of values and errors:
-        ``{"decam_g": ("g", "g_err")}``. Bands are as `~mantis_astro.get_band` takes
-        them or, beside ``survey``, as that survey writes them. What is named here
-        counts before what the survey has. Errors whose name has ``ivar`` in it are
-        inverse variances. Without ``survey`` and ``columns`` the names of the columns
-        have to tell.
+        ``{"decam_g": ("g", "g_err")}``; ``"FLUX_APER[1]"`` names one of several numbers
+        in a column. Bands are as `~mantis_astro.get_band` takes them or, beside
+        ``survey``, as that survey writes them. What is named here counts before what
+        the survey has. Errors whose name has ``ivar`` or ``invvar`` in it, or whose
+        unit is that of one, are inverse variances. Without ``survey`` and ``columns``
+        the names of the columns have to tell.
     unit : str, unit or mapping, optional
         Of ``columns`` that have none in the table, for all or by band: ``"mag"``,
         ``"nJy"``, ``"nmgy"``, ... By default numbers like magnitudes are that.
     system : {"AB", "Vega"} or mapping, optional
-        System of magnitudes and maggies in ``columns``, for all or by band.
+        System of magnitudes and maggies in ``columns``, for all or by band; AB where
+        nothing else is given.
     softening : float, `~astropy.units.Quantity` or mapping, optional
         Softening of asinh magnitudes in ``columns``, in nJy if a plain number, for all
         or by band.
@@ -113,7 +124,7 @@ def read_photometry(
     keep : iterable of str or "all", optional
         Columns to take along; by default identifiers.
     missing : sequence of float, optional
-        Fluxes that mark what was not observed, in the unit of the columns.
+        Numbers that mark what was not observed, in the unit of the columns.
 
     Returns
     -------
@@ -143,7 +154,8 @@ def read_photometry(
     magnitudes, fluxes before magnitudes. Fluxes are given as they were observed:
     corrections for dust are undone where they are known. Not observed is what is
     masked, NaN, a sentinel (99, -99, -999, -9999; in some surveys 0), what has an
-    inverse variance of 0, an upper limit, and what the survey flags as failed.
+    inverse variance of 0, a magnitude of exactly 0, an upper limit, and what the survey
+    flags as failed.
 
     Examples
     --------
@@ -210,25 +222,44 @@ def _as_table(source):
 
 def _find_columns(table, survey, columns, unit, system, softening):
     """Find the columns of bands, and remarks on them."""
+    units = PerBand("unit", unit, _unit)
+    systems = PerBand("system", system, _system, default="AB")
+    softenings = PerBand("softening", softening, to_njy)
+    named = []
 
     def measure(band, value, error=""):
-        own, soft = _of_band(unit, band), _of_band(softening, band)
+        named.append(str(band))
+        soft = softenings.of(band)
         return Measure(
             value,
             error,
-            None if own is None else u.Unit(own),
-            system=_of_band(system, band),
-            softening={} if soft is None else {"": to_njy(soft) / AB_ZERO_POINT_NJY},
-            is_inverse_variance="ivar" in error.lower(),
+            units.of(band),
+            system=systems.of(band),
+            softening={} if soft is None else {"": soft / AB_ZERO_POINT_NJY},
+            is_inverse_variance=bool(_INVERSE_VARIANCE.search(error)),
             aperture="",
         )
 
+    def check_options():
+        for option in (units, systems, softenings):
+            option.check_read(named)
+        unused = [o.name for o in (units, systems, softenings) if o.is_given]
+        if unused and not named:
+            log.warning(
+                "%s: of columns= alone, and none are named there; those of the survey "
+                "are read as it writes them",
+                " and ".join(f"'{name}'" for name in unused),
+            )
+
     if not survey and not columns:
         entries, others = guess_columns(table, measure)
+        check_options()
         return entries, _told(entries, others)
     surveys = [survey] if isinstance(survey, str | Catalog) else survey or []
     catalogs = [get_catalog(one) for one in surveys]
     entries = find_named(table, columns or {}, catalogs, measure)
+    check_options()
+    _tell_of_units(table, entries, unit)
     bands = [entry.band for entry in entries]
     taken = {cell.name for e in entries for cell in (e.value, e.error) if cell}
     others, absent = [], []
@@ -258,8 +289,36 @@ def _find_columns(table, survey, columns, unit, system, softening):
     return entries, notes
 
 
-def _of_band(given, band):
-    return given.get(band) if isinstance(given, Mapping) else given
+def _unit(name):
+    try:
+        return u.Unit(name)
+    except ValueError:
+        msg = "it is no unit of astropy, such as 'mag', 'mag(AB)', 'nJy' or 'nmgy'"
+        raise ValueError(msg) from None
+
+
+def _system(name):
+    systems = {"ab": "AB", "vega": "Vega"}
+    if str(name).lower() not in systems:
+        msg = "it is 'AB' or 'Vega'"
+        raise ValueError(msg)
+    return systems[str(name).lower()]
+
+
+def _tell_of_units(table, entries, unit):
+    """Warn of columns whose own unit counts before that of the call."""
+    for entry in entries:
+        own, asked = unit_of(entry.value.of(table)), entry.measure.unit
+        is_asked = unit is not None and asked is not None
+        if is_asked and is_brightness(own) and own != asked:
+            log.warning(
+                "column '%s' of %s is in %s, which counts before unit='%s': if it is "
+                "not, correct the unit of the column",
+                entry.value,
+                entry.band,
+                own,
+                asked,
+            )
 
 
 def _told(entries, others):
@@ -325,7 +384,9 @@ def _convert(table, entries, ebv, missing, corrected):
             extinction = find_extinction(table, entry, ebv)
         undone[entry] = extinction is not None
         names = flux_columns(entry.band)
-        *fluxes, left_out[entry] = as_flux_columns(table, entry, extinction)
+        *fluxes, left_out[entry] = as_flux_columns(
+            table, entry, extinction, missing=missing
+        )
         columns[names[0]], columns[names[1]] = fluxes
         if extinction is not None and entry.measure.unit != u.mag:
             dimming[entry.band] = 10 ** (-0.4 * extinction)
@@ -334,12 +395,15 @@ def _convert(table, entries, ebv, missing, corrected):
     result, notes = QTable(), []
     for j, entry in enumerate(entries):
         factor = dimming.get(entry.band, 1.0)
+        unknown = read.observed[:, j] & ~np.isfinite(factor * np.ones(len(table)))
+        if unknown.any():
+            left_out[entry]["extinction not known"] = int(np.count_nonzero(unknown))
         for name, values in zip(
             flux_columns(entry.band), (read.flux, read.flux_err), strict=True
         ):
             flux = factor * values[:, j]
             result[name] = Masked(flux, mask=np.isnan(flux)) * u.nJy
-        n_none = int(np.count_nonzero(~read.observed[:, j]))
+        n_none = int(np.count_nonzero(~read.observed[:, j] | unknown))
         if n_none:
             why = [f"{reason}: {count:,}" for reason, count in left_out[entry].items()]
             why = f" ({', '.join(why)})" if why else ""
@@ -352,6 +416,11 @@ def _convert(table, entries, ebv, missing, corrected):
 
 def _state(entries, undone, corrected):
     """Return the dust correction and the aperture of fluxes."""
+    if corrected is not None and all(entry.catalog for entry in entries):
+        log.warning(
+            "'corrected': of columns= alone, and none are named there; of those of the "
+            "survey it is known"
+        )
     states = {
         entry: corrected
         if entry.catalog is None

@@ -12,6 +12,7 @@ from mantis_astro.catalogs.columns import (
     Cell,
     find_cell,
     find_name,
+    get_cell,
     looks_like_redshifts,
 )
 from mantis_astro.catalogs.registry import list_catalogs, plain_name
@@ -129,12 +130,27 @@ def find_named(table, columns, catalogs, make_measure):
                 f"each band, got {given!r} for {key}"
             )
             raise InputSpecError(msg)
-        cells = [Cell(_there(table, name)) for name in names]
+        cells = [get_cell(table, name) for name in names]
         letters = (c.bands[key] for c in catalogs if key in c.bands)
-        entries.append(
-            BandColumns(get_band(next(letters, key)), make_measure(key, *names), *cells)
-        )
+        band = get_band(next(letters, key))
+        entries.append(BandColumns(band, make_measure(key, *names), *cells))
+    _check_named_once(entries)
     return entries
+
+
+def _check_named_once(entries):
+    """Raise an error if bands are named twice, or have the same brightness."""
+    bands = [str(entry.band) for entry in entries]
+    cells = [str(entry.value) for entry in entries]
+    for names, of in ((bands, "for"), (cells, "that read")):
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if twice:
+            msg = f"'columns' has more than one {of} {', '.join(twice)}"
+            raise InputSpecError(msg)
+    for entry in entries:
+        if str(entry.error) in cells:
+            msg = f"'columns' has '{entry.error}' as an error and as a brightness"
+            raise InputSpecError(msg)
 
 
 def guess_columns(table, make_measure):
@@ -294,14 +310,6 @@ def _names_of_error(name):
     kinds = re.findall("mag|flux", name, flags=re.IGNORECASE)
     inner = [name.replace(k, f"{k}{e}", 1) for k in kinds for e in ("_err", "err")]
     return chain(tail, head, inner)
-
-
-def _there(table, name):
-    found = find_name(table, [name])
-    if found is None:
-        msg = f"no column '{name}'; there are {', '.join(table.colnames)}"
-        raise KeyError(msg)
-    return found
 
 
 def _listed(names):

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Row
 
 from mantis_astro.bands import band_of_suffix, get_band, get_bands, get_survey
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.fluxes.magnitudes import POGSON, has_depth
 from mantis_astro.fluxes.zero_points import SENTINELS, to_njy
 from mantis_astro.units import unit_of, without_unit
@@ -176,7 +177,8 @@ def read_fluxes(table, bands=None, *, missing=SENTINELS, default_unit=None):
     Raises
     ------
     ValueError
-        `~astropy.units.UnitsError` if a column is not of fluxes, or has no unit.
+        `~astropy.units.UnitsError` if a column is not of fluxes, or has no unit;
+        `~mantis_astro.exceptions.InputSpecError` if it is not one number a row.
 
     Notes
     -----
@@ -208,12 +210,12 @@ def read_fluxes(table, bands=None, *, missing=SENTINELS, default_unit=None):
         name, name_err = flux_columns(band)
         if name not in table.colnames:
             continue
-        column = _with_unit(table[name], name, default_unit)
+        column = _checked(table[name], name, default_unit)
         values = _njy(column, name)
         marked = np.isin(without_unit(column, column.unit), missing)
         bad_error = np.zeros(len(table), bool)
         if name_err in table.colnames:
-            errors = _with_unit(table[name_err], name_err, default_unit)
+            errors = _checked(table[name_err], name_err, default_unit)
             errors = _njy_error(errors, name_err, column, values)
             if len(missing):
                 bad_error = ~marked & (np.isinf(errors) | (errors <= 0))
@@ -231,8 +233,12 @@ def read_fluxes(table, bands=None, *, missing=SENTINELS, default_unit=None):
     return fluxes
 
 
-def _with_unit(column, name, default_unit):
-    """Check that a column has a unit, or give it the default one."""
+def _checked(column, name, default_unit):
+    """Check that a column is numbers with a unit, or give it the default one."""
+    if len(column.shape) != 1 or column.dtype.kind in "SU":
+        kind = "text" if column.dtype.kind in "SU" else f"of shape {column.shape}"
+        msg = f"column '{name}' must have one number for each object, and is {kind}"
+        raise InputSpecError(msg)
     if column.unit is not None:
         return column
     if default_unit is None:

@@ -102,6 +102,105 @@ class TestNamedColumns:
             plain(table["flux_unwise_W1"]), np.array([5, 7]) * worth
         )
 
+    @pytest.mark.parametrize(
+        ("unit", "error_unit", "errors", "njy"),
+        [
+            ("mag", "mmag", [100.0, 100.0], jansky(20) * 0.04 * np.log(10)),
+            ("uJy", "Jy", [1e-6, 1e-6], 1000),
+            ("uJy", "nmgy", [1.0, 1.0], 3631),
+            ("uJy", "nJy(-2)", [1e-6, 1e-6], 1000),
+            ("nmgy", "uJy(-2)", [4.0, 4.0], 500),
+            ("mag", "1 / mag2", [100.0, 100.0], jansky(20) * 0.04 * np.log(10)),
+            ("nJy", "", [7.0, 7.0], 7),
+        ],
+    )
+    def test_errors_in_a_unit_of_their_own(self, unit, error_unit, errors, njy):
+        rows = Table({"g": [20.0, 20.0], "dg": errors})
+        rows["g"].unit, rows["dg"].unit = unit, error_unit
+        table = read_photometry(rows, columns={"decam_g": ("g", "dg")})
+        np.testing.assert_allclose(plain(table["flux_err_decam_g"]), [njy, njy])
+
+    @pytest.mark.parametrize(("unit", "other"), [("mag", "uJy"), ("uJy", "mag")])
+    def test_errors_of_another_kind_are_refused(self, unit, other):
+        rows = Table({"g": [20.0], "dg": [0.1]})
+        rows["g"].unit, rows["dg"].unit = unit, other
+        message = f"column 'dg' of errors of decam_g is in {other}, and 'g' in {unit}"
+        with pytest.raises(u.UnitsError, match=message):
+            read_photometry(rows, columns={"decam_g": ("g", "dg")})
+
+    def test_inverse_variances_of_magnitudes(self):
+        rows = Table({"g": [20.0, 20.0], "g_invvar": [100.0, 0.0]})
+        table = read_photometry(rows, columns={"decam_g": ("g", "g_invvar")})
+        error = jansky(20) * 0.04 * np.log(10)
+        np.testing.assert_allclose(plain(table["flux_decam_g"]), [jansky(20), NAN])
+        np.testing.assert_allclose(plain(table["flux_err_decam_g"]), [error, NAN])
+
+    @pytest.mark.parametrize(
+        "nothing", [[99.0, -99.0], [NAN, -999.0], [99.99, NAN], [NAN, NAN]]
+    )
+    def test_a_band_without_a_measurement_needs_no_unit(self, nothing):
+        rows = own()
+        rows["K"] = nothing
+        columns = {"decam_g": "g", "twomass_Ks": "K"}
+        for some in (rows, rows[1:], rows[:0]):
+            table = read_photometry(some, columns=columns)
+            assert table["flux_twomass_Ks"].mask.all()
+        rows["K"] = [999.5, 99.0]
+        with pytest.raises(u.UnitsError, match="column 'K' of twomass_Ks has no unit"):
+            read_photometry(rows, columns=columns)
+
+    def test_marks_of_magnitudes(self):
+        rows = Table({"g": [20.0, 0.0, 30.0]})
+        rows["g"].unit = "mag"
+        table = read_photometry(rows, columns={"hsc_g": "g"}, missing=(30.0,))
+        assert table["flux_hsc_g"].mask.tolist() == [False, True, True]
+        why = "hsc_g: 2 of 3 not observed (0: 1, 30: 1)"
+        assert why in table.meta["PHOTNOTE"]
+
+    def test_one_of_several_apertures(self):
+        rows = Table({"MAG_APER": [[20.0, 19.0]], "MAGERR_APER": [[0.1, 0.2]]})
+        columns = {"hsc_g": ("mag_aper[1]", "MAGERR_APER[1]")}
+        table = read_photometry(rows, columns=columns)
+        np.testing.assert_allclose(plain(table["flux_hsc_g"]), jansky(19))
+        error = jansky(19) * 0.08 * np.log(10)
+        np.testing.assert_allclose(plain(table["flux_err_hsc_g"]), error)
+        for name in ("MAG_APER", "MAG_APER[2]"):
+            with pytest.raises(
+                InputSpecError, match=r"'MAG_APER\[0\]' to 'MAG_APER\[1"
+            ):
+                read_photometry(rows, columns={"hsc_g": name})
+
+    def test_options_of_a_band_by_any_of_its_names(self):
+        options = {"system": {"WISE_W1": "vega"}, "unit": {"ps1.g": "uJy"}}
+        columns = {"wise_w1": "g", "ps1_g": "flux1"}
+        table = read_photometry(own(), columns=columns, **options)
+        np.testing.assert_allclose(plain(table["flux_wise_w1"])[0], jansky(22.699))
+        np.testing.assert_allclose(plain(table["flux_ps1_g"]), [5000, 7000])
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"system": {"decam_r": "Vega"}}, "'system' names decam_r, for which no"),
+            ({"unit": {"x": "mag"}}, "'unit' names x, .* it may name decam_g"),
+            ({"softening": {"decam_r": 3}}, "'softening' names decam_r"),
+            ({"system": "ST"}, "'system' of decam_g cannot be 'ST'"),
+            ({"unit": "nanomaggies"}, "'unit' of decam_g cannot be 'nanomaggies'"),
+            ({"softening": 1 * u.m}, "'softening' of decam_g cannot be"),
+        ],
+    )
+    def test_options_without_effect_or_sense_are_refused(self, options, message):
+        with pytest.raises(InputSpecError, match=message):
+            read_photometry(own(), columns={"decam_g": ("g", "dg")}, **options)
+
+    def test_options_that_do_not_count_are_told(self, caplog):
+        rows = Table({"j_m": [15.0], "h_m": [14.0]})
+        read_photometry(rows, survey="2mass", unit="uJy", corrected=True)
+        assert "'unit': of columns= alone" in caplog.text
+        assert "'corrected': of columns= alone" in caplog.text
+        rows["j_m"].unit = "Jy"
+        read_photometry(rows, columns={"twomass_J": "j_m"}, unit="uJy")
+        assert "is in Jy, which counts before unit='uJy'" in caplog.text
+
     def test_asinh_magnitudes(self):
         table = read_photometry(own(), columns={"hsc_g": "g"}, softening=400.0)
         expected = 800 * np.sinh(-0.4 * np.log(10) * 20 - np.log(400 / 3631e9))
@@ -136,6 +235,8 @@ class TestNamedColumns:
             ({"decam_g": ("g", "dg", "RA")}, InputSpecError, "or a pair"),
             ({"decam_g": 3}, InputSpecError, "or a pair"),
             ({"decam_g": "g", "DECAM_G": "dg"}, InputSpecError, "more than one for d"),
+            ({"decam_g": "g", "hsc_r": "G"}, InputSpecError, "one that read g"),
+            ({"hsc_r": ("g", "g")}, InputSpecError, "'g' as an error and as a bri"),
         ],
     )
     def test_wrong_ones_are_named(self, columns, error, message):
@@ -229,6 +330,15 @@ class TestDust:
             plain(table["flux_legacysurvey_g"]), jansky(20 + 0.3214)
         )
         np.testing.assert_allclose(plain(table["ebv"]), 0.1)
+
+    @pytest.mark.parametrize("kind", ["mag", "flux"])
+    def test_marks_of_ebv_undo_nothing(self, kind):
+        rows = Table({f"dered_{kind}_g": [20.0] * 3, "EBV": [0.1, -99.0, 99.0]})
+        table = read_photometry(rows, survey="legacy survey")
+        assert table["flux_legacysurvey_g"].mask.tolist() == [False, True, True]
+        assert table["ebv"].mask.tolist() == [False, True, True]
+        why = "legacysurvey.g: 2 of 3 not observed (extinction not known: 2)"
+        assert why in table.meta["PHOTNOTE"]
 
     @pytest.mark.parametrize("corrected", [True, False, None])
     def test_of_named_columns_the_caller_knows(self, corrected):

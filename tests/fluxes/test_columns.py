@@ -7,6 +7,7 @@ from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
 from mantis_astro.bands import get_band
+from mantis_astro.exceptions import InputSpecError
 from mantis_astro.fluxes import find_bands, flux_columns, read_fluxes
 
 
@@ -174,3 +175,14 @@ def test_fluxes_of_a_filter_alone_are_read_and_known_to_be_faint(caplog):
     np.testing.assert_allclose(fluxes.flux[0], 3 * 3631)
     assert not fluxes.observed[1, 0]
     assert "Vega" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [([[1.0, 2.0]], r"of shape \(1, 2\)"), (["bright"], "text")],
+)
+def test_a_column_that_is_not_one_number_a_row_is_refused(column, kind):
+    table = Table({"flux_ps1_g": column})
+    message = f"'flux_ps1_g' must have one number for each object, and is {kind}"
+    with pytest.raises(InputSpecError, match=message):
+        read_fluxes(table, default_unit=u.nJy)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mantis_astro.exceptions import InputSpecError
+from mantis_astro.tables.csv_text import NO_NUMBER
 from mantis_astro.units import without_unit
 
 __all__ = [
@@ -17,8 +18,7 @@ __all__ = [
     "numbers",
 ]
 
-# What text files have where there is no number.
-_NOTHING = {"", "null", "nan", "none", "n/a", "na", "-", "--", "...", "inf", "-inf"}
+_NOTHING = NO_NUMBER | {"nan", "inf", "-inf"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import gzip
 import logging
 import sys
 import warnings
-from itertools import takewhile
+from contextlib import nullcontext
 from pathlib import Path
 
 from astropy.io import ascii as text_formats
@@ -14,6 +14,7 @@ from astropy.table import QTable
 from mantis_astro._optional import require
 from mantis_astro.atomic import atomic_file, check_folder
 from mantis_astro.tables.arrow import to_arrow
+from mantis_astro.tables.csv_text import find_csv_layout, with_numbers
 from mantis_astro.tables.foreign import read_hdf5, read_parquet
 from mantis_astro.tables.formats import (
     FLAT_FORMATS,
@@ -26,7 +27,6 @@ from mantis_astro.tables.formats import (
 
 __all__ = [
     "check_writable",
-    "count_comments",
     "format_of",
     "head_beside",
     "layout_of",
@@ -68,14 +68,16 @@ def read_table(path):
         A file whose name ends in ``.ecsv``, ``.fits``, ``.parquet``, ``.hdf5``,
         ``.h5``, ``.asdf``, ``.csv``, ``.vot`` or ``.xml`` (also ``.gz`` for ECSV, FITS
         and CSV); other names are read as text with a guessed layout. ``"-"`` reads ECSV
-        or CSV from standard input. Lines of CSV before the names of the columns that
-        start with ``#`` are skipped, such as the ``#Table1`` of SkyServer.
+        or CSV from standard input. Lines of CSV that start with ``#`` are skipped
+        before the names of the columns, such as the ``#Table1`` of SkyServer, unless
+        the last has the names. CSV may be separated by semicolons, tabs or bars.
 
     Returns
     -------
     `~astropy.table.QTable`
         The table, with units. NaN in FITS and VOTable, null in Parquet and empty text
-        in ECSV and CSV are masked. A file that `write_table` wrote beside CSV or
+        in ECSV and CSV are masked, and NA, N/A, None, null and the like where all else
+        in a column of CSV is numbers. A file that `write_table` wrote beside CSV or
         VOTable gives types, units and meta back.
 
     Raises
@@ -214,10 +216,8 @@ def read_content(content, layout, name, *, texts=(), has_head=False):
         options["astropy_native"] = True  # or times would be two numbers each
     elif layout in ("ascii.csv", "ascii") and isinstance(content, Path):
         options["encoding"] = "utf-8-sig"  # with or without a byte-order mark
-    if layout == "ascii.csv" and isinstance(content, Path):
-        with open_text(content) as lines:
-            options["header_start"] = count_comments(lines)
     if layout == "ascii.csv" and not has_head:
+        content, options["delimiter"] = _without_comments(content, name)
         options["fill_values"] = [(word, "0") for word in _MISSING_WORDS]
     if layout == "ascii.csv" and texts:  # 007 is a name
         as_text = [text_formats.convert_numpy(str)]
@@ -231,7 +231,26 @@ def read_content(content, layout, name, *, texts=(), has_head=False):
     except (KeyError, OSError, TypeError, ValueError, IndexError) as error:
         msg = f"cannot read {name} as {layout}: {error}"
         raise ValueError(msg) from error
+    if layout in ("ascii.csv", "ascii") and not has_head:
+        table = with_numbers(table, texts=texts)
     return with_text(table)
+
+
+def _without_comments(content, name):
+    """CSV from the names of the columns on, and the separator."""
+    is_file = isinstance(content, Path)
+    try:
+        with open_text(content) if is_file else nullcontext(content) as lines:
+            layout = find_csv_layout(lines)
+        if not layout.n_comment and not layout.is_marked:
+            return content, layout.separator
+        with open_text(content) if is_file else nullcontext(content) as lines:
+            filled = [line.rstrip("\r\n") for line in lines if line.strip()]
+    except UnicodeDecodeError as error:
+        msg = f"{name} is not text in UTF-8: {error}"
+        raise ValueError(msg) from None
+    filled = filled[layout.n_comment :]
+    return [layout.names(filled[0]), *filled[1:]], layout.separator
 
 
 def open_text(path):
@@ -250,24 +269,6 @@ def open_text(path):
     """
     opened = gzip.open if path.suffix == ".gz" else open
     return opened(path, "rt", encoding="utf-8-sig", newline="")
-
-
-def count_comments(lines):
-    """
-    Count the lines of comment before the names of the columns of CSV.
-
-    Parameters
-    ----------
-    lines : iterable of str
-        The lines of the file; read up to the first that is no comment.
-
-    Returns
-    -------
-    int
-        How many start with ``#``; blank lines do not count.
-    """
-    filled = (line for line in lines if line.strip())
-    return sum(1 for _ in takewhile(lambda line: line.startswith("#"), filled))
 
 
 def write_table(table, path, *, overwrite=False):

@@ -75,6 +75,8 @@ def _column_of(name, values):
         plain = np.array([bool(value) for value in values.to_pylist()], dtype=bool)
     elif types.is_integer(kind) or types.is_floating(kind):
         plain = np.asarray(values.fill_null(0), dtype=kind.to_pandas_dtype())
+    elif types.is_decimal(kind):
+        plain = np.asarray(values.cast("float64").fill_null(0))
     elif types.is_null(kind):
         plain = np.full(len(values), np.nan)
     elif types.is_timestamp(kind) or types.is_date(kind):

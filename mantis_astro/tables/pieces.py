@@ -12,8 +12,8 @@ from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
 from mantis_astro._optional import require
+from mantis_astro.tables.csv_text import find_csv_layout
 from mantis_astro.tables.files import (
-    count_comments,
     layout_of,
     open_text,
     read_content,
@@ -173,10 +173,14 @@ class _ParquetFile:
 class _CsvFile:
     def __init__(self, path):
         self._path, self._head = Path(path), read_head(path)
-        with open_text(self._path) as lines:
-            self._n_comment = count_comments(lines)
-        with open_text(self._path) as lines:
-            self.n_row = sum(1 for _ in self._records(lines)) - 1
+        try:
+            with open_text(self._path) as lines:
+                self._layout = find_csv_layout(lines)
+            with open_text(self._path) as lines:
+                self.n_row = sum(1 for _ in self._records(lines)) - 1
+        except UnicodeDecodeError as error:
+            msg = f"{path} is not text in UTF-8: {error}"
+            raise ValueError(msg) from None
         if self.n_row < 0:
             msg = f"cannot read {path} as ascii.csv: there is nothing in it"
             raise ValueError(msg)
@@ -184,7 +188,7 @@ class _CsvFile:
     def pieces(self, size, texts):
         with open_text(self._path) as lines:
             records = self._records(lines)
-            head = next(records)
+            head = self._layout.names(next(records))
             for _ in range(0, max(self.n_row, 1), size):
                 yield self._read([head, *islice(records, size)], texts)
 
@@ -196,7 +200,7 @@ class _CsvFile:
         return restored(table, self._head)
 
     def _records(self, lines):
-        return islice(_records(lines), self._n_comment, None)
+        return islice(_records(lines), self._layout.n_comment, None)
 
 
 def _records(lines):

@@ -55,8 +55,9 @@ def as_redshift(z):
 
     Raises
     ------
-    `~astropy.units.UnitConversionError`
-        If the unit is another one.
+    ValueError
+        If they are text; `~astropy.units.UnitConversionError` if the unit is another
+        one.
 
     Examples
     --------
@@ -65,14 +66,21 @@ def as_redshift(z):
     >>> as_redshift([10, 20] * u.percent)
     array([0.1, 0.2])
     """
-    if hasattr(z, "filled"):
-        z = z.astype(float).filled(np.nan)
-    unit = getattr(z, "unit", None)
-    if str(unit) == "redshift":  # not convertible to dimensionless by itself
-        z = z.value
-    elif unit is not None:
-        z = u.Quantity(z).to_value(u.one)
-    return np.asarray(z, dtype=float)
+    try:
+        if hasattr(z, "filled"):
+            z = z.astype(float).filled(np.nan)
+        unit = getattr(z, "unit", None)
+        if str(unit) == "redshift":  # not convertible to dimensionless by itself
+            z = z.value
+        elif unit is not None:
+            z = u.Quantity(z).to_value(u.one)
+        return np.asarray(z, dtype=float)
+    except u.UnitsError as error:
+        msg = f"redshifts must be plain numbers: {error}"
+        raise u.UnitConversionError(msg) from None
+    except ValueError as error:
+        msg = f"redshifts must be plain numbers, such as table['z_spec']: {error}"
+        raise ValueError(msg) from None
 
 
 def true_redshift(z):

@@ -19,7 +19,8 @@ from mantis_astro.fluxes import SENTINELS
 from mantis_astro.models import Committee, CommitteeConfig, load_model, save_model
 from mantis_astro.models.reference_files import encoder_sha256
 from mantis_astro.pdf import RedshiftPDF
-from mantis_astro.prediction import Inference, Predictor
+from mantis_astro.prediction import Inference, Predictor, check_data
+from mantis_astro.refitting.samples import check_redshifts
 from mantis_astro.shift import ReferenceStatistics, ShiftReport
 from mantis_astro.shift.verdict import LEVEL
 from mantis_astro.tables.coordinates import find_coordinates
@@ -739,6 +740,8 @@ class PhotoZ(Predictor):
         >>> print(report)
         refit not accepted: 10 galaxies are too few to show an improvement: at least 50
         """
+        if isinstance(data, Table):
+            check_redshifts(z_spec, len(data))  # now, not after the images came
         if self._is_of_positions(data, source):
             if coords is None:
                 coords, _ = find_coordinates(data)
@@ -830,6 +833,7 @@ class PhotoZ(Predictor):
         """
         bare = self.with_recalibration(None)
         if isinstance(data, Table):
+            check_redshifts(z_spec, len(data))  # now, not after the images came
             if coords is None and self._is_of_positions(data, source):
                 coords, _ = find_coordinates(data)
             columns, prefix = ["pz", "flags"], "recalibrate_"
@@ -898,6 +902,7 @@ class PhotoZ(Predictor):
         if not self.card.spec.reads_tables:
             msg = f"'{self.card.name}' reads images: zero points are those of tables"
             raise InputSpecError(msg)
+        check_data(table)
         fluxes = self.card.spec.read(table, missing=missing)
         maps = self.card.ebv_maps
         ebv = find_ebv(table, ebv)
@@ -998,6 +1003,7 @@ class PhotoZ(Predictor):
                 "colours it has learnt from: models of any bands do"
             )
             raise InputSpecError(msg)
+        check_data(table)
         fluxes = spec.read(table, missing=missing)
         ebv = find_ebv(table, ebv)
         return spec.measured(spec.to_tensor(fluxes, ebv).images), fluxes.bands

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mantis_astro.extinction import EbvLike
     from mantis_astro.models import ModelCard, NetworkInput
 
-__all__ = ["Inference", "Predictor"]
+__all__ = ["Inference", "Predictor", "check_data"]
 
 _CHUNK = 64  # objects prepared at once: 32 MB of images as the published network reads
 _ROWS = 8192  # rows of photometry prepared at once
@@ -189,7 +189,7 @@ class Predictor:
             predict = self._predict_measured
         if isinstance(data, MultibandCutout):
             return predict([data], ebv)[0]
-        self._check_kind(data)
+        check_data(data)
         return predict(data, ebv)
 
     def features(
@@ -213,7 +213,7 @@ class Predictor:
         """
         if isinstance(data, MultibandCutout):
             data = [data]
-        self._check_kind(data)
+        check_data(data)
         prepared = self.prepare(data if isinstance(data, Table) else list(data), ebv)
         return predict_features(self.network, prepared.images, prepared.ebv)
 
@@ -250,6 +250,8 @@ class Predictor:
         if not self.card.is_photometric:
             msg = f"'{self.card.name}' reads images: there is nothing to measure"
             raise TypeError(msg)
+        if not isinstance(cutouts, MultibandCutout):
+            check_data(cutouts)
         measure = partial(measure_photometry, aperture=_CIRCLE, deblend=None)
         cutouts = [cutouts] if isinstance(cutouts, MultibandCutout) else cutouts
         table = measure(cutouts, bands=self.card.bands or bands)
@@ -491,18 +493,6 @@ class Predictor:
         papers = [*self.card.citations, *(survey.reference for survey in surveys)]
         return list(dict.fromkeys(papers))
 
-    @staticmethod
-    def _check_kind(data):
-        """Raise an error if data are neither cutouts nor a table, before any work."""
-        is_other = isinstance(data, str | bytes | dict | Row) or hasattr(data, "iloc")
-        if is_other or not hasattr(data, "__iter__"):
-            msg = (
-                "'data' must be a MultibandCutout, an iterable of them, or a table of "
-                f"photometry, got {type(data)}; QTable.from_pandas takes a DataFrame, "
-                "and table[:1] is a table of one row"
-            )
-            raise TypeError(msg)
-
     def _predict_cutouts(self, cutouts, ebv, *, dihedral):
         cutouts = iter(cutouts)
         parts, n = [], 0
@@ -539,6 +529,32 @@ class Predictor:
         pdf = RedshiftPDF.concatenate([none, *(part.pdf for part in parts)])
         pdf.meta.update(self.provenance())
         return pdf if bands is None else pdf.with_bands(bands, used)
+
+
+def check_data(data):
+    """
+    Check that data are cutouts or a table, before any work.
+
+    Parameters
+    ----------
+    data : MultibandCutout, iterable of them or `~astropy.table.Table`
+        As for `Predictor.predict`.
+
+    Raises
+    ------
+    TypeError
+        If they are a DataFrame, a row of a table or anything else.
+    """
+    if isinstance(data, Table):
+        return
+    is_other = isinstance(data, str | bytes | dict | Row) or hasattr(data, "iloc")
+    if is_other or not hasattr(data, "__iter__"):
+        msg = (
+            "'data' must be a MultibandCutout, an iterable of them, or a table of "
+            f"photometry, got {type(data)}; QTable.from_pandas takes a DataFrame, and "
+            "table[:1] is a table of one row"
+        )
+        raise TypeError(msg)
 
 
 def _check_used_up(ebv, n):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import astropy.units as u
 import numpy as np
@@ -333,8 +334,28 @@ def test_the_command_line_predicts_with_it(photoz, table, tmp_path):
     assert written.meta["PZBANDS"] == expected.meta["PZBANDS"]
 
 
-@pytest.mark.parametrize("method", ["predict", "features"])
+@pytest.mark.parametrize(
+    "method", ["predict", "features", "refit", "recalibrate", "finetune", "adapt"]
+)
 def test_a_frame_and_a_row_are_told_to_be_no_table(photoz, table, method):
+    methods = {"finetune": partial(finetune, photoz)}
+    call = methods.get(method) or getattr(photoz, method)
+    z = [table["z_spec"][:2]] if method in ("refit", "recalibrate", "finetune") else []
     for wrong in (table[0], table[:2]["flux_decam_g",].to_pandas()):
         with pytest.raises(TypeError, match="'data' must be a MultibandCutout"):
-            getattr(photoz, method)(wrong)
+            call(wrong, *z)
+
+
+@pytest.mark.parametrize("method", ["refit", "recalibrate"])
+def test_wrong_redshifts_are_told_before_the_images_come(photoz, method):
+    positions = QTable({"ra": [1.0, 2.0], "dec": [3.0, 4.0]})
+    call = partial(getattr(photoz, method), positions, source=NoSky())
+    with pytest.raises(ValueError, match=r"expected shape \(2,\), got \(1,\)"):
+        call([0.1])
+    with pytest.raises(ValueError, match="must be plain numbers, such as table"):
+        call("z_spec")
+
+
+class NoSky:
+    def iter_cutouts(self, coords, bands):
+        raise AssertionError((coords, bands))

@@ -364,6 +364,12 @@ class TestCatalogues:
         assert main(["predict", str(catalogue), "-o", output, option]) == 1
         assert message in capsys.readouterr().err
 
+    def test_a_band_is_named_once(self, catalogue, tmp_path, capsys):
+        bands = ["--band=ps1.g=gKronMag", "--band=ps1.g=rKronMag"]
+        output = str(tmp_path / "out.ecsv")
+        assert main(["predict", str(catalogue), "-o", output, *bands]) == 1
+        assert "'--band' names the columns of ps1.g twice" in capsys.readouterr().err
+
     def test_shift_reads_both_tables(self, catalogue, tmp_path, capsys):
         arguments = ["--survey", "ps1", "--columns", "flux_ps1_g,flux_ps1_r"]
         rows = read_table(catalogue)

@@ -598,3 +598,13 @@ def test_the_answer_does_not_depend_on_the_order(n, seed):
     second = evaluate(pdf[order], z_spec[order], n_bootstrap=0)[0]
     for name in ("sigma_nmad", "crps", "cde_loss", "pit_ad", "coverage_68"):
         assert first[name] == pytest.approx(second[name])
+
+
+def test_redshifts_beyond_the_bins_are_told(caplog):
+    pdf = RedshiftPDF([0.0, 0.5, 1.0], np.full((3, 2), 0.5))
+    table = evaluate(pdf, [0.2, 0.4, 9.99], n_bootstrap=0)
+    assert table["log_score"][0] == -np.inf
+    assert "1 of 3 z_spec, from 0.2 to 9.99, are outside of the redshift" in caplog.text
+    caplog.clear()
+    evaluate(pdf, [0.2, 1.0, -99], n_bootstrap=0)
+    assert not caplog.text

@@ -349,7 +349,7 @@ def test_wrong_arguments_are_named(photoz, shifted, options, match):
 def test_wrong_data_are_named(photoz, shifted):
     with pytest.raises(ValueError, match="one redshift for each object"):
         photoz.refit(shifted[:100], shifted["z_spec"][:99])
-    with pytest.raises(TypeError, match="'data' must be cutouts, a table of photo"):
+    with pytest.raises(TypeError, match="'data' must be a MultibandCutout, an iter"):
         photoz.refit("galaxies.fits", [0.1])
 
 

@@ -180,11 +180,15 @@ def summarize_calibration(table):
     ]
     for row in table:
         sides = " ".join(
-            f"{row[side]:>10.4g} +- {row[f'{side}_err']:<8.2g}"
+            f"{row[side]:>10.4g} {_error(row[f'{side}_err'])}"
             for side in ("before", "after")
         )
         lines.append(f"  {row['metric']:20s} {sides}  {row['meaning']}")
     return "\n".join(lines)
+
+
+def _error(error):
+    return f"{'':11}" if np.ma.is_masked(error) else f"+- {error:<8.2g}"
 
 
 def _scores(pdf, z_spec, point):

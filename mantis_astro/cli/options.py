@@ -48,9 +48,12 @@ def read_galaxies(path, options):
         if not is_named:
             msg = f"'--band' must be such as decam_g=g_mag,g_mag_err, got {text!r}"
             raise ValueError(msg)
+        if (band := band.strip()) in columns:
+            msg = f"'--band' names the columns of {band} twice"
+            raise ValueError(msg)
         names = split(names)
-        columns[band.strip()] = tuple(filter(None, names[:2]))
-        system[band.strip()] = ",".join(names[2:]) or "AB"
+        columns[band] = tuple(filter(None, names[:2]))
+        system[band] = ",".join(names[2:]) or "AB"
     return read_photometry(
         path,
         survey=split(options.survey) if options.survey else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mantis_astro.pdf import RedshiftPDF
 
 __all__ = ["evaluate", "summarize"]
+
+log = logging.getLogger(__name__)
 
 _RESAMPLE = 50_000  # galaxies a bootstrap draws at most
 _MEANS = ("crps", "cde_loss", "log_score")  # metrics that are means of scores
@@ -153,6 +156,7 @@ def evaluate(
         np.asarray(0 if flags is None else flags) & int(exclude) != 0, (len(pdf),)
     )
     known = ~np.isnan(objects["z_spec"])
+    _tell_of_range(objects["z_spec"][known & ~flagged], pdf.bin_edges)
     groups, unit = ([], None) if by is None else _split(by, bins, len(pdf))
     groups.insert(0, ({"sample": sample}, np.ones(len(pdf), bool)))
     rng = np.random.default_rng(rng)
@@ -216,6 +220,23 @@ def summarize(table):
             number = f"{number} +- {row[error]:.2g}"
         lines.append(f"  {name:22s} {number:21s} {table[name].description or ''}")
     return "\n".join(lines)
+
+
+def _tell_of_range(z_spec, bin_edges):
+    low, high = as_redshift(bin_edges)[[0, -1]]
+    n_outside = int(np.count_nonzero((z_spec < low) | (z_spec > high)))
+    if n_outside:
+        log.warning(
+            "%d of %d z_spec, from %.4g to %.4g, are outside of the redshift bins, "
+            "%g to %g, where p(z) is 0: log_score is -inf. Mask them if they mark what "
+            "was not measured",
+            n_outside,
+            len(z_spec),
+            z_spec.min(),
+            z_spec.max(),
+            low,
+            high,
+        )
 
 
 def _split(by, bins, n):

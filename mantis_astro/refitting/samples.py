@@ -1,6 +1,5 @@
 """Input of fits: cutouts, fluxes or features with redshifts, without unusable ones."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,6 +11,7 @@ from mantis_astro.cutouts import MultibandCutout
 from mantis_astro.exceptions import InputSpecError
 from mantis_astro.extinction import select_ebv
 from mantis_astro.models.reference_files import encoder_sha256
+from mantis_astro.prediction import check_data
 
 __all__ = ["Labelled", "feature_table", "features_of", "label"]
 
@@ -105,9 +105,40 @@ def features_of(photoz, data, ebv=None):
     if isinstance(data, Table) and COLUMN in data.colnames:
         _check_encoder(photoz, data.meta)
         return _check_width(photoz, data[COLUMN])
-    if hasattr(data, "ndim"):
+    if hasattr(data, "ndim") and not hasattr(data, "iloc"):  # a DataFrame has both
         return _check_width(photoz, data)
     return np.concatenate(list(_computed(photoz, data, ebv)))
+
+
+def check_redshifts(z_spec, n):
+    """
+    Return redshifts as plain numbers, one for each object.
+
+    Parameters
+    ----------
+    z_spec : array_like or `~astropy.units.Quantity`
+        Redshifts; masked or NaN where there is none.
+    n : int
+        Number of objects.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If they are no numbers, or not as many.
+    """
+    z = true_redshift(z_spec)
+    if z.shape != (n,):
+        msg = (
+            f"'z_spec' must have one redshift for each object: expected shape {(n,)}, "
+            f"got {z.shape}"
+        )
+        raise ValueError(msg)
+    return z
 
 
 def label(photoz, data, z_spec, *, ebv=None):
@@ -136,13 +167,7 @@ def label(photoz, data, z_spec, *, ebv=None):
         If there is not one redshift for each object, or none is left.
     """
     features = np.asarray(features_of(photoz, data, ebv), np.float64)
-    z = true_redshift(z_spec)
-    if z.shape != (len(features),):
-        msg = (
-            "'z_spec' must have one redshift for each object: expected shape "
-            f"{(len(features),)}, got {z.shape}"
-        )
-        raise ValueError(msg)
+    z = check_redshifts(z_spec, len(features))
     edges = photoz.card.bin_edges
     unusable = ~np.isfinite(features).all(axis=1)
     unknown = ~np.isfinite(z) & ~unusable
@@ -173,12 +198,7 @@ def _computed(photoz, data, ebv):
                 photoz.prepare(data[rows], select_ebv(ebv, rows))
             )
         return
-    if isinstance(data, str | bytes | Mapping) or not hasattr(data, "__iter__"):
-        msg = (
-            "'data' must be cutouts, a table of photometry or of features, or an array "
-            f"of features, got {type(data)}"
-        )
-        raise TypeError(msg)
+    check_data(data)
     cutouts, n = iter(data), 0
     while chunk := list(islice(cutouts, _CHUNK)):
         rows = slice(n, n + len(chunk))

@@ -90,6 +90,14 @@ def test_in_words(table):
     assert len(text.splitlines()) == 3 + len(table)
 
 
+def test_an_error_that_is_not_known_is_left_out_of_the_words(toy):
+    pdf, z_spec = toy.pdf[:30], toy.z_spec[:30].copy()
+    z_spec[0] = 9.99  # the log score is -inf, without an error
+    text = summarize_calibration(report_calibration(pdf, pdf, z_spec, n_bootstrap=2))
+    line = next(line for line in text.splitlines() if "log_score" in line)
+    assert line.split()[1:4] == ["-inf", "-inf", "Mean"]
+
+
 def test_galaxies_without_z_spec_or_data_are_left_out(toy, after):
     z_spec = toy.z_spec.copy()
     z_spec[:100] = np.nan

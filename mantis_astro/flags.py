@@ -255,7 +255,7 @@ def decode_flags(flags: ArrayLike) -> list:
     Parameters
     ----------
     flags : int or array_like of int
-        Flag values.
+        Flag values; masked ones, as of rows that a join left empty, are NO_DATA.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def decode_flags(flags: ArrayLike) -> list:
     Raises
     ------
     ValueError
-        If a value is negative.
+        If a value is negative or no integer.
 
     Examples
     --------
@@ -273,12 +273,16 @@ def decode_flags(flags: ArrayLike) -> list:
     >>> decode_flags(Flag.MISSING_GALEX | Flag.BROAD)
     ['MISSING_GALEX', 'BROAD']
     """
-    if np.ndim(flags):
-        return [decode_flags(value) for value in flags]
+    return _decoded(_plain(flags).tolist())
+
+
+def _decoded(flags):
+    if isinstance(flags, list):
+        return [_decoded(value) for value in flags]
     if flags < 0:
         msg = f"'flags' must not be negative, got {flags}"
         raise ValueError(msg)
-    return [flag.name for flag in FLAG_TABLE if int(flags) >> flag.bit & 1]
+    return [flag.name for flag in FLAG_TABLE if flags >> flag.bit & 1]
 
 
 def flag_names(flags: ArrayLike, *, nothing: str = "none") -> np.ndarray:
@@ -327,7 +331,7 @@ def has_data(flags: ArrayLike) -> np.ndarray:
     Parameters
     ----------
     flags : int or array_like of int
-        Flag values, shape (...); masked ones are 0.
+        Flag values, shape (...); masked ones are NO_DATA.
 
     Returns
     -------
@@ -417,4 +421,9 @@ def describe_flags() -> Table:
 
 
 def _plain(flags):
-    return np.ma.filled(np.ma.asarray(flags), 0).astype(np.int64)
+    """Convert flags to integers; NO_DATA of rows that a join left empty."""
+    try:
+        return np.ma.filled(np.ma.asarray(flags), int(Flag.NO_DATA)).astype(np.int64)
+    except (TypeError, ValueError) as error:
+        msg = f"'flags' must be integers: {error}"
+        raise ValueError(msg) from None

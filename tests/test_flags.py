@@ -9,6 +9,7 @@ from mantis_astro.flags import (
     describe_flags,
     flag_counts,
     flag_names,
+    has_data,
     missing_flag,
 )
 
@@ -119,7 +120,21 @@ def test_flags_of_a_table_are_counted_whatever_their_prefix():
     flags = MaskedColumn([1, 8192, 0], mask=[False, True, False])
     table = flag_counts(Table({"a_flags": flags}), prefix="a_")
     assert table["name"].tolist() == ["(none)", "NO_DATA"]
-    assert table["n"].tolist() == [2, 1]
+    assert table["n"].tolist() == [1, 2]
     with pytest.raises(KeyError, match="no column 'flags'; there are x"):
         flag_counts(Table({"x": [1]}))
     assert flag_counts([])["share"].tolist() == [0]
+
+
+def test_flags_of_a_row_that_never_ran_are_those_of_no_data():
+    flags = MaskedColumn([0, 8192], mask=[True, False])
+    assert decode_flags(flags) == [["NO_DATA"], ["BROAD"]]
+    assert decode_flags(flags[0]) == ["NO_DATA"]
+    assert flag_names(flags).tolist() == ["NO_DATA", "BROAD"]
+    assert has_data(flags).tolist() == [False, True]
+    assert flag_counts(flags)["n"].tolist() == [0, 1, 1]
+
+
+def test_flags_that_are_words_are_refused():
+    with pytest.raises(ValueError, match="'flags' must be integers"):
+        decode_flags("NO_DATA")

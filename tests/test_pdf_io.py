@@ -438,8 +438,10 @@ def test_the_table_survives_a_file(pdf, tmp_path, ending):
 
 def test_a_table_needs_probabilities_and_bin_edges(pdf):
     table = Table({"ra": [1.0]}, meta={"bin_edges": [0, 1]})
-    with pytest.raises(ValueError, match=r"no column 'x_pz' .* there are \['ra'\]"):
+    with pytest.raises(ValueError, match="no column 'x_pz' of prob.* there are ra"):
         RedshiftPDF.from_table(table, prefix="x_")
+    with pytest.raises(ValueError, match="'pz' of prob.* PhotoZ.add_redshifts adds"):
+        RedshiftPDF.from_table(Table({"ra": [1.0]}))
     with pytest.raises(ValueError, match=r"no redshift bins: .* \(\['by'\]\)"):
         RedshiftPDF.from_table(Table({"pz": [[1.0]]}, meta={"by": 1}))
     table = Table({"pz": [[1.0, 3.0]]})

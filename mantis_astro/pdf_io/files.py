@@ -172,6 +172,12 @@ def parts_from_table(table, *, prefix="", bin_edges=None):
     if is_row:
         table = table.table[table.index : table.index + 1]
     pz, flags = prefix + "pz", prefix + "flags"
+    if pz not in table.colnames and len(table):
+        msg = (
+            f"no column '{pz}' of probabilities, which PhotoZ.add_redshifts adds; "
+            f"there are {', '.join(table.colnames)}"
+        )
+        raise ValueError(msg)
     meta = {_without(key, prefix): value for key, value in table.meta.items()}
     # FITS headers know no case
     own = {_EDGES, _OLD_EDGES, _META, _SHAPE}
@@ -197,11 +203,8 @@ def parts_from_table(table, *, prefix="", bin_edges=None):
     shape = json.loads(found[_SHAPE]) if _SHAPE in found else [len(table)]
     if len(table) == 0:  # ECSV without rows has no two-dimensional column
         probability = np.empty((0, len(bin_edges) - 1))
-    elif pz in table.colnames:
-        probability = np.asarray(np.ma.getdata(table[pz]))
     else:
-        msg = f"no column '{pz}' of probabilities; there are {table.colnames}"
-        raise ValueError(msg)
+        probability = np.asarray(np.ma.getdata(table[pz]))
     flags = table[flags] if flags in table.colnames else np.zeros(len(table), int)
     flags = np.ma.filled(np.ma.asarray(flags), 0).astype(np.int64)
     unknown = _unknown_rows(table[pz]) if len(table) else np.zeros(0, bool)

@@ -91,7 +91,10 @@ def fit_priors(
     """
     pdf = as_densities(table, prefix=prefix)
     if not isinstance(pdf, RedshiftPDF) or pdf.ndim != 1:
-        msg = f"'table' must be a table or a one-dimensional RedshiftPDF, got {table!r}"
+        msg = (
+            "'table' must be a table or a one-dimensional RedshiftPDF, got "
+            f"{type(table)}"
+        )
         raise ValueError(msg)
     names = _identifiers(table, ids, len(pdf))
     options = {"floor": floor, "temper": temper, "support": support}
@@ -116,6 +119,9 @@ def fit_priors(
 def _identifiers(table, ids, n):
     columns = getattr(table, "colnames", ())
     if isinstance(ids, str):
+        if ids not in columns:
+            msg = f"'ids': no column '{ids}'; there are {', '.join(columns) or 'none'}"
+            raise KeyError(msg)
         ids = table[ids]
     elif ids is None:
         ids = table["id"] if "id" in columns else range(n)

@@ -66,6 +66,8 @@ class TestPriors:
             fit_priors(PDF, ids=["x", "y", "x", "z"])
         with pytest.raises(ValueError, match="one for each of the 4 rows, got 1"):
             fit_priors(PDF, ids=["x"])
+        with pytest.raises(KeyError, match="'ids': no column 'x'; there are pz, flags"):
+            fit_priors(PDF.to_table()["pz", "flags"], ids="x")
         with pytest.raises(ValueError, match="must be a table or a one-dimensional"):
             fit_priors(PDF[0])
 

@@ -77,7 +77,8 @@ def as_flux_columns(table, entry, extinction=None, *, missing=SENTINELS):
     errors = _errors(table, entry, unit)
     if unit in _MAGNITUDES:
         leave_out(values == 0, "0")  # no galaxy is as bright as Vega
-        leave_out(np.isin(values, missing), _listed(missing))
+        is_marked = np.isin(values, missing) & ~is_sentinel_magnitude(values)
+        leave_out(is_marked, _listed(missing))
         is_limit = is_sentinel_magnitude(errors) | (errors < 0)
         if measure.needs_error and entry.error is not None:
             is_limit |= np.isnan(errors)

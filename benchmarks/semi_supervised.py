@@ -11,9 +11,10 @@ embedded network with its last layer refitted, the photometric network, and a ra
 forest on fluxes that were measured on the same cutouts.
 
 Test galaxies come from donors and a population of their own. All methods have the same
-labels, of which a fifth decides when to stop; networks have the same first weights,
-the same labelled batches and as many steps. The errors are those of the labels drawn
-and of the test galaxies: both are resampled, alike for all methods.
+labels. Trainings hold out a fifth of them to decide when to stop; the three of the
+early network have the same first weights, the same labelled batches and as many steps.
+The errors are those of the labels drawn and of the test galaxies: both are resampled,
+alike for all methods.
 """
 
 from contextlib import nullcontext
@@ -81,9 +82,9 @@ class Weights:
 
 
 # Looked at, with 1,000 labels of another draw, on 2,000 galaxies with a third set of
-# spectra: colours 1 and 4, contrast 0.1 and 1, and rates of 2e-3 and 5e-3, the better
-# one for the labelled alone. PITA has colours 1, contrast 0.0025, temperature 0.1, with
-# a loss of redshifts that is hundreds of times smaller than the one here.
+# spectra: colours 1 and 4, contrast 0.1 and 1, and, for the labelled alone, rates of
+# 2e-3 and 5e-3. PITA has colours 1, contrast 0.0025, temperature 0.1, beside a Huber
+# loss of redshifts, of some thousandths where the losses here are about six.
 COLOURS, ALL_THREE = Weights(colours=1.0), Weights(colours=1.0, contrast=1.0)
 
 

@@ -56,7 +56,7 @@ _PHOTOMETRIC = _Usual(
     steps=800,
     batch_size=128,
     learning_rate=1e-3,
-    augmentation=AugmentationConfig(zero_point=0.02, extra_noise=0.7, drop_band=0.04),
+    augmentation=AugmentationConfig(zero_point=0.005, extra_noise=0.3, drop_band=0.04),
 )
 _IMAGES = _Usual(
     steps=400,
@@ -127,8 +127,10 @@ def finetune(
     validation : float, optional
         Share that is held out; another one by each network of an ensemble.
     augmentation : AugmentationConfig, optional
-        By default 0.02 mag of zero point; orientations, for images; and, for fluxes,
-        noise drawn afresh, up to 0.7 of the errors, and one band in 25 taken away.
+        By default, for fluxes, 0.005 mag of zero point, noise drawn afresh, up to 0.3
+        of the errors, and one band in 25 taken away; for images, 0.02 mag of zero point
+        and orientations. More noise hides what precise photometry tells: with 0.02 mag
+        the scatter of Stripe 82 is an eighth larger.
     ensemble : int, optional
         Number of trainings from different seeds, whose p(z) are averaged: each takes
         as long as one. As each holds out other galaxies, none is lost to learning, and

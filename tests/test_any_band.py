@@ -226,7 +226,9 @@ def test_the_rest_of_what_models_do(tuned, table, tmp_path):
     better, _ = tuned
     features = better.features(table, ebv=table["ebv"])
     assert features.shape == (len(table), 48)
-    refitted, report = better.refit(table, table["z_spec"], ebv=table["ebv"])
+    refitted, report = better.refit(
+        table, table["z_spec"], ebv=table["ebv"], alphas=[0.1], n_bootstrap=50
+    )
     assert report.accepted == (refitted is not better)
     shift = better.shift_report(table, ebv=table["ebv"], rng=0, n_permutation=100)
     assert shift.n_target > 500

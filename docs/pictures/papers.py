@@ -24,6 +24,8 @@ auc = {
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
 names = [name.replace(" 2 pi", " 2π") for name in last["experiment"]]
 left.barh(names, last["CK/NTK"], color="#3182bd", height=0.6)
+ranges = np.array([seeds.split(" to ") for seeds in last["seeds"]], float)
+left.hlines(names, *ranges.T, color="black", lw=1.5)
 left.axvline(1, color="black", lw=1)
 left.set_xlabel("Test error, conjugate / tangent kernel")
 left.invert_yaxis()

@@ -202,7 +202,7 @@ def refit(
         after, sample.z[held_out], weights[held_out], groups[held_out]
     )
     facts["calibration"] = (
-        f"not recalibrated, with fewer than {_CALIBRATE} galaxies held out"
+        f"not recalibrated: galaxies held out are worth fewer than {_CALIBRATE}"
         if recalibrator is None
         else recalibrator.note
     )
